@@ -1,6 +1,6 @@
-"""Code shared by all programs of this repository.
+"""Code that all programs of this repository share.
 
-Of the repository's packages, it imports only `aforo`, the library.
+Of the other packages of the repository, it imports only the library `aforo`.
 """
 
 import aforo

@@ -27,7 +27,8 @@ from core.plain_text import spell_missing_characters
 def run(command: click.Command, name: str, arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the click command `command` as the program `name`, and exit.
 
-    The user sees no traceback. An unexpected error is one line that names a file with the traceback.
+    The user sees each error as one line, without a traceback. If the error is unexpected, the line names a file that
+    has the traceback.
     """
     spell_missing_characters(sys.stdout, sys.stderr)
     try:
@@ -60,8 +61,8 @@ def env_option(
 ) -> Callable[[Any], Any]:
     """Return a click option `flag` that the environment variable `variable` can also set.
 
-    The help of the option ends in `[env: VARIABLE, default 8]`, or in `default none`. `unset` replaces the default
-    if another setting determines it. `attributes` are passed to click.
+    Its help is `text`, followed by the variable and the default, such as `[env: COUNT, default 8]`. If another setting
+    determines the default, `unset` says so in place of `default 8`. `attributes` are passed to click.
     """
     if default is None and not attributes.get("is_flag"):
         unset = unset or "default none"

@@ -1,6 +1,7 @@
-"""`python -m core.compose_stack check|ready`: validate the settings of the compose stack, and wait until it is ready.
+"""`python -m core.compose_stack check|ready`: validate the compose stack's settings, or wait for it.
 
-deploy/compose/stack runs this program in the console container.
+`check` validates the settings. `ready` waits until Prometheus scrapes all programs of the stack. The script
+deploy/compose/stack runs both in the console container.
 """
 
 from __future__ import annotations
@@ -87,9 +88,9 @@ def require_open_exporters(settings: Settings) -> None:
 
 
 def wait_for_scrapes(settings: Settings, workers: int, slots: int, seconds: float) -> None:
-    """Poll until Prometheus scrapes all targets, and `workers` workers with `slots` slots each.
+    """Wait until Prometheus scrapes all targets, among them `workers` workers with `slots` slots each.
 
-    Raise EnvironmentFault after `seconds`.
+    Raise EnvironmentFault if that takes longer than `seconds`.
     """
     all_up = 'min(up) == 1 and count(up{job="worker"})'
     expression = f"{all_up} == {workers} and count(aforo_worker_slots == {slots}) == {workers}"

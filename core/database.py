@@ -132,10 +132,10 @@ def _require_ours(connection: Connection, configuration: Config, url: str) -> No
 
 
 def take_turn(session: Session, key: int) -> None:
-    """Wait for the database lock `key`, and hold it until the end of the transaction.
+    """Wait for the database lock with the number `key`, and hold it until the end of the transaction.
 
-    Two transactions with the same key then never overlap. On SQLite, transactions that may write never overlap, so no
-    lock is needed. See docs/adr/0004.
+    Two transactions with the same key then never overlap. SQLite needs no lock, because its write transactions never
+    overlap. See docs/adr/0004.
     """
     if session.get_bind().dialect.name == "postgresql":
         session.execute(select(func.pg_advisory_xact_lock(key)))

@@ -62,6 +62,6 @@ OF_FAMILY: dict[tuple[str, str], Values] = {
 
 
 def values_of(family: str, label: str) -> Values:
-    """Return the values that `label` of the metric `family` may have. Raise KeyError if none are declared."""
+    """Return the allowed values of `label` of the metric `family`. Raise KeyError if none are declared."""
     declared = OF_FAMILY.get((family, label))
     return VALUES[label] if declared is None else declared

@@ -38,7 +38,10 @@ REMEDY = (
 
 @dataclass(frozen=True)
 class Look:
-    """Counts of one run at one moment: messages, dead-lettered messages, open videos and unexpired claims."""
+    """Counts at one moment: messages, dead-lettered messages, and a run's open videos and live claims.
+
+    The messages are those in the queue and in its dead-letter queue. A claim is live until its lease expires.
+    """
 
     messages: int
     dead_letters: int
@@ -87,7 +90,7 @@ class LossWatch:
 
 
 def look_at(client: SQSClient, queue_url: str, sessions: Sessions, run_id: str) -> Look | None:
-    """Count the messages, open videos and unexpired claims of a run.
+    """Count the messages in the queue and the DLQ, and the open videos and unexpired claims of a run.
 
     Return None if SQS or the database does not answer.
     """

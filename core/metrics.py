@@ -173,6 +173,6 @@ CATALOGUE: dict[str, Metric] = {m.name: m for m in (*WORKER, *NODE, *SQS, *RUN, 
 def family(name: str) -> GaugeMetricFamily | CounterMetricFamily:
     """Return the metric family `name` of the catalogue without samples.
 
-    A collector adds the samples during the scrape.
+    The code that answers a scrape of Prometheus adds the samples.
     """
     return empty_family(CATALOGUE[name])

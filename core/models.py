@@ -181,7 +181,10 @@ class WorkerRow(Base):
 
 
 class SpoolRow(Base):
-    """How far the collector has read one spool: the execution records of one worker's main process."""
+    """The collector's reading position in one spool, which has the execution records of one worker.
+
+    The worker is one Celery main process. A restarted worker has a new spool.
+    """
 
     __tablename__ = "spools"
 
@@ -204,9 +207,13 @@ class SpoolRow(Base):
 class OtherExecutionRow(Base):
     """One execution whose task is not known to be a video of a run.
 
-    While `run_id` is null, the video may still be recorded, so `record` keeps the whole execution record. If no video
-    is recorded soon after the run during which the execution ran, the execution counts as other work: `run_id` is then
-    set and only the times are kept. If the execution ran during no run, the row is deleted after a while.
+    While `run_id` is null, the video may still be recorded, so `record` keeps the whole execution record. What follows
+    depends on the video:
+
+    1. The video is recorded: the collector turns this row into a row of the table `executions`.
+    2. No video is recorded, and a run was active during the execution: soon after that run, the execution counts as
+       other work during the run. `run_id` is set, and `record` is emptied.
+    3. No video is recorded, and no run was active during the execution: the row is deleted after a while.
     """
 
     __tablename__ = "other_executions"

@@ -45,7 +45,7 @@ class Finding:
 
     @property
     def line(self) -> str:
-        """Return the finding's detail and remedy as one line of text."""
+        """Return this finding about the queue as one line of text: its detail and its remedy."""
         return "; ".join(filter(None, (self.detail, self.remedy)))
 
 
@@ -120,7 +120,10 @@ def _dead_letter_queue(client: SQSClient, arn: str, retention_seconds: int) -> F
 
 
 def check_retention(queue: QueueAttributes) -> Finding:
-    """Check the retention period of the queue: the age at which SQS deletes a message."""
+    """Check the retention period of the queue, and return the finding.
+
+    The retention period is the age at which SQS deletes a message.
+    """
     subject, seconds = "retention period", queue.retention_seconds
     if seconds is None:
         return Finding(subject, Level.OK, "its retention period is unknown")

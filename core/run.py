@@ -1,4 +1,4 @@
-"""Terms of a run, one test of one cell (size × concurrency × mode): mode, status, id and heartbeat."""
+"""Mode, status, id and heartbeat of a run. A run is one test of one cell (size × concurrency × mode)."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ UNKNOWN_VERSION = "unknown"
 
 
 class EndOfVideo(StrEnum):
-    """Where Aforo reads that a video of a user's own app has ended."""
+    """Source from which Aforo reads that a video of a user's own app has ended."""
 
     TABLE = "table"  # the app's own table of videos
     EXECUTIONS = "executions"  # the recorded executions, for an app without such a table
@@ -129,8 +129,8 @@ WARM_UP = "warm-up"
 def fewest_arrivals(slots: int) -> int:
     """Return the smallest number of videos with which the stability of a sustained run can be judged.
 
-    It is max(60, 10 · slots + 1). Near full load more are needed. The run's stability verdict holds that number in its
-    field `arrivals_needed`.
+    It is max(60, 10 · slots + 1). Near full load, more videos are needed. The field `arrivals_needed` of the run's
+    stability verdict then says how many.
     """
     return max(LEAST_ARRIVALS, ARRIVALS_PER_SLOT * slots + 1)
 
@@ -144,7 +144,7 @@ def new_run_id(
     nodes: int = 1,
     now: datetime | None = None,
 ) -> str:
-    """Return a new run id such as `20261124-051233-burst-50mb-c2`, which sorts by time.
+    """Return a new run id such as `20261124-051233-burst-50mb-c2`. Sorted ids are in the order of time.
 
     Several workers are named too: `-c2-w3` are three workers with two slots each. The name of an app under test follows
     at the end.
@@ -167,7 +167,10 @@ def is_heartbeat_overdue(heartbeat_at: float, rate_per_minute: float | None, now
 
 
 def check_run_id(run_id: str) -> str:
-    """Return `run_id` unchanged if it is safe as a folder name and label value, else raise UsageError."""
+    """Return `run_id` unchanged if it is usable as a folder name and as the value of a metric label.
+
+    Raise UsageError otherwise.
+    """
     if not RUN_ID_PATTERN.fullmatch(run_id) or ".." in run_id:
         raise UsageError(
             "run id",

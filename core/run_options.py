@@ -1,6 +1,6 @@
 """Names of the `make` options that describe one run, such as its size and number of videos.
 
-The programs of a stack must not inherit these options, because they run longer than one run.
+The programs of a stack serve many runs, so they must not inherit the options of one run.
 """
 
 RUN_OPTIONS = frozenset(

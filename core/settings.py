@@ -458,7 +458,7 @@ class Results:
 
 @dataclass(frozen=True)
 class Plan:
-    """Settings with the default values of `make plan`."""
+    """Default values for the options of `make plan`, which computes the workers needed for a demand."""
 
     wait_p95_seconds: float = setting(
         "AFORO_PLAN_WAIT_P95", "60s", _duration, "queue wait that 95 % of the videos stay below"

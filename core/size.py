@@ -37,7 +37,7 @@ def size_label(size_bytes: int) -> str:
 def label_bytes(label: str) -> int:
     """Return the bytes that a size label such as `50MB` means.
 
-    Unlike `parse_size`, it has no limits, because a user's own file may have any size.
+    Unlike `parse_size`, it has no limits, because a user's own file can have any size.
     """
     return round(float(label[:-2]) * _UNITS[label[-2:].lower()])
 

@@ -48,7 +48,7 @@ class ObjectMissing(StorageError):
 
 
 class AccessDenied(StorageError):
-    """Error for a key that this program may not read or write in the storage."""
+    """Error for a key that this program is not allowed to read or write in the storage."""
 
     remedy = "check the credentials and their policy, or the permissions of UPLOAD_PATH"
 
@@ -82,7 +82,7 @@ class Storage(Protocol):
         """Store the local file `source` under `key`, all of it or nothing. Raise a StorageError on failure."""
 
     def exists(self, key: str) -> bool:
-        """Return True if the storage has a complete object `key` that this program may read."""
+        """Return True if the storage has a complete object `key` that this program is allowed to read."""
 
     def delete(self, key: str) -> None:
         """Delete the object `key`, if it exists, and the unfinished uploads of that key."""
@@ -120,7 +120,10 @@ class DirectoryStorage:
     root: Path
 
     def fetch(self, key: str, target: Path) -> StoredObject:
-        """Copy the file of the object to the local file `target`. A symbolic link raises AccessDenied."""
+        """Copy the file at `key` in the storage folder to the local file `target`.
+
+        Raise AccessDenied if the file at `key` is a symbolic link.
+        """
         with _translated_os_errors(target):
             descriptor = os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             with os.fdopen(descriptor, "rb") as source, target.open("xb") as sink:
@@ -177,7 +180,7 @@ class S3Storage:
     bucket: str
 
     def fetch(self, key: str, target: Path) -> StoredObject:
-        """Download the object to the local file `target` in parallel ranges, each verified by a checksum.
+        """Download the object `key` to the local file `target`, in parallel ranges with checksums.
 
         s3transfer requests all ranges with the same ETag, so they belong to one version of the object.
         """
@@ -194,7 +197,7 @@ class S3Storage:
         return describe(source, key)
 
     def exists(self, key: str) -> bool:
-        """Return True if the bucket has the object, by a HEAD request.
+        """Return True if the bucket has the object `key`. A HEAD request finds this out.
 
         Return False also for status 403, which S3 sends for a missing object if listing the bucket is not allowed.
         """

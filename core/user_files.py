@@ -28,7 +28,8 @@ def expanded_path(text: str) -> Path:
 def is_folder(text: str) -> bool:
     """Return True if `text` is the path of a folder.
 
-    Return False also for a text that cannot be a path, and for a folder that this process may not see.
+    Return False also for a text that cannot be a path, and for a folder that is hidden from this process by
+    permissions.
     """
     try:
         return Path(text).is_dir()

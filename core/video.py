@@ -1,4 +1,4 @@
-"""Terms of a video: its states, the outcomes and stages of an execution, and the task's payload."""
+"""States of a video, outcomes and stages of its executions, and the payload of the video task."""
 
 from __future__ import annotations
 

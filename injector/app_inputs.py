@@ -36,7 +36,10 @@ class PlacedInput:
 
 @dataclass(frozen=True)
 class FolderInputs:
-    """Input files in a local folder, which the app's worker may see under another path."""
+    """Input files of a run in a local folder.
+
+    The app's worker can see this folder under another path, for example in a container.
+    """
 
     app: AppFile
     folder: Path
@@ -69,7 +72,7 @@ class FolderInputs:
 
 @dataclass(frozen=True)
 class BucketInputs:
-    """Input files below a prefix of an S3 bucket. S3 itself makes the copies."""
+    """Input files of a run below a prefix of an S3 bucket. S3 copies them without a download."""
 
     app: AppFile
     client: S3Client
@@ -103,7 +106,8 @@ Inputs = FolderInputs | BucketInputs
 def place_source(app: AppFile, default_folder: Path, media: Path, name: str, s3: Callable[[], S3Client]) -> Inputs:
     """Copy the video file `media` to where the app expects its inputs, unless it is there already.
 
-    `name` is its file name there. The place is the folder or bucket of `aforo.toml`, or else `default_folder`. Raise
+    The place is the folder or bucket of `aforo.toml`, or else `default_folder`. The copy has the file name `name`.
+    `s3()` returns the S3 client, which only a bucket needs. Return the place, which can then make further copies. Raise
     EnvironmentFault if it cannot be written.
     """
     if app.input.is_s3:
@@ -133,7 +137,7 @@ def place_source(app: AppFile, default_folder: Path, media: Path, name: str, s3:
 def place_all(inputs: Sequence[Inputs], app: AppFile, run_id: str) -> list[PlacedInput]:
     """Return the placed input file of each video of a run. `inputs` has the inputs of each video's size.
 
-    If `aforo.toml` demands one file per video, all files are created here, before anything is sent.
+    If `aforo.toml` demands a file of its own for each video, this function creates all of them before anything is sent.
     """
     if app.input.per_video == "shared":
         return [each.shared() for each in inputs]

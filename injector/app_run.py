@@ -32,9 +32,14 @@ Say = Callable[[str], None]
 
 
 def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say) -> Injection:
-    """Check the app's queue, table and worker, and place the input files. Ask the user first if needed.
+    """Return a run of the app under test that is ready to start.
 
-    If this raises an AforoError, no row was inserted and no task was sent. Only input files remain.
+    1. Check the app's queue, table and worker.
+    2. Ask the user for confirmation if the queue holds messages or is not on this machine.
+    3. Place the input files.
+
+    If this raises an AforoError, no row was inserted and no task was sent. Only input files can remain. `say` prints a
+    note for the user.
     """
     _require_an_end(app)
     _require_user_id(app, request)
@@ -121,7 +126,7 @@ def require_other_database(settings: Settings, app: AppFile) -> None:
 
 
 def declared_conditions(worker: WorkerFacts, slots: int) -> dict[str, Any]:
-    """Return what is known of a local worker without instrumentation: its versions, slots and machine.
+    """Return the known conditions of a local worker without instrumentation: versions, slots, machine.
 
     They are stored as the conditions of the run.
     """
@@ -150,7 +155,8 @@ def app_facts(app: AppFile, table: VideosTable | None, fleet: WorkerFleet) -> di
 def app_version(app: AppFile) -> str:
     """Return the app's version as given in `aforo.toml`.
 
-    `git` stands for the commit of the app's folder. It is marked if files were changed since.
+    The version `git` stands for the commit in the worker's folder, with `-changed` at its end if files were changed
+    since. The result is `unknown` if git names no commit.
     """
     if app.version != "git":
         return app.version

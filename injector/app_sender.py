@@ -1,6 +1,10 @@
 """Create the rows and task messages of an app's videos.
 
-For each video, the row in the app's table is committed first. Then our own row is recorded, then the message is sent.
+Each video takes three steps:
+
+1. Commit a row in the app's own table.
+2. Commit a row in Aforo's own table.
+3. Send the message.
 """
 
 from __future__ import annotations
@@ -28,7 +32,8 @@ class AppSender:
     """Create the rows and task messages of one run of the app under test.
 
     `inputs` has the input file of each video. `upload_offset_seconds` is the largest difference between the upload time
-    in an inserted row and our clock at the insert. If it is too large, the analysis does not report S.
+    in an inserted row and our clock at the insert. If this difference is too large, the analysis does not report the
+    response time S.
     """
 
     app: AppFile

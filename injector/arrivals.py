@@ -26,9 +26,9 @@ Arrivals = tuple[float, ...]
 
 @dataclass(frozen=True)
 class Trace:
-    """Recorded arrivals, to be repeated by a run.
+    """Recorded arrivals, which are send times of videos that a run repeats.
 
-    `name` holds a digest of the times, so two traces never count as the same load shape.
+    `name` holds a digest of the times, so two different traces never count as the same load shape.
     """
 
     name: str
@@ -36,28 +36,28 @@ class Trace:
 
     @property
     def rate_per_minute(self) -> float:
-        """Return the mean rate of the recorded arrivals, in videos per minute.
+        """Return the mean rate at which this trace sends videos, in videos per minute.
 
-        It is the number of gaps between arrivals, divided by the time from the first to the last.
+        It is the number of gaps between the videos, divided by the time from the first video to the last.
         """
         return SECONDS_PER_MINUTE * (len(self.arrivals) - 1) / self.arrivals[-1]
 
 
 def poisson_arrivals(count: int, rate_per_minute: float, seed: int) -> Arrivals:
-    """Return `count` random arrivals, in seconds after the start, as a Poisson process yields them.
+    """Return `count` random send times, in seconds after the start, as a Poisson process yields them.
 
-    The window is count/rate. Given their number, the arrivals of a Poisson process are independent and uniform (Ross,
-    Introduction to Probability Models, theorem 5.2). So the offered rate of the run is exactly the requested one, and
-    the gaps have a coefficient of variation near 1. `seed` makes the result reproducible.
+    They lie in a window of length count/rate. Given their number, the arrivals of a Poisson process are independent and
+    uniform (Ross, Introduction to Probability Models, theorem 5.2). So the offered rate of the run is exactly the
+    requested rate, and the gaps have a coefficient of variation near 1. `seed` makes the result reproducible.
     """
     window, uniform = count * SECONDS_PER_MINUTE / rate_per_minute, random.Random(seed)  # noqa: S311
     return tuple(sorted(uniform.random() * window for _ in range(count)))
 
 
 def arrivals_of_parts(parts: tuple[Part, ...], count: int) -> Arrivals:
-    """Return `count` arrivals, in seconds after the start, that follow the rate of these parts.
+    """Return `count` send times, in seconds after the start, that follow the rate of these parts.
 
-    An arrival is due whenever the integral of the rate reaches 0, 1, …, count - 1.
+    A video is due whenever the integral of the rate reaches 0, 1, …, count - 1.
     """
     mean = sum(part.share * part.mean for part in parts)
     arrivals: list[float] = []
@@ -81,9 +81,9 @@ def _seconds_until(part: Part, seconds: float, videos: float) -> float:
 
 
 def read_trace(path: Path) -> Trace:
-    """Read recorded arrivals from the first column of a CSV file: seconds, or ISO 8601 times.
+    """Read recorded send times from the first column of a CSV file: seconds, or ISO 8601 times.
 
-    A header is allowed. The first arrival is the start of the run. Raise UsageError for a file without such times.
+    A header is allowed. The first time is the start of the run. Raise UsageError for a file without such times.
     """
     text = read_text("TRACE", path, TRACE_REMEDY, MOST_TRACE_BYTES)
     try:

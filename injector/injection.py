@@ -165,7 +165,8 @@ class Injection:
     def loss_watch(self) -> LossWatch | None:
         """Return a watch that detects when the queue loses videos of this run.
 
-        Return None for an app under test. It has no claims, and may acknowledge a message before the work is done.
+        Return None for an app under test. Such an app has no claims, and it can acknowledge a message before the work
+        is done.
         """
         if self.settings.app is not None:
             return None
@@ -254,7 +255,7 @@ def paced(
     """Yield batches of the videos that are due by the schedule. A late send does not delay later videos.
 
     The schedule starts at `started_at`, in epoch seconds. `make` creates a video from its number and its intended send
-    time. `rest` is called with the seconds to wait, and may return earlier.
+    time. `rest` gets a number of seconds, and waits at most that long.
     """
     started, sent = time.monotonic() - (time.time() - started_at), 0
     while sent < schedule.count:

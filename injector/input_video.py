@@ -87,8 +87,9 @@ def recipe_for(size_bytes: int) -> Recipe:
 def make_video(size_bytes: int, folder: Path, say: Say, on_progress: OnProgress = lambda _: None) -> MediaFile:
     """Return a video of exactly `size_bytes` in `folder`. Generate it if it is missing.
 
-    A lock lets one process at a time generate videos. Raise EnvironmentFault if ffmpeg is missing or fails, the disk is
-    too small or the folder cannot be written.
+    `say` prints a note for the user. `on_progress` gets the completed part of the work, from 0 to 1. A lock lets one
+    process at a time generate videos. Raise EnvironmentFault if ffmpeg is missing or fails, the disk is too small or
+    the folder cannot be written.
     """
     recipe = recipe_for(size_bytes)
     path = folder / f"{size_bytes}-{_fingerprint(recipe)}.mp4"

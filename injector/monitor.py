@@ -46,7 +46,7 @@ class RunProgress:
 
     @property
     def ended(self) -> int:
-        """Return the number of videos that are done or failed."""
+        """Return the number of videos of the run that are done or failed."""
         return sum(self.counts.get(state, 0) for state in FINAL_STATES)
 
 
@@ -98,7 +98,11 @@ class StallWarning:
         self._unchanged_since, self._limit_seconds = clock(), FIRST_WARNING_SECONDS
 
     def update(self, counts: Mapping[str, int]) -> None:
-        """Take the current counts of videos by state. Warn if they have not changed within the time limit."""
+        """Print a warning if the counts of a run's videos by state have not changed within the time limit.
+
+        `counts` has the current counts. The time starts again when they change, and while a worker processes a video.
+        Each warning doubles the time limit.
+        """
         if counts != self._last or counts.get(VideoState.PROCESSING):
             self._last, self._unchanged_since, self._limit_seconds = counts, self._clock(), FIRST_WARNING_SECONDS
         elif self._clock() - self._unchanged_since >= self._limit_seconds:

@@ -1,7 +1,7 @@
 """Send batches of tasks to SQS in parallel, and record each batch in the database before and after.
 
-A call to SQS takes 10 to 20 ms, so one connection sends at most 10 messages per round trip. The calls run in threads.
-The calling thread alone writes to the database, because SQLite has one writer at a time.
+A call to SQS takes 10 to 20 ms and sends at most 10 messages, so calls one after the other are too slow. The calls run
+in threads. The calling thread alone writes to the database, because SQLite has one writer at a time.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ HEARTBEAT_INTERVAL_SECONDS = 10.0
 
 
 class BatchMaker(Protocol):
-    """Interface of the objects that create the rows and messages of videos.
+    """Interface of the classes that create the database rows and task messages of videos.
 
-    One class does so for the task of our reference worker, another for the task of an app under test.
+    One such class serves our reference worker, another serves an app under test.
     """
 
     @property
@@ -43,10 +43,16 @@ class BatchMaker(Protocol):
         """Return the factory of sessions on Aforo's own database."""
 
     def make(self, videos: Sequence[NewVideo]) -> Batch:
-        """Create the batch for these videos: their rows and messages. Write nothing to Aforo's own database."""
+        """Return the batch of these videos: the values of their rows, and their messages.
+
+        Write nothing to Aforo's own database.
+        """
 
     def encode(self, batch: Batch) -> dict[str, str]:
-        """Return the SQS message bodies of a batch, by video id. They contain the current time as send time."""
+        """Return the SQS message bodies of a batch, by video id.
+
+        Each body contains the current time as its send time.
+        """
 
 
 @dataclass(frozen=True)
@@ -61,8 +67,8 @@ class ParallelSender:
     """Context manager that sends batches of tasks with several SQS calls at once.
 
     The rows of a batch are committed before its SQS call and marked as sent after it. Then `on_sent` gets the task ids.
-    At the end of the block, the sender waits for the running calls and marks their rows, also after an exception. From
-    then on, no failed call is repeated.
+    At the end of the block, the sender waits for the running calls and marks their rows. It does so also after an
+    exception in the block, but then it repeats no failed call.
     """
 
     def __init__(self, maker: BatchMaker, run_id: str, on_sent: Callable[[list[str]], None]) -> None:
@@ -97,9 +103,10 @@ class ParallelSender:
             raise error
 
     def rest(self, seconds: float | None) -> None:
-        """Wait at most `seconds` for a running SQS call to end, and mark its rows as sent.
+        """Wait until a running SQS call ends, at most `seconds`. Then mark the rows of ended calls as sent.
 
-        Write the heartbeat of the run when it is due. Raise an AforoError if a batch has failed.
+        With None, wait without a time limit. Write the heartbeat of the run when it is due. Raise an AforoError if a
+        batch has failed.
         """
         if self._calls:
             wait(self._calls, seconds, FIRST_COMPLETED)

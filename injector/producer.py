@@ -20,7 +20,7 @@ ANSWER_SECONDS = 60
 
 @dataclass(frozen=True)
 class Produced:
-    """Answer of the app's script for one video: task arguments, and the key of the row that it inserted."""
+    """Answer of the app's script for one video: task arguments, and the key of the row it inserted."""
 
     args: list[Any]
     kwargs: dict[str, Any]

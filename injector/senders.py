@@ -56,10 +56,11 @@ class Sender:
     queue_url: str
 
     def send(self, messages: Mapping[str, str], stopping: Event | None = None) -> None:
-        """Send up to ten messages, keyed by id, and retry until SQS has confirmed each message or `stopping` is set.
+        """Send up to ten messages, keyed by id, and retry until SQS has confirmed each message.
 
-        If a response of SQS is lost, a message may be sent twice. Aforo's task tolerates that. Ids consist of letters,
-        digits, '-' and '_'. Raise EnvironmentFault when SQS rejects messages SEND_ATTEMPTS times.
+        If a response of SQS is lost, a message can be sent twice. Aforo's task tolerates that. Ids consist of letters,
+        digits, '-' and '_'. Raise EnvironmentFault when SQS rejects messages SEND_ATTEMPTS times, or earlier if
+        `stopping` is set.
         """
         unsent, stopping = dict(messages), stopping or Event()
         for attempt in range(SEND_ATTEMPTS):
@@ -133,7 +134,7 @@ class VideoSender:
     sessions: Sessions
 
     def make(self, videos: Sequence[NewVideo]) -> Batch:
-        """Create the rows and messages of these videos. The current time is their upload time."""
+        """Return a batch with the row values and the messages of these videos. Their upload time is now."""
         rows = [own_row(video, time.time()) for video in videos]
         return Batch(rows, [self._message(row) for row in rows])
 

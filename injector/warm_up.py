@@ -1,4 +1,4 @@
-"""Warm-up: process a few videos before the measured run, so that no slot starts cold."""
+"""Warm-up: process a few videos before the measured run, because a slot's first video can be slower."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ LONGEST_COUNT_SECONDS = 60.0
 def warm_up(request: Request, slots: int, prepare: Callable[[Request], Injection], say: Callable[[str], None]) -> None:
     """Send videos of the requested size as a separate run, and wait until all have ended.
 
-    The run appears in no table of results. `slots` determines the number of videos. `prepare` prepares a run, and `say`
-    prints a note.
+    The run appears in no table of results. Two videos are sent for each of the `slots`. `prepare` returns the run for a
+    request, ready to start. `say` prints a note for the user.
     """
     count = VIDEOS_PER_SLOT * slots
     say(f"warm-up: {count} videos")

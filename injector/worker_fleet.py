@@ -17,7 +17,7 @@ BANDWIDTH_LIMIT = "aforo_node_bandwidth_limit_bytes_per_second"
 
 @dataclass(frozen=True)
 class WorkerFleet:
-    """The running workers: number of machines, sum of slots, and one record of conditions per worker.
+    """The running workers: their number, the sum of their slots, and one record of conditions per worker.
 
     The records are those of `core.worker_conditions`. `bandwidth_limits` are the measured limits in bytes/s, by
     resource.
@@ -64,8 +64,9 @@ def read_fleet(settings: Settings) -> WorkerFleet:
 def read_app_fleet(settings: Settings, app: AppFile, concurrency: int, workers: int) -> WorkerFleet:
     """Return the running workers of the app under test.
 
-    `concurrency` and `workers` are the expected slots per worker and number of workers. They are used for workers
-    without instrumentation. Raise EnvironmentFault if instrumented workers have other slots, or if there are none.
+    `concurrency` and `workers` are the expected slots per worker and the expected number of workers. They are returned
+    as they are for workers without instrumentation. Raise EnvironmentFault if no instrumented worker answers, or if the
+    number of the workers or of their slots is not the expected one.
     """
     declared = WorkerFleet(workers, workers * concurrency, is_measured=False)
     if not app.worker.instrument:

@@ -1,1 +1,1 @@
-"""Our reference worker: a Celery worker that transcodes videos and measures itself."""
+"""Our reference worker: a Celery worker that transcodes videos and serves metrics about itself."""

@@ -61,9 +61,10 @@ def main(concurrency: int | None, pool: str, loglevel: str) -> None:
 
 
 def wait_for(what: str, check: Callable[[], object], seconds: float = START_SECONDS) -> None:
-    """Call `check` repeatedly until it does not raise. After `seconds`, raise its EnvironmentFault.
+    """Call `check` repeatedly until it raises no EnvironmentFault.
 
-    `what` names the thing that is waited for in the log.
+    After `seconds`, raise the EnvironmentFault of the last call. `what` names in the log what the worker waits for,
+    such as `queue`.
     """
     deadline, is_logged = time.monotonic() + seconds, False
     while True:

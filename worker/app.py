@@ -110,7 +110,7 @@ def serve_metrics(parts: WorkerApp, settings: Settings) -> None:
 
 
 def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
-    """Start the thread that fails the videos of dead-lettered messages.
+    """Start the thread that marks the videos of dead-lettered messages as failed.
 
     It is a thread because the event loop must not wait for SQS, the storage or the database.
     """
@@ -125,9 +125,9 @@ def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
 
 
 def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
-    """Start to write this worker's heartbeat row at intervals, to tell other workers that it is alive.
+    """Start to write this worker's heartbeat row at intervals, which shows that the worker is alive.
 
-    On shutdown, a worker reads these rows to know whether it is the last one.
+    On shutdown, each worker reads the rows of all workers to know whether it is the last one.
     """
     claims, worker = _claims(settings, forks=True), WorkerProcess.this()
 
@@ -160,7 +160,7 @@ def clean_up(parts: WorkerApp, settings: Settings) -> None:
 
 
 def clean_up_after_dead_slots(settings: Settings) -> None:
-    """Delete the work files of a killed prefork child when its replacement starts."""
+    """Make each new child process of the pool first delete the work files of killed child processes."""
 
     def clean_up(**_signal: object) -> None:
         cleanup.clean_up_dead_slots(settings.worker.work_path)
@@ -171,7 +171,7 @@ def clean_up_after_dead_slots(settings: Settings) -> None:
 def leave(settings: Settings) -> None:
     """Free the claims of this worker and delete its heartbeat row, on shutdown.
 
-    The last worker also marks the runs with open videos as interrupted.
+    If it is the last worker to stop, also mark the runs with open videos as interrupted.
     """
     claims = _claims(settings, forks=True)
     claims.release_dead_claims()

@@ -29,7 +29,7 @@ _UNOWNED = {"owner": None, "lease_until": None}
 
 
 class ClaimDenied(StrEnum):
-    """Why a claim on a video was denied."""
+    """Reason why a claim on a video was denied."""
 
     FINAL = "final"  # the video has its final state
     HELD = "held"  # another live execution holds the claim
@@ -66,9 +66,10 @@ class _Ending:
     started: float = field(default_factory=time.perf_counter)
 
     def columns(self) -> dict[str, Any]:
-        """Return the column values to write when the execution ends.
+        """Return the column values that an execution's row gets when the execution ends.
 
-        `finish_seconds` is the time since the end began, without the commit that stores it.
+        `finish_seconds` is the time that ending the execution has taken so far. The commit that stores it is not
+        included.
         """
         finish_seconds = time.perf_counter() - self.started
         return self.measured | {"reason": self.reason, "ended_at": self.at, "finish_seconds": finish_seconds}
@@ -76,7 +77,7 @@ class _Ending:
 
 @dataclass(frozen=True)
 class Claims:
-    """All database writes of a worker: claims, executions, final states and worker heartbeats."""
+    """Database access of a worker: it writes claims, executions, final states and worker heartbeats."""
 
     sessions: Sessions
     lease_seconds: float
@@ -88,8 +89,8 @@ class Claims:
     def claim(self, video_id: str, slot: Slot, receive_count: int | None, started_at: float) -> Claim | ClaimDenied:
         """Try to claim the video for `slot`. Return the claim, or the reason why it is denied.
 
-        `started_at` is the start of the execution in epoch seconds. An execution row is written also for a denied
-        claim.
+        `started_at` is the start of the execution in epoch seconds. If the video is final or another execution holds
+        the claim, an execution row is written although the claim is denied.
         """
         with self.sessions.begin() as session:
             video = session.get(VideoRow, video_id, with_for_update=True)
@@ -131,7 +132,8 @@ class Claims:
     def release(self, claim: Claim, reason: Reason, measured: dict[str, Any]) -> Outcome:
         """End the execution and free its claim, so that the next delivery can process the video.
 
-        If this was the last allowed execution, the video fails with `reason`. Return the outcome of the execution.
+        If this was the last allowed execution, the video becomes `failed` with `reason` instead. Return the outcome of
+        the execution.
         """
         if claim.execution_number >= self.max_executions:
             return self.finish(claim, VideoState.FAILED, measured, reason)
@@ -145,14 +147,16 @@ class Claims:
     def output_key(self, run_id: str, video_id: str, execution: int) -> str:
         """Return the storage key for the output of one execution of a video.
 
-        Each execution has its own key, so that a stale worker cannot overwrite the output of the final execution.
+        Each execution has its own key, so that a stale worker cannot overwrite the output of the execution that
+        completes the video.
         """
         return f"{self.processed_prefix}{run_id}/{video_id}.{execution}.mp4"
 
     def fail_dead_lettered(self, video_id: str, task_id: str) -> tuple[str, ...] | None:
-        """Fail the video of a dead-lettered message. Return the output keys of its executions, to be deleted.
+        """Mark the video of a dead-lettered message as failed. Return the output keys of its executions.
 
-        While a running execution holds the claim on the video, change nothing and return None.
+        The caller deletes these outputs. While a running execution holds the claim on the video, change nothing and
+        return None.
         """
         with self.sessions.begin() as session:
             video = session.get(VideoRow, video_id, with_for_update=True)

@@ -60,9 +60,9 @@ def clean_up_work_folder(folder: Path) -> None:
 
 
 def delete_outputs(storage: Storage, keys: Iterable[str]) -> None:
-    """Delete these stored outputs, which belong to executions that can no longer become final.
+    """Delete these stored outputs of executions that can no longer complete their video.
 
-    An error is counted and not raised, because the storage may forbid deletes.
+    An error is logged and counted, but not raised, because some storages forbid deletes.
     """
     for key in keys:
         try:
@@ -73,16 +73,19 @@ def delete_outputs(storage: Storage, keys: Iterable[str]) -> None:
 
 
 def clean_up_dead_slots(folder: Path) -> None:
-    """Delete the work files of killed slots. Each slot has a subfolder named after its process id."""
+    """Delete the work files of slots whose process is dead.
+
+    Each slot has a subfolder of `folder` named after its process id.
+    """
     for leftover in folder.iterdir():
         if leftover.name.isdigit() and not psutil.pid_exists(int(leftover.name)):
             _remove(leftover)
 
 
 def end_orphans(folder: Path) -> int:
-    """Kill each ffmpeg that still works in this folder. Return the number of killed processes.
+    """Kill each ffmpeg and ffprobe that still works on files in `folder`. Return the number of them.
 
-    On a machine with setpriv there is none, because no ffmpeg outlives its worker.
+    On a machine with setpriv there is none, because no ffmpeg outlives its worker there.
     """
     argument_start, ended = f"file:{folder.resolve()}{os.sep}", 0
     for process in psutil.process_iter(["name", "cmdline"]):

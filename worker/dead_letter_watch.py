@@ -1,7 +1,7 @@
-"""Dead-letter watch: fail the videos whose messages are in the dead-letter queue.
+"""Dead-letter watch: mark the videos of messages in the dead-letter queue as failed.
 
-The transport moves invalid messages there, and SQS moves messages there after too many receives. The watch reads that
-queue, so it handles both. The messages stay there for people to examine.
+The transport of the worker moves invalid messages to that queue, and SQS moves messages to it after too many receives.
+The watch handles both. It deletes no message, so people can examine them.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ REREAD_SECONDS = 300.0
 
 @dataclass
 class DeadLetterWatch:
-    """Fail the videos of the messages in the dead-letter queue, in a thread of the worker's main process.
+    """Mark the videos of messages in the dead-letter queue as failed, in a thread.
 
-    `queue_url` is the worker's queue, whose redrive policy names the dead-letter queue. `delete_outputs` deletes the
-    outputs of the failed videos. The database is never open while this process forks, because a child that inherits an
-    open SQLite file shares its locks.
+    The thread runs in the worker's main process. `queue_url` is the worker's queue, whose redrive policy names the
+    dead-letter queue. `delete_outputs` deletes the outputs of the failed videos. The thread never has the database open
+    while this process forks, because a child that inherits an open SQLite file shares its locks.
     """
 
     client: SQSClient
@@ -64,7 +64,7 @@ class DeadLetterWatch:
         threading.Thread(target=self._watch, args=(pause_seconds,), name="dead-letters", daemon=True).start()
 
     def check(self) -> None:
-        """Read the dead-letter queue once and fail the videos of new messages.
+        """Read the dead-letter queue once and mark the videos of new messages as failed.
 
         An error is logged and counted. The next check tries again.
         """

@@ -1,4 +1,4 @@
-"""Log a failing database with one line per minute, for all processes of a worker together."""
+"""Log a failing database, at most one line per minute for all processes of a worker together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STATE = struct.Struct("dQ")  # monotonic time of the last line, number of error
 class OutageLog:
     """Log of database failures that all processes of a worker share. Create it before the pool forks.
 
-    The time of the last line is in shared memory. Two slots that fail at the same moment may both write a line.
+    The time of the last line is in shared memory. If two slots fail at the same moment, both can write a line.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -1,9 +1,11 @@
 """Shut down a worker on SIGTERM, with a time limit for its running tasks.
 
-The worker receives no new messages. Running tasks may end within the limit. Then every other message returns to the
-queue. Celery's warm shutdown waits without limit. Its soft shutdown sleeps in a signal handler, where no finished task
-can be acknowledged. So the worker starts a warm shutdown, and a timer turns it into a cold shutdown, which returns
-every message.
+The worker receives no new messages. Running tasks can end within the limit. The messages of tasks that have not ended
+by then return to the queue.
+
+Celery has three kinds of shutdown. The warm shutdown waits for running tasks without a limit. The cold shutdown stops
+at once and returns every message. The soft shutdown sleeps in a signal handler, where no finished task can be
+acknowledged. So this module starts with a warm shutdown, and a timer turns it into a cold shutdown.
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ from celery.signals import worker_shutting_down
 
 
 def limit(seconds: float) -> None:
-    """Give running tasks at most `seconds` in each shutdown of this worker. Call this before it starts."""
+    """Let running tasks continue for at most `seconds` when this worker shuts down.
+
+    Call this before the worker starts.
+    """
 
     def begin(how: str = "", **_signal: object) -> None:
         if how == "Warm":

@@ -27,5 +27,5 @@ class StageTimer:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
     def columns(self) -> dict[str, float]:
-        """Return the seconds of each stage, by column of the executions table."""
+        """Return the seconds of each stage of one execution, by column name of the table `executions`."""
         return {f"{name}_seconds": seconds for name, seconds in self.seconds.items()}

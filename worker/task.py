@@ -84,8 +84,8 @@ class TaskContext:
 def register(app: Celery, context: Callable[[], TaskContext], outages: OutageLog) -> None:
     """Add the video task to the Celery application. `context()` returns the task context of this process.
 
-    The task raises VideoFailed after it has failed the video, and Celery then deletes the message. Every other error
-    becomes a Reject, which returns the message to the queue.
+    The task raises VideoFailed after it has marked the video as failed, and Celery then deletes the message. Every
+    other error becomes a Reject, which returns the message to the queue.
     """
 
     @app.task(name=TASK_NAME, bind=True, shared=False, throws=(VideoFailed,))

@@ -1,7 +1,7 @@
-"""Ask the user for confirmation before videos are sent to a queue that may be in production use.
+"""Ask the user for confirmation before a run sends tasks to the queue of the user's own app.
 
-The queue, its account and the app's table are printed first. The user has to confirm once if the queue is not on this
-machine, or if the queue already holds messages.
+That queue may be in production use. The queue, its AWS account and the app's table of videos are printed first. The
+user has to confirm if the queue is not on this machine, or if it already holds messages.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ class Target:
 
     @classmethod
     def read(cls, settings: Settings, app: AppFile) -> Target:
-        """Read the queue of `app`, and open the app's table if it has one. Raise an AforoError on failure."""
+        """Return the target of a test of `app`: its queue, and its table of videos if it has one.
+
+        Raise an AforoError if the queue or the table cannot be read.
+        """
         client = aws.client(settings, "sqs")
         queue = sqs_queue.read_attributes(client, sqs_queue.find_queue(client, app.queue))
         return cls(settings, app, client, queue, None if app.videos is None else VideosTable.open(app))
@@ -51,9 +54,9 @@ class Target:
             yield f"  rows into {section.table} at {database.masked(section.url)}: {self.table.count()} there now"
 
     def doubts(self) -> list[str]:
-        """Return why the user must confirm the sending: the queue is not on this machine, or holds messages.
+        """Return the reasons why the user must confirm the sending, or an empty list if there are none.
 
-        The list is empty if no confirmation is needed.
+        The reasons are that the queue is not on this machine, and that it holds messages.
         """
         endpoint = self.settings.aws.endpoint_of("sqs")
         doubts = [] if is_local(endpoint) else ["the queue is not on this machine"]
@@ -61,9 +64,10 @@ class Target:
 
 
 def confirm(target: Target, videos: int, *, assume_yes: bool) -> None:
-    """Ask the user to confirm the sending, unless the queue is empty and on this machine.
+    """Ask the user to confirm the sending of `videos` videos.
 
-    With `assume_yes`, do not ask. Raise UsageError if the answer is not yes, or if there is no terminal to ask on.
+    Do not ask if the queue is empty and on this machine, or with `assume_yes`. Raise UsageError if the answer is not
+    yes, or if there is no terminal to ask on.
     """
     doubts = "; ".join(target.doubts())
     if not doubts or assume_yes:

@@ -23,7 +23,8 @@ def child_environment(
 ) -> dict[str, str]:
     """Return the environment variables for a program of the app under test.
 
-    They are `inherited` without the variables of Aforo, then the variables of `env_file`, then `more`. Later ones win.
+    They are merged in this order, and later values win: `inherited` without the variables of Aforo, the variables of
+    `env_file`, and `more`.
     """
     hidden = OF_CELERY | OF_STACK | MAKE_VARIABLES | RUN_OPTIONS
     kept = {
@@ -37,10 +38,10 @@ def child_environment(
 def run_as_worker(
     app: AppFile, command: Sequence[str], *, text: str | None = None, timeout_seconds: float | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program as the app's worker would: in its folder and with its environment variables.
+    """Run the program `command` in the folder and with the environment variables of the app's worker.
 
-    `text` is the program's standard input. Return its exit code and output. Raise OSError if it cannot be started, and
-    subprocess.TimeoutExpired.
+    `text` is the program's standard input. Return its exit code and output. Raise OSError if the program cannot be
+    started, and subprocess.TimeoutExpired if it runs longer than `timeout_seconds`.
     """
     return subprocess.run(
         command,

@@ -1,8 +1,8 @@
 """`injected.jsonl`: what one run created in the systems of the app under test, one line per video.
 
 A line is written before the video's message is sent, so the list is complete even after a crash. Each line holds the
-key of the video's database row, by which Aforo later reads the video's state. `clean` deletes only what the list
-contains.
+key of the video's database row, by which Aforo later reads the video's state. The command `make clean APP=…` deletes
+only what the list contains.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ class InjectedVideo:
     """One video that a run sent to the app under test.
 
     `row` is the key of the inserted database row, and `status` is the status that was inserted. Both are None if the
-    app has no table. `made` is a file or an s3:// address that was created for this video alone.
+    app has no table. `made` is the path or s3:// address of an input file that was created for this video alone. It is
+    None if all videos share one file.
     """
 
     video_id: str
@@ -42,7 +43,7 @@ def append(folder: Path, videos: Iterable[InjectedVideo]) -> None:
 def header(app_name: str) -> str:
     """Return the beginning of the comment line that a run writes above its copy of the app's aforo.toml.
 
-    The line names the app. `clean` finds the runs of an app by this line.
+    The line names the app. The command `make clean APP=…` finds the runs of an app by this line.
     """
     return f"# app {app_name}, "
 

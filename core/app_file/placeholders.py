@@ -1,4 +1,4 @@
-"""Placeholders of `aforo.toml`, such as `{path}` and `{row.id}`: their names, and filling them in."""
+"""Check the placeholders of `aforo.toml`, such as `{path}` and `{row.id}`, and replace them by values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def placeholders(value: Any) -> Iterator[str]:
 
 
 def is_known(name: str, *, with_row: bool) -> bool:
-    """Return True if `aforo.toml` may use a placeholder of this name.
+    """Return True if a placeholder of this name is allowed in `aforo.toml`.
 
     With `with_row`, the names `row.COLUMN` (columns of the inserted row) are allowed too.
     """

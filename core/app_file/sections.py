@@ -53,7 +53,7 @@ class StatusMapping:
 class VideosSection:
     """Section `[videos]` of aforo.toml: the app's own database table of videos, and its columns.
 
-    `url` is the complete database URL, so it may hold a password. `insert` maps each column of a new row to its value.
+    `url` is the complete database URL, so it can hold a password. `insert` maps each column of a new row to its value.
     """
 
     url: str = field(repr=False)
@@ -133,6 +133,9 @@ class AppFile:
         return _PASSWORD.sub(r"\1:***@", self.text)
 
     def place(self, key: str) -> str:
-        """Return the file name and line of the key `section.key`, with which an error message begins."""
+        """Return the beginning of an error message about `key`: the file name, the line, and `key` itself.
+
+        `key` names an entry of aforo.toml as `section.key`.
+        """
         line = self.lines.get(key)
         return f"{self.path.name}{f', line {line}' if line else ''}: {key}"

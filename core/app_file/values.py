@@ -34,7 +34,7 @@ def text(value: Any) -> str:
 
 
 def name(value: Any) -> str:
-    """Check the name of an app: it must be usable as a label value and in file names."""
+    """Check the name of an app. It must be usable in file names and as the value of a metric label."""
     if not isinstance(value, str) or not _NAME.fullmatch(value) or value in OUR_PROFILES:
         raise ValueError("1 to 32 of a-z, 0-9 and '-', such as mi-app")
     return value
@@ -105,14 +105,20 @@ def table(value: Any) -> dict[str, Any]:
 
 
 def filled_table(value: Any) -> dict[str, Any]:
-    """Check the inline table of column values: it must have at least one column."""
+    """Check that the value is an inline table of TOML with at least one database column.
+
+    The key `insert` of aforo.toml has such a table. It maps the columns of a new row to their values.
+    """
     if not table(value):
         raise ValueError("a table with at least one column")
     return dict(value)
 
 
 def status(value: Any) -> dict[str, Any]:
-    """Check the inline table that names the status column and the column's values for final states."""
+    """Check the inline table `status` of aforo.toml.
+
+    It names the column that holds a video's status, and lists the values of that column that mean done and failed.
+    """
     allowed = '{ column = "state", done = ["done"], failed = ["failed"] }'
     if not isinstance(value, dict) or set(value) != {"column", "done", "failed"}:
         raise ValueError(allowed)
@@ -142,7 +148,7 @@ def targets(value: Any) -> tuple[str, ...]:
 
 
 def command(value: Any) -> str:
-    """Check the command that starts the worker. It is run without a shell.
+    """Check the command that starts the app's worker. It is run without a shell.
 
     It must contain `{concurrency}` and must not contain `--autoscale`.
     """
@@ -168,13 +174,13 @@ def substituted(line: str, concurrency: int, workers: int = 1) -> str:
 
 
 def database_url(url: str, url_from_here: str | None, environment: Mapping[str, str], directory: Path) -> str:
-    """Return the complete SQLAlchemy URL of the app's database, from two keys of `aforo.toml`.
+    """Return the complete SQLAlchemy URL of the app's database.
 
-    `url` is the URL that the app uses. `env:NAME` stands for the value of the variable NAME in `environment`.
-    `url_from_here` is given if this machine reaches the database at another address. The result is then `url_from_here`
-    with the password of `url`. It also takes the user name of `url` if `url_from_here` has none. The result names the
-    database driver that Aforo has installed. A relative SQLite path starts in `directory`. Raise ValueError for an
-    invalid URL, a literal password or an unsupported database.
+    `url` and `url_from_here` are the values of two keys of `aforo.toml`. `url` is the URL that the app uses, or
+    `env:NAME` if the variable NAME in `environment` holds it. `url_from_here` is given if this machine reaches the
+    database at another address. It holds no password, so the password of `url` is added. If it has no user name, that
+    of `url` is added too. A relative SQLite path starts in `directory`. The result names the database driver that Aforo
+    has installed. Raise ValueError for an invalid URL, a literal password or an unsupported database.
     """
     full = _parsed(_of_environment(url, environment))
     if not url.startswith("env:") and full.password:

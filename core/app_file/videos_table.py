@@ -1,6 +1,6 @@
 """The app's own database table of videos: insert rows for a run, and read the states of its videos.
 
-Aforo never updates a row. It deletes rows only in `clean --rows`, and only rows that a run inserted.
+Aforo never updates a row. Only the command `make clean` with `--rows` deletes rows, and only rows that a run inserted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ from core.errors import AforoError, EnvironmentFault, UsageError, first_line
 
 @dataclass(frozen=True)
 class TheirVideo:
-    """State of one row of the app's table: its status, and its times in epoch seconds. NULL is None."""
+    """State of one video in the app's own table: its status, and its times in epoch seconds.
+
+    NULL in the database is None here.
+    """
 
     status: Any
     uploaded_at: float | None
@@ -97,7 +100,7 @@ class VideosTable:
             raise table_fault(self.app, error, "videos.insert") from None
 
     def read(self, keys: Sequence[Any]) -> dict[Any, TheirVideo]:
-        """Return the current state of the rows with these keys, by key.
+        """Return the current state of the rows with these keys in the app's table, by key.
 
         A deleted row is missing in the result. Raise SQLAlchemyError if the database does not answer.
         """
@@ -134,7 +137,7 @@ class VideosTable:
         return [key for moment, key in sorted(timed, key=lambda pair: pair[0]) if since <= moment <= until]
 
     def delete(self, keys: Sequence[Any]) -> int:
-        """Delete the rows with these keys. Return the number of deleted rows."""
+        """Delete the rows with these keys from the app's table. Return the number of deleted rows."""
         deleted = 0
         try:
             with self.engine.begin() as connection:

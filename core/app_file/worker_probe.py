@@ -1,6 +1,7 @@
-"""Find out what the Python of the app's worker has: versions, registered tasks, acknowledgement mode.
+"""Read facts about the app under test with the Python interpreter that runs its worker.
 
-A short program that runs in that Python imports the app and prints these facts.
+The facts are versions, the names of the registered tasks, and when a message is acknowledged. A short program imports
+the app in that interpreter and prints them.
 """
 
 from __future__ import annotations
@@ -39,10 +40,10 @@ print("\\n" + json.dumps(facts))
 
 @dataclass(frozen=True)
 class WorkerFacts:
-    """Facts about the app under test, from the Python of its worker. A fact that is unknown is None.
+    """Facts about the app under test, read with the Python interpreter that runs its worker.
 
-    `acks_late` is True if the task's message is acknowledged after the task ran. `error` is the text of the exception
-    that importing the app raised, or None if no exception was seen.
+    A fact that is unknown is None. `acks_late` is True if the task's message is acknowledged after the task ran.
+    `error` is the text of the exception that importing the app raised, or None if no exception was seen.
     """
 
     python: str | None = None
@@ -54,9 +55,9 @@ class WorkerFacts:
 
 
 def probe_worker(app: AppFile) -> WorkerFacts:
-    """Import the app in the worker's own Python and return what was learned about it.
+    """Import the app with the Python interpreter of its worker, and return facts about the app.
 
-    All facts are unknown if that Python is not on this machine.
+    All facts are unknown if that interpreter is not on this machine.
     """
     if app.worker.python is None:
         return WorkerFacts()

@@ -67,7 +67,7 @@ def transcode_command(source: Path, target: Path, profile: Profile, media: Media
 def trial_command(profile: Profile) -> list[str]:
     """Return ffmpeg's command line that encodes five generated pictures with this profile.
 
-    It writes no file. It is used to test whether the profile works on this machine.
+    The command writes no file. It is used to test whether the profile works on this machine.
     """
     source = ffmpeg.input("testsrc2=size=320x240:rate=25:duration=0.2", f="lavfi")
     media = MediaFacts("lavfi", 0.2, 0.2, 5, 25.0, 320, 240, "yuv420p", "rawvideo", None)

@@ -1,8 +1,8 @@
 """Read the properties of an untrusted video file without running a risky ffmpeg demuxer.
 
 ffmpeg guesses formats from content, and some formats (playlists, concat scripts) open other files or never end. So this
-module recognises the container by the first bytes of the file, from a short list. Then a sandboxed ffprobe reads the
-streams. It may use only the demuxer of the recognised container.
+module first recognises the container by the first bytes of the file, from a short list of containers. Then a sandboxed
+ffprobe reads the streams. This ffprobe is allowed to use only the demuxer of the recognised container.
 """
 
 from __future__ import annotations
@@ -75,9 +75,9 @@ class Color:
 class MediaFacts:
     """Properties of a video file, as ffprobe reads them. A property that the file does not state is None.
 
-    `duration_seconds` is the length of the longest stream, `video_seconds` that of the video stream. `frames` is the
-    number of pictures. `video_index` and `audio_index` are the numbers of the chosen streams. `audio_codec` is
-    `unknown` if no sound can be decoded.
+    `duration_seconds` is the length of the longest stream, and `video_seconds` is that of the video stream. `frames` is
+    the number of pictures. `video_index` and `audio_index` are the numbers of the streams that are transcoded.
+    `audio_codec` is `unknown` if the file has sound, but none that can be decoded.
     """
 
     container: str

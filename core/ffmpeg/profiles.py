@@ -73,7 +73,7 @@ class Profile:
 
     @property
     def keeps_audio(self) -> bool:
-        """Return True if the output has the sound of the source."""
+        """Return True if a video encoded with this profile has the sound of its source."""
         return self.audio_bitrate is not None
 
     @property
@@ -82,7 +82,7 @@ class Profile:
         return ENCODERS[self.codec]
 
     def expected_seconds(self, source_seconds: float) -> float:
-        """Return the length in seconds of the output for a source of `source_seconds`."""
+        """Return the length in seconds of a video that this profile encodes from `source_seconds` of source."""
         film = source_seconds if self.longest_seconds is None else min(source_seconds, self.longest_seconds)
         return film + (2 * CARD_SECONDS if self.has_cards else 0.0)
 
@@ -115,18 +115,18 @@ def profile_named(name: str) -> Profile:
 
 
 def find_profile(text: str) -> Profile:
-    """Return the profile for the value of PROFILE: a profile name, or the path of a TOML file.
+    """Return the profile that the option PROFILE selects, by its name or by the path of a TOML file.
 
-    Raise UsageError if it is neither.
+    `text` is the value of the option. Raise UsageError if it is neither.
     """
     return read_profile(Path(text)) if text.endswith(".toml") else profile_named(text)
 
 
 def recorded_name(text: str) -> str:
-    """Return the profile name that a run records for the value of PROFILE.
+    """Return the profile name that a run records if the option PROFILE has the value `text`.
 
-    It is a profile name, a file's name with digest, or the name of an app. Raise UsageError for a file that is no valid
-    profile.
+    The path of a TOML file becomes the file's name with a digest of its content. Every other text, such as a profile
+    name or the name of an app, is returned unchanged. Raise UsageError for a file that is no valid profile.
     """
     return read_profile(Path(text)).name if text.endswith(".toml") else text
 
@@ -137,7 +137,10 @@ def is_profile(text: str | None) -> TypeGuard[str]:
 
 
 def profile_text(text: str) -> str:
-    """Check the value of PROFILE and return it unchanged. Raise UsageError if it names no valid profile."""
+    """Check `text`, the value of the option PROFILE, and return it unchanged.
+
+    Raise UsageError if it names no valid profile.
+    """
     find_profile(text)
     return text
 

@@ -14,7 +14,7 @@ class Progress:
         self._incomplete_line = b""
 
     def feed(self, chunk: bytes) -> None:
-        """Parse the next piece of ffmpeg's standard output, which may end within a line."""
+        """Parse the next piece of ffmpeg's standard output. A piece can end in the middle of a line."""
         *lines, self._incomplete_line = (self._incomplete_line + chunk).split(b"\n")
         for line in lines:
             key, _, value = line.decode("ascii", "replace").partition("=")

@@ -64,11 +64,11 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits for one sandboxed program: seconds, memory, size of files and of standard output in bytes.
+    """Limits for one sandboxed program: its time, memory, file size and amount of standard output.
 
-    The program is killed after `deadline_seconds`, or after `stall_seconds` without progress (None means no such
-    limit). CPU time is limited to the deadline times the number of cores. The kernel enforces that limit even while
-    this process is stopped.
+    The program is killed after `deadline_seconds`. It is also killed after `stall_seconds` without progress, unless
+    `stall_seconds` is None. Its CPU time is limited to the deadline times the number of cores. The kernel enforces this
+    CPU limit even while this process is stopped.
     """
 
     deadline_seconds: float
@@ -82,8 +82,8 @@ class Limits:
 class Finished:
     """Result of a sandboxed program: how it ended, its output, and its resource usage from wait4.
 
-    A negative `returncode` is the number of the signal that ended the program. Bytes are counted in the block layer, so
-    a read from the page cache is not counted.
+    A negative `returncode` is the number of the signal that ended the program. `read_bytes` and `written_bytes` are
+    counted in the block layer, so a read from the page cache is not counted.
     """
 
     ending: Ending

@@ -51,7 +51,7 @@ class TranscodeResult:
         return self.finished.cpu_seconds / self.finished.wall_seconds
 
     def columns(self) -> dict[str, float]:
-        """Return ffmpeg's resource usage by column of the executions table."""
+        """Return ffmpeg's resource usage by column name of the table `executions`."""
         return _usage(self.finished)
 
     def report(self) -> dict[str, float | int]:
@@ -135,9 +135,11 @@ def _usage_on_failure(finished: Finished) -> Iterator[None]:
 
 
 def require_whole(source: MediaFacts, output: MediaFacts, progress: Progress, profile: Profile) -> None:
-    """Raise VideoFailed(truncated) unless the transcoded output is complete.
+    """Raise VideoFailed unless the transcoded output is complete.
 
-    The output is complete if it is as long as the profile demands and ffmpeg decoded every picture of the source.
+    The output is complete if it is as long as the profile demands, has the sound that the profile keeps, and ffmpeg
+    decoded every picture of the source. Small differences are tolerated. The reason of the failure is `truncated`, or
+    `corrupt` if the sound is missing.
     """
     if profile.keeps_audio and source.has_audio and not output.has_audio:
         raise VideoFailed(Reason.CORRUPT, "the sound is missing from the output")
