@@ -15,7 +15,7 @@ class CpuQuota:
     """CPU quota of a cgroup in cores, and the kernel's counters of how often the quota took effect.
 
     `periods` counts the scheduler periods, and `throttled_periods` those in which the quota stopped processes.
-    `throttled_seconds` is the time for which processes were stopped in all.
+    `throttled_seconds` is the total time for which processes were stopped.
     """
 
     cores: float

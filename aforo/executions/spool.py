@@ -30,8 +30,8 @@ _NUMBER = b'{"number":'
 class Slice:
     """Part of a spool that was read at once: encoded records in the order of their numbers.
 
-    `oldest` and `newest` are the numbers of the first and last record that the whole spool held at that moment. Before
-    the first record, `oldest` is 1 and `newest` is 0.
+    `oldest` and `newest` are the numbers of the first and last record that the whole spool held at that moment. If the
+    spool has never had a record, `oldest` is 1 and `newest` is 0.
     """
 
     oldest: int

@@ -88,7 +88,10 @@ class Observer(Protocol):
         """
 
     def handled_error(self, operation: Operation) -> None:
-        """Handle the operation in which the transport logged and ignored an error, once for each error."""
+        """Handle an error that the transport has logged and ignored. The transport calls this for each one.
+
+        `operation` is what the transport was doing when the error occurred.
+        """
 
     def visibility_extended(self, result: ExtensionResult) -> None:
         """Handle the result of one tick of the visibility heartbeat. The heartbeat calls this after each tick."""
@@ -107,7 +110,7 @@ class SilentObserver:
         """Ignore the number of pending deletes."""
 
     def handled_error(self, operation: Operation) -> None:
-        """Ignore the operation of a handled error."""
+        """Ignore that the transport has logged and ignored an error."""
 
     def visibility_extended(self, result: ExtensionResult) -> None:
         """Ignore the result of a heartbeat tick."""
