@@ -1,4 +1,4 @@
-"""SQL statements of `statements.sql`, adapted to the names of tables and columns in the user's own database."""
+"""SQL statements of `statements.sql`, adapted to the table and column names in the user's database."""
 
 from __future__ import annotations
 
