@@ -36,7 +36,7 @@ Ask = Callable[[str, str], str]
 
 @dataclass(frozen=True)
 class Found:
-    """What the files of an app's folder tell about its worker, queue and tables. '' means unknown."""
+    """Facts about an app's worker, queue and tables, read from the files in its folder. '' means unknown."""
 
     folder: Path
     python: str

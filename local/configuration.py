@@ -26,8 +26,8 @@ NOT_INHERITED = RUN_OPTIONS | MAKE_VARIABLES
 def supervisord_environment(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment variables of supervisord, which all programs of the stack inherit.
 
-    They are those in `environment` (without options of single runs), the port of each program, and the folder of our
-    Python.
+    They are the variables in `environment`, the port of each program, and the folder of our Python. Options that apply
+    to one run only are left out.
     """
     inherited = {name: value for name, value in environment.items() if name not in NOT_INHERITED}
     optional = ("emulator", "events", "prometheus", "celery-exporter", "grafana")
@@ -93,7 +93,8 @@ def write_prometheus_config(
 ) -> None:
     """Write Prometheus' configuration for this machine, made from the file `source`.
 
-    `workers` are addresses of an app's workers that run outside this stack.
+    `scraped` are the programs from which Prometheus collects metrics. `workers` are addresses of an app's workers that
+    run outside this stack.
     """
     text = source.read_text(encoding="utf-8")
     PROMETHEUS_CONFIG.write_text(prometheus_config(text, scraped, source.parent.resolve(), workers), encoding="utf-8")

@@ -23,8 +23,8 @@ LOG_LINES = 8
 def until(holds: Callable[[], bool], what: str, seconds: float, log: Path) -> None:
     """Wait until `holds()` returns True.
 
-    After `seconds`, print the end of the file `log` and raise EnvironmentFault. `what` names in the error what was
-    waited for.
+    After `seconds`, print the end of the file `log` and raise EnvironmentFault. Its text begins with `what`, the name
+    of the program or state that the caller waits for.
     """
     deadline = time.monotonic() + seconds
     while not holds():
