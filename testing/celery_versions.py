@@ -1,4 +1,7 @@
-"""Pairs of Celery and Python versions with which the package `aforo` is tested, each in its own environment."""
+"""Pairs of Celery and Python versions with which the package `aforo` is tested.
+
+Each pair has its own virtual environment.
+"""
 
 from __future__ import annotations
 
