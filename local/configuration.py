@@ -49,7 +49,7 @@ def worker_stop_seconds(settings: Settings) -> int:
 
 
 def worker_options(concurrency: int, profile: str, threads: int) -> str:
-    """Return the text of `.local/worker.env`, the options of our worker that may differ between runs.
+    """Return the text of `.local/worker.env`, the options of our worker that can differ between runs.
 
     When the text changes, only the worker is restarted.
     """
@@ -72,7 +72,7 @@ def app_worker_options(app: AppFile, concurrency: int) -> str:
 
 
 def fingerprint(settings: Settings, environment: Mapping[str, str]) -> str:
-    """Return a hash of all settings that cannot change while the stack runs, credentials included.
+    """Return a hash of all settings, credentials included, that only a restart of the stack can change.
 
     A program that is installed or removed changes the hash too, because supervisord gets all ports and the PATH at its
     start.

@@ -42,7 +42,7 @@ def listens(port: int) -> bool:
 
 
 def worker_slots(program: Program) -> int | None:
-    """Return how many slots the worker program has, read from its metrics. None while it does not answer."""
+    """Return the worker's number of slots, read from its metrics, or None while it does not answer."""
     families = promql.scrape("127.0.0.1", program.port) or {}
     slots = families.get("aforo_worker_slots")
     return int(slots[0].value) if slots else None

@@ -33,7 +33,7 @@ NO_SUCH_PROCESS_STATE = {60: "ALREADY_STARTED", 70: "NOT_RUNNING"}
 
 
 class Stopping(EnvironmentFault):
-    """Error: supervisord is shutting down and answers no requests."""
+    """Error for a supervisord that is shutting down, so that it answers no requests."""
 
 
 @dataclass(frozen=True)
