@@ -104,7 +104,7 @@ class Panel:
 
     @property
     def is_instant(self) -> bool:
-        """Return True if the queries are evaluated only at the end of the dashboard's time range."""
+        """Return True if the panel's queries are evaluated only at the end of the dashboard's time range."""
         return self.kind not in OVER_TIME and not self.sparkline
 
     @property
