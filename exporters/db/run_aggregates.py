@@ -186,7 +186,7 @@ class RunAggregates:
         """Replace the video totals of a run by totals (`groups`) that the database has just computed.
 
         `live` are the run's videos that are not final or have changed very recently. The totals include them, so they
-        are remembered as counted. If the next query returns them again, they do not count twice.
+        are remembered as counted. If the next query for changed videos returns them again, they do not count twice.
         """
         for video_id in list(self._open_of.get(run_id, ())):
             self._close(video_id)
@@ -204,7 +204,7 @@ class RunAggregates:
         """Replace the execution sums of a run by `sums`, which the database has just computed.
 
         `recent` are the run's executions that ended very recently. The sums include them, so they are remembered as
-        counted. If the next query returns them again, they do not count twice.
+        counted. If the next query for changed executions returns them again, they do not count twice.
         """
         tally = self.executions[run_id] = ExecutionTally(lost=self.executions[run_id].lost)
         for outcome, count, seconds in sums:

@@ -32,9 +32,10 @@ class Video(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Videos with one state and failure reason: their number, and the sums of their times in seconds.
+    """Videos that have the same state and failure reason: their number, and sums over them.
 
-    The fields have the order of the columns of the statement `videos_of_run`.
+    The sums are those of response time, queue wait and service time, in seconds. The fields have the order of the
+    columns of the statement `videos_of_run`.
     """
 
     state: str
@@ -51,9 +52,10 @@ class Group(NamedTuple):
 
 @dataclass
 class Tally:
-    """Counts of videos by state and reason, and sums of their times in seconds, for one or several runs.
+    """Counts of videos by state and failure reason, and sums over done videos, for one or several runs.
 
-    `window_end` is the end of a sustained run's test window in epoch seconds. It is infinite for a burst.
+    The sums are those of response time, queue wait and service time, in seconds. `window_end` is the end of a sustained
+    run's test window in epoch seconds. It is infinite for a burst.
     """
 
     window_end: float = math.inf
@@ -130,9 +132,10 @@ class Execution(NamedTuple):
 
 @dataclass
 class ExecutionTally:
-    """Executions of one run by outcome, and sums of the stage and CPU seconds of those that ended as done.
+    """Number of executions of one run by outcome, and sums over the executions with outcome done.
 
-    `lost` counts, by outcome, the executions that have no end because their process died.
+    The sums are the seconds of each stage, then the CPU seconds of ffmpeg. `lost` counts, by outcome, the executions
+    that have no end because their process died.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
