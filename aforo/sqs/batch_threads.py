@@ -24,7 +24,7 @@ class _Lane(Generic[Item]):
     idle: int = 0
 
     def is_empty(self) -> bool:
-        """Return True if no item with this lane's key is waiting or being processed."""
+        """Return True if no item of this lane (the items of one key) is waiting or being processed."""
         return not self.waiting and self.idle == self.threads
 
 

@@ -84,7 +84,7 @@ class PollingChannel(TimedChannel):
         self._wake()
 
     def basic_cancel(self, consumer_tag: str) -> None:
-        """Stop consuming, and wait until the running receive call ends.
+        """Stop receiving for the consumer `consumer_tag`, and wait until the running receive call ends.
 
         Messages of that call are then returned to the queue. This method corrects a defect: kombu leaves the call open
         in SQS. SQS delivers the next message to it, and that message stays invisible for the visibility timeout.
