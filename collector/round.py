@@ -74,7 +74,11 @@ class Round:
         self._failing: dict[str, str] = {}
 
     def run(self, addresses: Iterable[str], now: float | None = None) -> None:
-        """Read the workers at `addresses` once, then find the videos of stored executions that have none yet."""
+        """Read and store the new execution records of the workers at `addresses`.
+
+        Then assign earlier stored executions to their videos, if these have been recorded in the meantime. `now` is in
+        epoch seconds.
+        """
         wanted = list(addresses)
         with ThreadPoolExecutor(THREADS, thread_name_prefix="read") as threads:
             recorded = [each for each in threads.map(self._try_to_read, wanted) if each]

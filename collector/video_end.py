@@ -1,7 +1,7 @@
 """Determine the start, the end and the final state of a video from its executions.
 
-A video starts with its first execution. It ends when every message of it has ended: its first message, and those that
-its executions sent. A retry is a message with the same task id, so it belongs to the same video.
+A video starts with its first execution. It ends when all its messages have ended: its first message, and the
+messages that its executions sent. A retry is a message with the same task id, so it belongs to the same video.
 """
 
 from __future__ import annotations
