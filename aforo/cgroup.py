@@ -14,8 +14,8 @@ NO_LIMIT_BYTES = 1 << 60
 class CpuQuota:
     """CPU quota of a cgroup in cores, and the kernel's counters of how often the quota took effect.
 
-    `periods` counts the scheduler periods, and `throttled_periods` those in which the quota stopped processes.
-    `throttled_seconds` is the time for which processes were stopped in all.
+    `periods` counts the scheduler periods. `throttled_periods` counts the periods in which the quota stopped processes.
+    `throttled_seconds` is the total time for which processes were stopped.
     """
 
     cores: float

@@ -11,9 +11,9 @@ _VMSTAT = Path("/proc/vmstat")
 
 @lru_cache(maxsize=1)
 def boot_id() -> str | None:
-    """Return the kernel's boot id, which all containers of a machine share and which each boot changes.
+    """Return the kernel's boot id, or None without /proc.
 
-    Return None without /proc.
+    All containers of a machine have the same boot id. It changes at each boot.
     """
     try:
         return _BOOT_ID.read_text(encoding="ascii").strip()

@@ -1,4 +1,4 @@
-"""What happens if a worker cannot be measured: one log line, and the worker runs without measurement."""
+"""Fallback for a worker that cannot be measured: log one line, and run the worker unmeasured."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ OLDEST, TOO_NEW = (5, 3), (6, 0)
 
 @contextmanager
 def never_an_outage() -> Iterator[None]:
-    """Context manager that logs an exception in one line instead of raising it.
+    """Context manager: log an exception of the block in one line instead of raising it.
 
-    With AFORO_STRICT=1, it raises SystemExit instead. Celery's signals catch every Exception, but not SystemExit.
+    With AFORO_STRICT=1, raise SystemExit, which ends the worker. Celery's signals catch every Exception, but not
+    SystemExit.
     """
     try:
         yield

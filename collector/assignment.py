@@ -1,9 +1,9 @@
-"""Find out to which video each execution belongs, by the first message of its chain of tasks.
+"""Find out to which video each execution belongs, by the task id of the video's first message.
 
 The first message of a video has the task id that the video's row holds. Every message that a task sends carries this id
-as its root. So all executions of a video are recognised, on whichever worker they run. An execution without such a
-video waits in the table `other_executions` until the runs that it could belong to are over. From then on it counts as
-other work, not as part of any video.
+as its root. So all executions of a video are recognised, on whichever worker they run. An execution for which no video
+is known waits in the table `other_executions`, until the runs that overlap it in time have ended. From then on it
+counts as other work, not as part of any video.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def assign(session: Session, spool: str, node: str, records: Sequence[Record]) -
 def assign_waiting(session: Session, now: float) -> None:
     """Assign stored executions whose video has been recorded in the meantime. `now` is in epoch seconds.
 
-    An execution that still has no video is closed when the runs during which it ran are over. It then counts as other
-    work during the latest of these runs. If it ran during no run, it is deleted after a while.
+    An execution that still has no video waits until all runs that overlap it in time have ended. From then on it counts
+    as other work during the latest of these runs. If it overlaps no run, it is deleted after a while.
     """
     joined = select(OtherExecutionRow, VideoRow).join(VideoRow, VideoRow.task_id == OtherExecutionRow.root_id)
     found = set()

@@ -11,7 +11,7 @@ from core.metrics import CATALOGUE
 
 
 class Reason(StrEnum):
-    """Why a worker's executions were not read or stored, as a label value."""
+    """Reason why a worker's executions were not read or not stored, as a label value."""
 
     UNREACHABLE = "unreachable"
     INVALID = "invalid"

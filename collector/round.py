@@ -41,19 +41,20 @@ class Balanced(Exception):
 
 @dataclass
 class Address:
-    """The spools that have answered at one worker's address, in the order of their first answers.
+    """History of one worker's address: which spools the collector has read there.
 
-    `read_dead` are the spools of dead processes that were read at this address.
+    `spools` are the own spools of the worker processes that answered, in the order of their first answers. `read_dead`
+    are the spools of dead processes that were read there too.
     """
 
     spools: list[str] = field(default_factory=list)
     read_dead: set[str] = field(default_factory=set)
 
     def answered(self, spool: str) -> None:
-        """Record that this spool answered at the address. Raise Balanced if several workers answer there.
+        """Record that the worker with the spool `spool` answered at this address.
 
-        A worker that restarts has a new spool, and its old spool no longer answers. So if an earlier spool answers once
-        more, the address belongs to several workers.
+        Raise Balanced if several workers answer there in turn. A worker that restarts gets a new spool, and never
+        uses its old one again. So if an earlier spool comes back, several workers share the address.
         """
         if spool in self.spools[:-1]:
             raise Balanced("several workers answer in turn; name each worker's own address")
@@ -73,7 +74,11 @@ class Round:
         self._failing: dict[str, str] = {}
 
     def run(self, addresses: Iterable[str], now: float | None = None) -> None:
-        """Read the workers at `addresses` once, then find the videos of stored executions that have none yet."""
+        """Read and store the new execution records of the workers at `addresses`.
+
+        Then assign earlier stored executions to their videos, if these have been recorded in the meantime. `now` is in
+        epoch seconds.
+        """
         wanted = list(addresses)
         with ThreadPoolExecutor(THREADS, thread_name_prefix="read") as threads:
             recorded = [each for each in threads.map(self._try_to_read, wanted) if each]

@@ -26,10 +26,11 @@ NODE_LENGTH = 64
 
 @dataclass(frozen=True)
 class Source:
-    """Where and when a page of records was read, and how far the worker's clock is ahead of ours.
+    """Origin of a page of execution records: a worker's address or a file, and the time of the reading.
 
-    `address` is that of the worker, and `asked_at` the time of the request in epoch seconds. The clock offset and the
-    round trip are None for records from a file.
+    `address` is HOST:PORT of the worker, or the path of the file. `asked_at` is in epoch seconds.
+    `clock_offset_seconds` is how far the worker's clock is ahead of ours, and `round_trip_seconds` how long the answer
+    took. Both are None for a file.
     """
 
     address: str
@@ -40,20 +41,27 @@ class Source:
 
 @dataclass(frozen=True)
 class Stored:
-    """What storing one page changed: records added, and records missed because the worker dropped them."""
+    """Result of storing a page of execution records.
+
+    `added` is the number of new records. `missed` is the number of records that the worker dropped before they were
+    read.
+    """
 
     added: int
     missed: int
 
 
 def position(session: Session, spool: str) -> int:
-    """Return the number of the last record that was read from `spool`, or 0."""
+    """Return the number of the last execution record read from `spool`, or 0 if none was read."""
     row = session.get(SpoolRow, spool)
     return row.last_number if row else 0
 
 
 def store(session: Session, page: Page, source: Source) -> Stored:
-    """Store the new records of a page and the new reading position. Call this in its own transaction."""
+    """Store the new execution records of `page`, and the position up to which its spool was read.
+
+    Call this in its own transaction.
+    """
     take_turn(session, TURN)
     spool = session.get(SpoolRow, page.spool, with_for_update=True) or _new(session, page.spool)
     new = [record for record in page.records if record["number"] > spool.last_number]

@@ -1,7 +1,8 @@
 """Read the final states of an app's videos from the app's own table, until every video is final.
 
-An app may retry a failed video. So a failure is recorded only when no further message of the video can follow. That is
-known from the video's executions, from an empty queue, or from a row that has not changed for a long time.
+It is possible that an app retries a failed video. So a failure is recorded only when no further message of the video
+can follow. That is known from the video's executions, from an empty queue, or from a row that has not changed for a
+long time.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Determine the start, the end and the final state of a video from its executions.
 
-A video starts with its first execution. It ends when every message of it has ended: its first message, and those that
-its executions sent. A retry is a message with the same task id, so it belongs to the same video.
+A video starts with its first execution. It ends when all its messages have ended: its first message, and the
+messages that its executions sent. A retry is a message with the same task id, so it belongs to the same video.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ FINAL_OUTCOMES = frozenset({Outcome.DONE, Outcome.PART, Outcome.FAILED})
 
 
 def finish_videos(session: Session, video_ids: Iterable[str]) -> None:
-    """Set the start time of each video from its executions, and correct the outcomes of these executions.
+    """Update the rows of these videos from their executions: start time, outcomes and state.
 
-    Set the state of the video too, unless the state is read from the app's own table.
+    The start time is that of the first execution. The outcomes of the executions are corrected. The state is set too,
+    unless it is read from the app's own table.
     """
     for some in batched_keys(sorted(video_ids)):
         _finish_some(session, some)
@@ -65,9 +66,9 @@ def _set_state(video: VideoRow, executions: Sequence[ExecutionRow]) -> None:
 def correct_outcomes(executions: Sequence[ExecutionRow]) -> None:
     """Correct the outcomes of a video's executions, so that at most one of them counts as done.
 
-    `executions` are in the order of their ends. A successful execution that others follow gets the outcome `part`. A
-    failed execution whose message was delivered again gets the outcome `retried`. The times of the executions do not
-    change.
+    `executions` are in the order of their ends. A successful execution gets the outcome `part` if another execution
+    of the video follows it. A failed execution gets the outcome `retried` if its message was delivered again. The times
+    of the executions do not change.
     """
     for number, execution in enumerate(executions):
         later = {other.task_id for other in executions[number + 1 :]}

@@ -1,6 +1,6 @@
-"""Which worker addresses the collector reads: from Prometheus and from AFORO_COLLECTOR_WORKERS.
+"""List of the worker addresses that the collector reads.
 
-Prometheus provides the targets of its job `worker`.
+The addresses are the targets of Prometheus' job `worker`, and those in the setting AFORO_COLLECTOR_WORKERS.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ JOBS = ("worker",)
 
 
 class Workers:
-    """The worker addresses to read, refreshed every few seconds.
+    """List of the worker addresses that the collector reads, refreshed every few seconds.
 
-    While Prometheus does not answer, the last known addresses are kept.
+    While Prometheus does not answer, the list keeps the last known addresses.
     """
 
     def __init__(self, prometheus_url: str, fixed: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:

@@ -1,4 +1,4 @@
-"""Why a collection or poll failed: the values of the label `reason`, and the errors behind each one."""
+"""Failure reasons of collections and polls: the values of the label `reason`, and their exceptions."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _SQLSTATES = (
 
 
 def fault_of(error: BaseException) -> Fault:
-    """Return the reason, as a label value, for which this error stands."""
+    """Return the failure reason (a value of the label `reason`) that matches this exception."""
     if isinstance(error, SourceNotReady):
         return Fault.STARTING
     if isinstance(error, TimeoutError | ConnectTimeoutError | ReadTimeoutError):

@@ -1,4 +1,4 @@
-"""Entry point of `python -m grafana`: write the dashboards' JSON, check it, or write a bundle."""
+"""Entry point of `python -m grafana`: write the dashboards' JSON, check it, or pack it with alerts."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ COUNTERS = ("_total", "_bucket", "_sum", "_count")
 
 
 def problems(board: Json, metrics: Collection[str], uids: Collection[str]) -> list[Problem]:
-    """Return a text for each problem in the JSON of a dashboard. It is empty if there is none.
+    """Return one text for each problem in the JSON of a dashboard, or an empty list if there is none.
 
     `metrics` and `uids` are the metric names and dashboard ids that the JSON may refer to.
     """

@@ -23,9 +23,9 @@ def generate(lang: Language) -> dict[Path, str]:
 
 
 def stale(lang: Language) -> list[Path]:
-    """Return the JSON files of a language that must be written again, because a dashboard has changed.
+    """Return the JSON files of a language that do not match the dashboards' source.
 
-    Files that are missing, and files without a dashboard, are included.
+    Such a file is out of date, is missing, or belongs to a dashboard that no longer exists.
     """
     generated = generate(lang)
     committed = {path: path.read_text(encoding="utf-8") for path in FOLDERS[lang].glob("*.json")}

@@ -104,7 +104,7 @@ class Panel:
 
     @property
     def is_instant(self) -> bool:
-        """Return True if the queries are evaluated only at the end of the dashboard's time range."""
+        """Return True if the panel's queries are evaluated only at the end of the dashboard's time range."""
         return self.kind not in OVER_TIME and not self.sparkline
 
     @property
@@ -116,9 +116,9 @@ class Panel:
 def stat(title: Text, question: Text, expr: str, unit: Text | str, **more: Any) -> Panel:
     """Return a panel that shows one number, as it is at the end of the dashboard's time range.
 
-    With `sparkline=True` in `more`, it shows the recent course too. `expr` must then return one series without labels.
-    NaN fills the times without a value. Without NaN, Grafana would show the last value of a series that ended. `more`
-    has further fields of Panel.
+    `more` has further fields of Panel. With `sparkline=True`, the panel shows a small curve too. `expr` must then
+    return one series without labels, with NaN at the times without a value. Without NaN, Grafana would show the last
+    value of a series that has ended.
     """
     text = f"({expr}) or vector(NaN)" if more.get("sparkline") else expr
     return Panel(Kind.STAT, title, question, (Query(text, more.pop("legend", title)),), unit, **{"width": 4, **more})
@@ -156,8 +156,8 @@ def heat(title: Text, question: Text, buckets: str, unit: Text, **more: Any) -> 
 def chart(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | str, **more: Any) -> Panel:
     """Return a panel with one bar per category, such as a video size.
 
-    The categories are the first text column in the result of `transformations`, a field of Panel that is given in
-    `more`.
+    `more` has further fields of Panel. One of them is `transformations`: Grafana's steps that turn the query results
+    into a table. The first text column of that table has the categories.
     """
     return Panel(Kind.CHART, title, question, queries, unit, **more)
 

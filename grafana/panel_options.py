@@ -17,9 +17,9 @@ LONGEST_LABEL = 60
 
 
 def panel_model(panel: Panel, lang: Language) -> dashboard.Panel:
-    """Return a panel in Grafana's format with its type and options.
+    """Return a panel in Grafana's format, with its type and the options of that type.
 
-    Queries, title and position are added later.
+    The caller adds queries, title and position.
     """
     return _series(panel, lang) if panel.kind is Kind.SERIES else _MODELS[panel.kind](panel)
 

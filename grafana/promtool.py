@@ -14,7 +14,7 @@ from grafana.expressions import filled
 
 
 def promtools(further: Iterable[str] = ()) -> list[str]:
-    """Return the paths of the promtool on PATH and of those in `further`.
+    """Return the paths of all promtool programs to check with: the one on PATH, and those in `further`.
 
     `further` comes from the setting AFORO_PROMTOOLS.
     """
@@ -22,7 +22,7 @@ def promtools(further: Iterable[str] = ()) -> list[str]:
 
 
 def promtool_errors(promtool: str, texts: Iterable[str]) -> str:
-    """Return what a promtool says against these PromQL queries, or '' if it accepts all of them.
+    """Check PromQL queries (`texts`) with promtool. Return its error messages, or '' if all are valid.
 
     `promtool` is the path of the program.
     """

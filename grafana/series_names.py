@@ -42,7 +42,10 @@ def series_of(metric: Metric) -> tuple[str, ...]:
 
 
 def rules(folder: str) -> list[dict[str, Any]]:
-    """Read the recording or alerting rules in `rules` or `alerts`, folders of `prometheus/`."""
+    """Return the rules in all files of the folder `prometheus/FOLDER`.
+
+    The folder `rules` has recording rules, and `alerts` has alerting rules.
+    """
     files = sorted((PROMETHEUS / folder).glob("*.yml"))
     groups = [group for file in files for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]]
     return [rule for group in groups for rule in group["rules"]]

@@ -1,6 +1,6 @@
 """Names and colours of label values, such as run states, on the dashboards, in both languages.
 
-One outcome has the same colour everywhere.
+The same outcome has the same colour on all dashboards.
 """
 
 from __future__ import annotations

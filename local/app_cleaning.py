@@ -26,9 +26,10 @@ CLEANED = ".cleaned"
 
 @dataclass(frozen=True)
 class Leftovers:
-    """What the runs of one app left in its systems.
+    """Rows and input files that the runs of one app left in its systems.
 
-    `lists` are the files in which the runs recorded what they made. `videos` are the videos in these files.
+    `lists` are the files in which each run listed the rows and inputs that it created. `videos` are the videos in
+    these lists.
     """
 
     lists: tuple[Path, ...]
@@ -36,16 +37,17 @@ class Leftovers:
 
 
 def leftovers(settings: Settings, app: AppFile) -> Leftovers:
-    """Read from the folders of the app's runs which rows and files they left."""
+    """Return the rows and input files that runs left in the app's systems, from the runs' results folders."""
     lists = [file for file in settings.results.path.glob(f"runs/*/{FILE}") if _is_of(file.parent, app)]
     videos = [video for file in lists for video in injected(file.parent)]
     return Leftovers(tuple(lists), tuple(videos))
 
 
 def clean_app(settings: Settings, app: AppFile, *, rows: bool, outputs: bool, ask: Callable[[str], bool]) -> str:
-    """Remove rows with their inputs, or outputs, or both, after `ask` got a yes. Return what was removed.
+    """Remove what runs left in an app's systems, after the user has confirmed it. Return what was removed.
 
-    Raise UsageError if neither is chosen, or if the answer is no.
+    With `rows`, remove the rows and their input files. With `outputs`, remove the output files. `ask` shows a question
+    to the user and returns True for yes. Raise UsageError if neither is chosen, or if the answer is no.
     """
     if not rows and not outputs:
         remedy = "give ARGS=--rows, ARGS=--outputs or both"

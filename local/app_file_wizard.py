@@ -36,7 +36,7 @@ Ask = Callable[[str, str], str]
 
 @dataclass(frozen=True)
 class Found:
-    """What the files of an app's folder tell about its worker, queue and tables. '' means unknown."""
+    """Facts about an app's worker, queue and tables, read from the files in its folder. '' means unknown."""
 
     folder: Path
     python: str
@@ -65,7 +65,7 @@ def write_app_file(folder: Path, ask: Ask) -> Path:
 
 
 def answers(found: Found, ask: Ask) -> dict[str, str]:
-    """Ask the five questions, and return the answers by name. `found` gives the suggested answers."""
+    """Ask the user five questions about the app, and return the answers by name. `found` suggests answers."""
     return {
         "command": ask("Command that starts your worker", found.command or "celery -A app.main worker"),
         "task": ask("Name of the task", found.tasks[0] if found.tasks else "app.tasks.process_video"),

@@ -31,7 +31,7 @@ SOURCES = frozenset({".py", ".toml", ".cfg", ".ini", ".yml", ".yaml", ".env"})
 
 
 def run_app_worker(settings: Settings, app: AppFile, concurrency: int, workers: int) -> None:
-    """Start the app's worker with `concurrency` slots, and wait until it takes messages.
+    """Start the app's worker with `concurrency` slots, and wait until it receives messages.
 
     A worker that already runs with the same code and settings keeps running. If aforo.toml has no command, its `scale`
     line starts `workers` workers.

@@ -29,8 +29,8 @@ OF_REFERENCE_WORKER = "replacement: aforo"
 def supervisord_environment(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment variables of supervisord, which all programs of the stack inherit.
 
-    They are those in `environment` (without options of single runs), the port of each program, and the folder of our
-    Python.
+    They are the variables in `environment`, the port of each program, and the folder of our Python. Options that apply
+    to one run only are left out.
     """
     inherited = {name: value for name, value in environment.items() if name not in NOT_INHERITED}
     optional = ("emulator", "events", "prometheus", "celery-exporter", "grafana")
@@ -52,7 +52,7 @@ def worker_stop_seconds(settings: Settings) -> int:
 
 
 def worker_options(concurrency: int, profile: str, threads: int) -> str:
-    """Return the text of `.local/worker.env`, the options of our worker that may differ between runs.
+    """Return the text of `.local/worker.env`, the options of our worker that can differ between runs.
 
     When the text changes, only the worker is restarted.
     """
@@ -75,7 +75,7 @@ def app_worker_options(app: AppFile, concurrency: int) -> str:
 
 
 def fingerprint(settings: Settings, environment: Mapping[str, str]) -> str:
-    """Return a hash of all settings that cannot change while the stack runs, credentials included.
+    """Return a hash of all settings, credentials included, that only a restart of the stack can change.
 
     A program that is installed or removed changes the hash too, because supervisord gets all ports and the PATH at its
     start.
@@ -99,6 +99,7 @@ def write_prometheus_config(
 ) -> None:
     """Write Prometheus' configuration for this machine, made from the file `source`.
 
+    `scraped` are the programs from which Prometheus collects metrics.
     `prometheus` has the labels and the central store of the settings. `app` is the app whose workers are scraped in
     place of the reference worker.
     """

@@ -117,7 +117,7 @@ def grafana_finding(settings: Settings) -> Finding:
 
 
 def grafana_version(url: str) -> str | None:
-    """Return the version of the Grafana at `url`, such as `10.4.2`. None if none answers."""
+    """Return the version of the Grafana at `url`, such as `10.4.2`, or None if no Grafana answers."""
     try:
         with urllib.request.urlopen(f"{url}/api/health", timeout=ANSWER_SECONDS) as answer:  # noqa: S310 (a setting)
             return str(json.load(answer)["version"])

@@ -38,7 +38,11 @@ def check_encoders() -> str:
 
 
 def check_ports(required: Iterable[Program]) -> None:
-    """Raise EnvironmentFault for the first port that two programs use, or that is forbidden or taken."""
+    """Check that each of these programs can listen on its port.
+
+    Raise EnvironmentFault for the first port that two of them share, that another process uses, or on which this user
+    is not allowed to listen.
+    """
     owners: dict[int, Program] = {}
     for program in required:
         if program.port == NO_PORT:

@@ -23,8 +23,8 @@ LOG_LINES = 8
 def until(holds: Callable[[], bool], what: str, seconds: float, log: Path) -> None:
     """Wait until `holds()` returns True.
 
-    After `seconds`, print the end of the file `log` and raise EnvironmentFault. `what` names in the error what was
-    waited for.
+    After `seconds`, print the end of the file `log` and raise EnvironmentFault. Its text begins with `what`, the name
+    of the program or state that the caller waits for.
     """
     deadline = time.monotonic() + seconds
     while not holds():
@@ -42,7 +42,7 @@ def listens(port: int) -> bool:
 
 
 def worker_slots(program: Program) -> int | None:
-    """Return how many slots the worker program has, read from its metrics. None while it does not answer."""
+    """Return the worker's number of slots, read from its metrics, or None while it does not answer."""
     families = promql.scrape("127.0.0.1", program.port) or {}
     slots = families.get("aforo_worker_slots")
     return int(slots[0].value) if slots else None

@@ -32,7 +32,7 @@ FOUNDATIONS = frozenset({"emulator", "events", "prometheus", "grafana"})
 
 @dataclass(frozen=True)
 class WorkerOptions:
-    """Options of the worker that may differ between runs. `concurrency` is its number of slots."""
+    """Options of the worker that can differ between runs. `concurrency` is its number of slots."""
 
     concurrency: int
     profile: str

@@ -33,7 +33,7 @@ NO_SUCH_PROCESS_STATE = {60: "ALREADY_STARTED", 70: "NOT_RUNNING"}
 
 
 class Stopping(EnvironmentFault):
-    """Error: supervisord is shutting down and answers no requests."""
+    """Error for a supervisord that is shutting down, so that it answers no requests."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +106,10 @@ def shut_down() -> None:
 
 
 def orphans() -> list[psutil.Process]:
-    """Return all processes that the programs of this checkout of the repository left or still run.
+    """Return all processes of the stack that was started from this checkout of the repository.
 
-    They are found by MARK in their environment, or by their working directory. Pid files can be stale, so they are not
-    used.
+    Processes that a dead supervisord left running are included. They are found by MARK in their environment, or by
+    their working directory. Pid files can be stale, so they are not used.
     """
     return [p for p in psutil.process_iter() if p.pid != os.getpid() and _is_ours(p)]
 

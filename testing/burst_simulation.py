@@ -31,9 +31,9 @@ def burst(
 ) -> SimulatedBurst:
     """Simulate a burst of videos with these service times (seconds) on `slots` slots.
 
-    Each slot starts after its start lag and is idle for one poll gap before every further video. `contention` sigma
-    slows all running videos to 1 / (1 + sigma (busy - 1)) of their speed. Lags have one entry per slot, gaps one per
-    video.
+    `start_lags` are the seconds after which each slot starts its first video. `poll_gaps` are the seconds for which the
+    slot is idle before each further video, one entry per video. `contention` (sigma) slows the videos down: while
+    `busy` slots work, each video runs at 1 / (1 + sigma (busy - 1)) of its full speed.
     """
     lags = np.zeros(slots) if start_lags is None else start_lags
     gaps = np.zeros(services.size) if poll_gaps is None else poll_gaps

@@ -1,4 +1,7 @@
-"""Pairs of Celery and Python versions with which the package `aforo` is tested, each in its own environment."""
+"""Pairs of Celery and Python versions with which the package `aforo` is tested.
+
+Each pair has its own virtual environment.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
 
 @dataclass(frozen=True)
 class Pair:
-    """A version of Celery, with the kombu and billiard of its time, and a version of Python."""
+    """A version of Celery, with kombu and billiard versions of the same time, and a version of Python."""
 
     celery: str
     kombu: str
@@ -31,7 +34,7 @@ class Pair:
 
     @property
     def interpreter(self) -> str | None:
-        """Return the path of this version of Python on this machine, or None if it is not installed."""
+        """Return the path of the pair's Python version on this machine, or None if it is not installed."""
         if sys.version_info[:2] == tuple(map(int, self.python.split("."))):
             return sys.executable
         installed = sorted(PYENV.glob(f"{self.python}.*/bin/python{self.python}"))

@@ -43,9 +43,9 @@ def _maps(has_second_sound: bool) -> tuple[str, ...]:
 
 
 def interlaced(path: Path, size: str = "720x576", *codec: str) -> Path:
-    """Generate one second of interlaced video, 25 pictures per second whose two fields differ.
+    """Generate one second of interlaced video: 25 pictures per second, each of two different fields.
 
-    Return the path of the file.
+    `codec` are ffmpeg options that replace H.264. Return the path of the file.
     """
     fields = ("-f", "lavfi", "-i", f"testsrc2=size={size}:rate=50:duration=1", "-vf", "tinterlace=interleave_top")
     flags = ("-flags", "+ildct+ilme", "-top", "1")
@@ -55,7 +55,7 @@ def interlaced(path: Path, size: str = "720x576", *codec: str) -> Path:
 def high_dynamic_range(path: Path, transfer: str, *picture: str) -> Path:
     """Generate a 10-bit HEVC video in BT.2020 with the transfer function `transfer`, as phones record it.
 
-    Return the path of the file.
+    `picture` are ffmpeg options that replace the default picture source. Return the path of the file.
     """
     tags = ("-color_primaries", "bt2020", "-color_trc", transfer, "-colorspace", "bt2020nc", "-color_range", "tv")
     codec = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-pix_fmt", "yuv420p10le")
@@ -84,7 +84,10 @@ def overwrite(source: Path, at: float, count: int = 400) -> Path:
 
 
 def put_fake_ffmpeg(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the test run the shell script `script` instead of ffmpeg, by a folder in front of PATH."""
+    """Replace ffmpeg by the shell script `script` for the running test.
+
+    The script is written into `folder`, which is put in front of PATH.
+    """
     fake = folder / "ffmpeg"
     fake.write_text(f"#!/bin/sh\n{script}\n")
     fake.chmod(0o755)

@@ -33,7 +33,10 @@ def program() -> str | None:
 
 @contextmanager
 def running_emulator(command: str, host: str = "127.0.0.1") -> Iterator[str]:
-    """Context manager: run the SQS and S3 emulator in a temporary folder. Yield its endpoint URL."""
+    """Context manager: run the SQS and S3 emulator in a temporary folder. Yield its endpoint URL.
+
+    `command` is the path of the emulator program.
+    """
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="emulator-") as folder:
         environment = os.environ | {

@@ -27,17 +27,17 @@ Answer = tuple[int, bytes, dict[str, str]]
 class Fault:
     """Fault that the proxy applies to a request. `kind` is one of the kinds in the list.
 
-    - status: answer `status` with `code`
-    - content: answer `status` with `content`
+    - status: answer with the HTTP status `status` and an SQS error with the code `code`
+    - content: answer with the HTTP status `status` and the body `content`
     - reset: end the connection with RST
     - hang: accept, never answer
     - latency: forward after `seconds`
     - drop: forward, then RST, so that SQS acts on the request and the client gets no answer
     - replay: answer with the previous answer
     - s3_error: answer with the XML of an S3 error
-    - shorten: answer with half of the object and the length of that half
-    - cut: answer with half of the object and the length of the whole object, then close the connection
-    - corrupt: answer with the object after changing its first bytes
+    - shorten: answer with half of the requested S3 object, and the length of that half
+    - cut: answer with half of the S3 object and the length of the whole object, then close the connection
+    - corrupt: answer with the S3 object after changing its first bytes
     """
 
     kind: str

@@ -29,7 +29,7 @@ def missing_requirement() -> str | None:
 def cpu_quota(cores: float) -> Iterator[Path]:
     """Context manager: create a cgroup with a CPU quota of `cores`, and yield its folder.
 
-    `enter` puts processes into it.
+    The function `enter` moves processes into the cgroup.
     """
     with _cgroup(CPU) as group:
         (group / "cpu.cfs_period_us").write_text(str(PERIOD_MICROSECONDS))
@@ -39,7 +39,7 @@ def cpu_quota(cores: float) -> Iterator[Path]:
 
 @contextmanager
 def busy_cores() -> Iterator[None]:
-    """Context manager: keep every core busy with other processes."""
+    """Context manager: keep the CPU busy with one endless process per core while the block runs."""
     loop = [sys.executable, "-c", "while True: pass"]
     neighbours = [subprocess.Popen(loop) for _ in range(os.cpu_count() or 1)]
     try:

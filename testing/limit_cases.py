@@ -32,7 +32,8 @@ Limit = Callable[[Stack], AbstractContextManager[tuple[dict[str, str], Callable[
 class Case:
     """One test case: a limit that is imposed, and the bottleneck (`label`) that `report` should name.
 
-    The run with `slots` slots is judged alone, and again with a comparable run with `comparable_slots` slots.
+    The case has a run with `slots` slots, and a comparable run with `comparable_slots` slots. `report` judges the first
+    run twice: alone, and together with the comparable run.
     """
 
     name: str
@@ -47,7 +48,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Bottleneck that `report --json` names for one run."""
+    """Bottleneck of one run as `report --json` names it, with its evidence and the run's warnings."""
 
     cause: Cause
     confidence: str
@@ -73,9 +74,9 @@ class Diagnosis:
 
 
 def diagnose(case: Case, base: Stack) -> Diagnosis:
-    """Run a test case and its comparable run under the limit, and return both verdicts.
+    """Carry out both runs of a test case under its limit, and return the verdicts.
 
-    The runs use a separate database in the stack `base`.
+    The runs use the programs of the stack `base`, with a separate database.
     """
     with case.limit(base) as (settings, limit_worker):
         database = {"AFORO_DATABASE_URL": f"sqlite:///{base.folder}/.local/{case.name}.db"}

@@ -31,7 +31,10 @@ class Stack:
     environment: dict[str, str]
 
     def run(self, *arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
-        """Run `python -m ARGUMENTS` in the stack's folder. `options` are options as `make` passes them."""
+        """Run `python -m ARGUMENTS` in the stack's folder, and return the ended process.
+
+        `options` are environment variables that are set in addition to those of the stack.
+        """
         command = [str(ROOT / ".venv/bin/python"), "-m", *arguments]
         environment = self.environment | options
         return subprocess.run(

@@ -13,8 +13,9 @@ CHUNK_BYTES = 65536
 class TcpProxy:
     """TCP proxy to `host:port`, whose connections can be slowed, stalled and broken.
 
-    Every request waits `delay_seconds`. All connections share `bytes_per_second` per direction. None means no limit.
-    With `only_back`, the limit applies to answers only. `delay_seconds`, `hold` and `cut` also affect open connections.
+    Every request waits `delay_seconds`. All connections together carry at most `bytes_per_second` in each direction, or
+    without limit if it is None. With `only_back`, the limit applies to answers only. `delay_seconds`, `hold` and `cut`
+    also affect open connections.
     """
 
     def __init__(
@@ -107,16 +108,19 @@ class TcpProxy:
 
 
 class Sender:
-    """Remember which side of a connection sent the last bytes, to recognise the start of a request.
+    """Side of a connection (client or server) that sent the last bytes.
 
-    A request begins when the client sends after the server did.
+    It shows where a request begins: when the client sends and the server was the last sender.
     """
 
     def __init__(self) -> None:
         self._current = "back"
 
     def begins_request(self, direction: str) -> bool:
-        """Return True if bytes in this direction begin a new request of the client."""
+        """Return True if bytes in this direction begin a new request. Remember the direction.
+
+        The direction is `there` (client to server) or `back`.
+        """
         begins = direction == "there" != self._current
         self._current = direction
         return begins

@@ -40,7 +40,7 @@ class DeadSpool:
     path: Path
 
     def after(self, number: int, max_bytes: int) -> Slice:
-        """Return the records of the dead worker whose numbers are above `number`, oldest first.
+        """Return the dead worker's execution records with numbers above `number`, oldest first.
 
         The encoded records have at most `max_bytes` together, but the first one is always returned.
         """

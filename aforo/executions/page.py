@@ -1,8 +1,8 @@
 """WSGI page `/executions?spool=ID&after=N`: JSON with the execution records whose numbers are above N.
 
-The page also has the id and owner of the spool, the oldest and newest number that it holds, the id of the answering
-worker's own spool, and the ids of the spools of dead processes that this worker serves. If the requested id is unknown,
-the page has the worker's own spool from its oldest record on.
+The page also has the id and owner of the spool, and the oldest and newest number in the spool. It names the own spool
+of the answering worker, and the spools of dead processes that this worker serves too. If the worker does not know the
+requested id, the page has the records of the worker's own spool, from the oldest on.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ READER_SECONDS = 5.0
 
 class _Readable(Protocol):
     def after(self, number: int, max_bytes: int) -> Slice:
-        """Return the execution records whose numbers are above `number`, up to `max_bytes` together."""
+        """Return the spool's execution records with numbers above `number`, up to `max_bytes` together."""
 
 
 class ExecutionsPage:

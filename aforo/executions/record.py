@@ -23,9 +23,9 @@ MAX_SENT = 1000
 
 @dataclass(frozen=True)
 class Identity:
-    """Facts of one delivery that the worker's main process reads from the message.
+    """Task name, ids and retries of one delivery, read from its message in the worker's main process.
 
-    `run` is the run id in the header that Aforo's injector writes.
+    `run` is the run id from a message header that Aforo's injector writes. It is None without that header.
     """
 
     task: str
@@ -52,8 +52,8 @@ class _Running:
 class Recorder:
     """Assemble one execution record per delivery of a task, from telemetry events and the end of the task.
 
-    Each event carries the key of its delivery (aforo.telemetry.task_result.delivery_key). `keep` is called with each
-    complete record.
+    Each event carries a key that identifies its delivery (aforo.telemetry.task_result.delivery_key). At the end of the
+    task, the function `keep` is called with the finished record.
     """
 
     def __init__(self, keep: Callable[[Mapping[str, Any]], None], clock: Callable[[], float] = time.time) -> None:
@@ -67,16 +67,20 @@ class Recorder:
         }
 
     def observe(self, event: Mapping[str, Any]) -> None:
-        """Add the facts of one telemetry event to the record of its delivery. Ignore events of other kinds."""
+        """Add the facts of one telemetry event to the execution record of its delivery.
+
+        Ignore an event of a kind from which a record takes nothing.
+        """
         handler = self._handlers.get(event["kind"])
         if handler is not None and event.get("delivery"):
             handler(self._of(event["delivery"]), event)
 
     def ended(self, delivery: str, identity: Identity, outcome: str, reason: str | None, accepted_at: float) -> None:
-        """Complete the record of the delivery with the key `delivery`, and pass the record to `keep`.
+        """Finish the execution record of the task that has ended, and hand it on to be stored.
 
-        The process of the task sends the times of start and end. If the start was not received, `accepted_at` (epoch
-        seconds) is used. If the end was not received, because the process was killed, the current time is used.
+        `delivery` is the key of the task's delivery. The process of the task sends the times of start and end. If the
+        start was not received, `accepted_at` (epoch seconds) is used. If the end was not received, because the process
+        was killed, the current time is used.
         """
         running = self._running.pop(delivery, None) or _Running()
         self._keep(

@@ -1,4 +1,4 @@
-"""Recording of a worker's executions in its main process, from telemetry events to disk and HTTP page."""
+"""Turn a worker's telemetry events into execution records, keep them on disk and serve them over HTTP."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ END_SECONDS = 3.0
 
 
 class Recording:
-    """Recording of the executions of one worker, from telemetry events to disk and HTTP page.
+    """Record the executions of one worker: keep the records on disk and serve them over HTTP.
 
-    `on_lost` receives the number of records that were lost before anything read them. `on_disk_error` is called each
-    time the spool cannot write a file.
+    `on_lost` receives the number of records that were lost before any reader had them. `on_disk_error` is called each
+    time a record file cannot be written.
     """
 
     def __init__(self, on_lost: Callable[[int], None], on_disk_error: Callable[[], None]) -> None:

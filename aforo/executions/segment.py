@@ -1,4 +1,7 @@
-"""Segment: a file of consecutive execution records. Without a usable folder, it is kept in memory."""
+"""Segment: a file of consecutive execution records.
+
+If no folder can be used, a segment keeps its records in memory.
+"""
 
 from __future__ import annotations
 

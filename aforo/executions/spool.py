@@ -30,8 +30,8 @@ _NUMBER = b'{"number":'
 class Slice:
     """Part of a spool that was read at once: encoded records in the order of their numbers.
 
-    `oldest` and `newest` are the numbers of the first and last record that the whole spool held at that moment. Before
-    the first record, `oldest` is 1 and `newest` is 0.
+    `oldest` and `newest` are the numbers of the first and last record that the whole spool held at that moment. If the
+    spool has never had a record, `oldest` is 1 and `newest` is 0.
     """
 
     oldest: int
@@ -73,7 +73,8 @@ class Spool:
     def append(self, record: Mapping[str, Any]) -> None:
         """Give the execution record a number and hand it to the writing thread. This never waits for the disk.
 
-        If `max_records` records are already waiting for the disk, the oldest of them is dropped and counted as lost.
+        If as many records as the spool can hold are waiting for the disk, the oldest of them is dropped and counted as
+        lost.
         """
         with self._numbering:
             self._last_number += 1

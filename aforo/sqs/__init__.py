@@ -1,7 +1,8 @@
 """A hardened SQS transport for any Celery app, `harden(app)`: it survives failures and bad messages.
 
-Names are imported on first use, so that `import aforo.sqs` needs neither boto3 nor pycurl. A docstring that says "This
-method corrects a defect:" goes on with what kombu or Celery does without our code.
+Names are imported on first use, so that `import aforo.sqs` needs neither boto3 nor pycurl.
+
+In the docstrings of this package, the text after "corrects a defect:" says what kombu or Celery does without our code.
 """
 
 from __future__ import annotations

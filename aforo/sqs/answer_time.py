@@ -14,7 +14,7 @@ LONGEST_CALL_SECONDS = 13
 
 
 class AnswerTime:
-    """Timeout of the next receive call to one queue, derived from the calls before.
+    """Timeout of the next receive call to one queue, derived from how fast SQS answered before.
 
     The messages of an answer that arrives after the timeout are lost until SQS delivers them again. So the timeout
     doubles after each call that timed out, and returns to its first value after a fast answer.
@@ -51,7 +51,7 @@ class AnswerTime:
     def failed(self, is_timeout: bool) -> None:
         """Record that the receive call failed. If it timed out, double the timeout of the next call.
 
-        After a timeout, `is_known` is False: the caller should first test whether SQS answers at all.
+        After a timeout, set the attribute `is_known` to False. The caller should then first test whether SQS answers.
         """
         self.is_known = not is_timeout
         if is_timeout:

@@ -24,7 +24,7 @@ class _Lane(Generic[Item]):
     idle: int = 0
 
     def is_empty(self) -> bool:
-        """Return True if no item of this key waits or is being processed."""
+        """Return True if no item of this lane (the items of one key) is waiting or being processed."""
         return not self.waiting and self.idle == self.threads
 
 
@@ -41,7 +41,7 @@ class BatchThreads(Generic[Item]):
         self._changed = threading.Condition()
 
     def add(self, key: str, item: Item) -> None:
-        """Process `item` in the background, in one batch with other items of `key` if calls are slow."""
+        """Process `item` in the background. If it has to wait, it joins a batch with other items of `key`."""
         with self._changed:
             lane = self._lanes.setdefault(key, _Lane())
             lane.waiting.append(item)

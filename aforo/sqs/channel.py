@@ -30,7 +30,7 @@ class Channel(FinishingChannel):
         self._timer_holds = TimerHolds(self.short_client, self.visibility_timeout, self._hardening.observer)
 
     def close(self) -> None:
-        """Close the channel. It no longer keeps messages invisible whose tasks Celery delays."""
+        """Close the SQS channel, and stop keeping messages of delayed tasks (`countdown`, `eta`) invisible."""
         self._timer_holds.close()
         super().close()
 

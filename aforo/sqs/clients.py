@@ -34,7 +34,10 @@ class TimedChannel(SQS.Channel):
         return endpoint
 
     def short_client(self, queue: str) -> Any:
-        """Return a boto3 SQS client for use in the event loop. Each call takes at most 5 s and is not retried."""
+        """Return a boto3 SQS client for calls to `queue` in the event loop.
+
+        Each call takes at most 5 s and is not retried.
+        """
         if self.predefined_queues and self.transport_options.get("sts_role_arn"):
             return self._short_copy(queue, self.sqs(queue=queue))
         if queue not in self._short_clients:

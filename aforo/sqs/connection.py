@@ -50,10 +50,11 @@ class PollConnection(AsyncSQSConnection):
         attributes: dict[str, list[str]],
         callback: Any,
     ) -> Any:
-        """Receive up to `number_messages` messages, and pass them (or a FailedPoll) to `callback`.
+        """Receive up to `number_messages` messages from SQS, and pass them to `callback`.
 
-        The call times out after `wait_time_seconds` (long poll) plus `answer_timeout_seconds`. `attributes` maps a
-        parameter of the SQS call to the names of the attributes that it requests.
+        If the call fails, `callback` gets a FailedPoll with the reason. The call times out after `wait_time_seconds`
+        (long poll) plus `answer_timeout_seconds`. `attributes` maps a parameter of the SQS call to the names of the
+        attributes that it requests.
         """
         params = {"MaxNumberOfMessages": number_messages, "WaitTimeSeconds": wait_time_seconds, **attributes}
         timeout_seconds = wait_time_seconds + answer_timeout_seconds
@@ -62,7 +63,7 @@ class PollConnection(AsyncSQSConnection):
     def probe(self, queue_url: str, timeout_seconds: float, callback: Any) -> Any:
         """Test whether SQS answers, by a call that receives no message.
 
-        `callback` gets the answer, or a FailedPoll if no answer comes within `timeout_seconds`.
+        `callback` gets the answer. If none comes within `timeout_seconds`, it gets a FailedPoll with the reason.
         """
         params = {"AttributeNames": ["QueueArn"]}
         return self._call("GetQueueAttributes", queue_url, params, timeout_seconds, callback)
@@ -109,7 +110,7 @@ class _TimedConnection(AsyncHTTPSConnection):
         """Return the HTTP request with curl's timeouts, and with the CA certificates that boto3 trusts.
 
         This method corrects a defect: kombu always uses botocore's own certificates, even if AWS_CA_BUNDLE, the setting
-        `ca_bundle` or the client names other ones.
+        `ca_bundle` or the boto3 client names other ones.
         """
         request = super().getrequest()
         request.on_prepare = self._set_timeouts

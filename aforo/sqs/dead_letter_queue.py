@@ -40,7 +40,10 @@ class _Move:
     reason: InvalidReason
 
     def entry(self, number: int) -> dict[str, Any]:
-        """Return the SendMessageBatch entry that sends this message. `number` becomes the entry's id."""
+        """Return the SendMessageBatch entry that sends this invalid message to the dead-letter queue.
+
+        `number` becomes the id of the entry.
+        """
         note = {"aforo_reason": {"DataType": "String", "StringValue": self.reason.value}}
         return {"Id": str(number), "MessageBody": self.body, "MessageAttributes": note}
 

@@ -65,9 +65,10 @@ class FinishingChannel(PollingChannel):
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Reject a message without ever raising, then receive a message for the slot that became free.
 
-        With `requeue`, the message returns to its queue. Without it, the message is deleted, except if its queue has a
-        redrive policy or the app has a back-off policy for its task. SQS then delivers it again. This method corrects a
-        defect: before version 5.7, kombu never deletes such a message, so SQS delivers it until it expires.
+        With `requeue`, the message returns to its queue. Without `requeue`, the message is deleted, with two
+        exceptions: its queue has a redrive policy, or the app has a back-off policy for its task. In both cases SQS
+        delivers it again. This method corrects a defect: before version 5.7, kombu never deletes a rejected message, so
+        SQS delivers it until it expires.
         """
         try:
             if not requeue and not self.qos.has_backoff_policy(delivery_tag):

@@ -28,7 +28,7 @@ class UnsupportedApp(ValueError):
 
 
 class Hardening:
-    """Settings of the hardened transport for one app: its observer, message policy and stall watch.
+    """Parts of the hardened transport for one app: event observer, message policy and stall detector.
 
     The object is passed to kombu as a transport option. kombu's connection pools compare options by their `repr`. This
     class keeps the default `repr`, which differs for each object, so two apps never share a connection.

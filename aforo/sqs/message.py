@@ -31,7 +31,7 @@ class ReceivedMessage:
 
     @classmethod
     def from_sqs(cls, entry: dict[str, Any], queue: str, queue_url: str) -> ReceivedMessage:
-        """Create the object from one message (`entry`) in SQS's answer to a receive call."""
+        """Create a ReceivedMessage from one message (`entry`) in SQS's answer to a receive call."""
         attributes = entry.get("Attributes") or {}
         sent = attributes.get("SentTimestamp")
         return cls(
@@ -45,7 +45,7 @@ class ReceivedMessage:
 
     @classmethod
     def from_kombu(cls, message: Any, queue_names: dict[str, str]) -> ReceivedMessage | None:
-        """Create the object from kombu's message. Return None if that message did not come from SQS.
+        """Create a ReceivedMessage from kombu's message. Return None if that did not come from SQS.
 
         `queue_names` maps kombu's names of the queues to their URLs. The routing key of the message is not used,
         because its sender may have written any name there.
@@ -58,7 +58,10 @@ class ReceivedMessage:
 
     @classmethod
     def from_request(cls, request: Any) -> ReceivedMessage | None:
-        """Create the object from the `self.request` of a running task. Return None if the broker is not SQS."""
+        """Create a ReceivedMessage from the `self.request` of a running task.
+
+        Return None if the broker is not SQS.
+        """
         info = (request.properties or {}).get("delivery_info") or {}
         if not info.get("sqs_message"):
             return None

@@ -27,7 +27,7 @@ class PollResult(Label):
 
 
 class InvalidReason(Label):
-    """Why a message is invalid and is not delivered to Celery.
+    """Reason why a message is invalid and is not delivered to Celery.
 
     The dead-lettered message carries the reason in its attribute `aforo_reason`.
     """
@@ -79,7 +79,7 @@ class Observer(Protocol):
         """Handle the result of one receive call to SQS. The transport calls this after each one."""
 
     def invalid_message(self, reason: InvalidReason) -> None:
-        """Handle the reason why one message is invalid. The transport calls this for each invalid message."""
+        """Handle an invalid message, by its reason. The transport calls this for each invalid message."""
 
     def pending_deletes(self, count: int) -> None:
         """Handle the current number of pending deletes. Called when that number may have changed.
@@ -88,7 +88,10 @@ class Observer(Protocol):
         """
 
     def handled_error(self, operation: Operation) -> None:
-        """Handle the operation in which the transport logged and ignored an error, once for each error."""
+        """Handle an error that the transport has logged and ignored. The transport calls this for each one.
+
+        `operation` is what the transport was doing when the error occurred.
+        """
 
     def visibility_extended(self, result: ExtensionResult) -> None:
         """Handle the result of one tick of the visibility heartbeat. The heartbeat calls this after each tick."""
@@ -101,19 +104,19 @@ class SilentObserver:
     """Observer of the SQS transport that does nothing, for an app that counts no events."""
 
     def polled(self, result: PollResult) -> None:
-        """Ignore the result of a receive call."""
+        """Do nothing with the result of a receive call."""
 
     def invalid_message(self, reason: InvalidReason) -> None:
-        """Ignore the reason of an invalid message."""
+        """Do nothing when a message is invalid."""
 
     def pending_deletes(self, count: int) -> None:
-        """Ignore the number of pending deletes."""
+        """Do nothing with the number of pending deletes."""
 
     def handled_error(self, operation: Operation) -> None:
-        """Ignore the operation of a handled error."""
+        """Do nothing when the transport has logged and ignored an error."""
 
     def visibility_extended(self, result: ExtensionResult) -> None:
-        """Ignore the result of a heartbeat tick."""
+        """Do nothing with the result of a heartbeat tick."""
 
     def stopped_slots(self, count: int, replaced: int) -> None:
-        """Ignore the number of stopped slots."""
+        """Do nothing with the number of stopped slots."""

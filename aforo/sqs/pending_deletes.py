@@ -45,7 +45,7 @@ class _Queue:
             del self.pending[message.id]
 
     def pause_seconds(self) -> float | None:
-        """Return the seconds until the next retry of this queue's failed deletes, or None if there are none."""
+        """Return the seconds until this queue's failed deletes are retried, or None if none is left."""
         if not self.pending:
             return None
         return backoff_seconds(self.failures, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS) if self.failures else 0.0

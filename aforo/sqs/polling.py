@@ -1,4 +1,4 @@
-"""When a worker calls SQS for messages: at once for a free slot, and after a pause when calls fail."""
+"""Schedule of a worker's receive calls to SQS: at once for a free slot, after a pause if calls fail."""
 
 from __future__ import annotations
 
@@ -76,12 +76,15 @@ class PollingChannel(TimedChannel):
         return connection
 
     def basic_qos(self, *args: Any, **options: Any) -> None:
-        """Set how many unfinished messages the worker may hold, and receive for the slots that this adds."""
+        """Set the limit of unfinished messages that the worker holds. Celery calls this method.
+
+        If the new limit leaves a slot free, receive a message for it immediately.
+        """
         super().basic_qos(*args, **options)
         self._wake()
 
     def basic_cancel(self, consumer_tag: str) -> None:
-        """Stop consuming, and wait until the running receive call ends.
+        """Stop receiving for the consumer `consumer_tag`, and wait until the running receive call ends.
 
         Messages of that call are then returned to the queue. This method corrects a defect: kombu leaves the call open
         in SQS. SQS delivers the next message to it, and that message stays invisible for the visibility timeout.

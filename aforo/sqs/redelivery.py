@@ -54,8 +54,8 @@ def is_permanent(error: Exception) -> bool:
 
 
 def batch_error(entry: dict[str, Any], operation: str) -> ClientError:
-    """Return the error of one failed entry in SQS's answer to a batch call.
+    """Convert a failed entry (`entry`) in SQS's answer to a batch call to an error, and return it.
 
-    It is the ClientError that the call for a single message would have raised.
+    It is the ClientError that the call `operation` for a single message would have raised.
     """
     return ClientError({"Error": {"Code": entry.get("Code", ""), "Message": entry.get("Message", "")}}, operation)

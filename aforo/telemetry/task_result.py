@@ -33,7 +33,7 @@ def delivery_of(request: Any) -> str:
 def delivery_key(pid: int, task_id: str, properties: dict[str, Any] | None) -> str:
     """Return the delivery key: a text that identifies one delivery of a task to one process.
 
-    The task id is not enough, because two deliveries of a task may run at the same time. `properties` are those of the
-    message.
+    The task id is not enough, because two deliveries of a task may run at the same time. `properties` are the
+    properties of the message.
     """
     return f"{pid} {(properties or {}).get('delivery_tag') or task_id}"

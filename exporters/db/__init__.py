@@ -2,7 +2,7 @@
 
 1. `source` reads the changed rows on each scrape, and runs full counts in the background.
 2. `reader` executes the statements of `statements.sql`, which `statements` adapts to the user's own table.
-3. `incremental_count` feeds the rows into `run_aggregates`, whose sums are the tallies of `tally`.
+3. `incremental_count` passes the rows to `run_aggregates`, which adds them up with the classes of `tally`.
 4. `families` turns the aggregates into metric families. `run_text` caches their text per run.
 
 Each metric family comes from these statements, which a method of `Reader` executes:

@@ -1,4 +1,7 @@
-"""Convert the sums over runs and videos to metric families. An unknown value is absent, never 0."""
+"""Convert the exporter's counts and sums of runs and videos to Prometheus metric families.
+
+An unknown value is absent, never 0.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,11 @@ Samples = dict[tuple[str, ...], float | None]
 
 
 def samples_of_run(run: Run, tally: Tally, executions: ExecutionTally, now: float, queue: str) -> Samples:
-    """Return the values of the metrics `aforo_run_*` of one run, from its sums.
+    """Return the values of the metrics `aforo_run_*` of one run.
 
-    `now` (epoch seconds) decides whether the test window of a sustained run has ended. `queue` is the name of the queue
-    that carries the tasks.
+    They come from the run's row, the sums over its videos (`tally`) and the sums over its executions. `now` (epoch
+    seconds) decides whether the test window of a sustained run has ended. `queue` is the name of the queue that carries
+    the tasks.
     """
     return {
         **_facts(run, queue),

@@ -27,11 +27,17 @@ class IncrementalCount:
 
     @property
     def since(self) -> float:
-        """Return the epoch time from which rows must be read again, because they may have been committed late."""
+        """Return the epoch time from which the next refresh reads changed rows.
+
+        It lies before the last reading, because a row can be committed later than its timestamp says.
+        """
         return self.read_at - self.overlap_seconds
 
     def build(self, reader: Reader) -> None:
-        """Count all rows of the database. The snapshot of `reader` must have been opened after `read_at`."""
+        """Count all runs, videos and executions in the database, to get the first sums.
+
+        `reader` reads a snapshot of the database, which must have been opened after the time `read_at` of this object.
+        """
         for run in reader.newest_runs(self.runs):
             self.aggregates.track(run)
         tracked = list(self.aggregates.runs)
@@ -46,9 +52,10 @@ class IncrementalCount:
         self._read_unstamped(reader)
 
     def refresh(self, reader: Reader, now: float) -> None:
-        """Add the rows that have changed since the last reading to the sums.
+        """Update the sums by the database rows that have changed since the last reading.
 
-        `now` is an epoch time before the snapshot of `reader` was opened. It becomes the new `read_at`.
+        `now` is an epoch time before the snapshot of `reader` was opened. Afterwards the sums include every change up
+        to `now`.
         """
         since = self.since
         self.aggregates.update_runs(reader.newest_runs(self.runs), self.runs, since)
@@ -81,9 +88,9 @@ class IncrementalCount:
 
 
 def difference(current: RunAggregates, recounted: RunAggregates) -> int:
-    """Return how many videos `current` counts under another state than `recounted` does.
+    """Return how many videos `current` counts under a wrong state.
 
-    Both hold sums of the same moment, and `recounted` is a full count. So a difference is an error in `current`.
+    `recounted` is a full count of the same moment, so it is right where the two differ.
     """
     one, other = current.all_videos.states, recounted.all_videos.states
     more = sum((one - other).values())

@@ -88,9 +88,10 @@ class Reader:
         }
 
     def has_active_run(self, now: float) -> bool:
-        """Return True if any run is active, whether it tests our worker or an app.
+        """Return True if a run of our worker or of an app is active.
 
-        A run is not active if its injector has died, judged by its last heartbeat. `now` is in epoch seconds.
+        A run whose injector has died is not active. The injector's last heartbeat shows that. `now` is in epoch
+        seconds.
         """
         if not self.table.has_runs:
             return False
@@ -98,7 +99,10 @@ class Reader:
         return any(not is_heartbeat_overdue(heartbeat_at, rate, now) for heartbeat_at, rate in rows)
 
     def statuses_of_rest(self, runs: Iterable[str]) -> list[tuple[str, int]]:
-        """Return pairs of a run status and the number of runs that have it, without the runs with ids `runs`."""
+        """Return the number of runs in each status, as pairs (status, number).
+
+        The runs whose ids are in `runs` are not counted.
+        """
         rows = self._rows("runs_rest", runs=list(runs)) if self.table.has_runs else ()
         return [(status, count) for status, count in rows]
 
@@ -107,11 +111,17 @@ class Reader:
         return self._videos(self._rows("videos_changed", since=since))
 
     def live_videos(self, since: float) -> Iterator[Video]:
-        """Yield the videos that are not final, or that became final at `since` (epoch seconds) or later."""
+        """Yield the videos, of all runs, that are not final or became final at `since` or later.
+
+        `since` is in epoch seconds.
+        """
         return self._videos(self._streamed("videos_live", since=since, final=self.table.final))
 
     def live_videos_of(self, run_id: str, since: float) -> Iterator[Video]:
-        """Yield the videos of one run that are not final, or became final at `since` (epoch seconds) or later."""
+        """Yield the videos of one run that are not final or became final at `since` or later.
+
+        `since` is in epoch seconds.
+        """
         return self._videos(self._rows("videos_live_of_run", run_id=run_id, since=since, final=self.table.final))
 
     def groups_of(self, run_id: str, window_end: float) -> list[Group]:
@@ -141,14 +151,17 @@ class Reader:
         return [_execution(row) for row in self._rows("executions_recent_of_run", run_id=run_id, since=since)]
 
     def executions_of(self, run_id: str) -> list[tuple[str, int, tuple[float | None, ...]]]:
-        """Return the ended executions of one run by outcome: the outcome, their number, and their sums.
+        """Return the number of ended executions of one run in each outcome, and sums over them.
 
-        The sums are the seconds of each stage and the CPU seconds of ffmpeg.
+        Each item is (outcome, number, sums). The sums are the seconds of each stage, then the CPU seconds of ffmpeg.
         """
         return [(row[0], row[1], tuple(row[2:])) for row in self._rows("executions_of_run", run_id=run_id)]
 
     def lost_executions(self) -> list[tuple[str, str, int]]:
-        """Return how many executions have no end because their process died, as (run, outcome, number)."""
+        """Return how many executions have no end because their process died, per run and outcome.
+
+        Each item is (run id, outcome, number).
+        """
         return [(run_id, outcome, count) for run_id, outcome, count in self._rows("executions_lost")]
 
     def oldest_waiting(self, runs: list[str]) -> float | None:

@@ -88,7 +88,7 @@ class OpenVideo(NamedTuple):
 class RunAggregates:
     """Sums of each of the newest runs (the tracked runs), and sums of all other runs together (the rest).
 
-    The rows that may still change are remembered, so that each change counts once.
+    Videos that can still change are remembered as they were counted, so that each change counts once.
     """
 
     runs: dict[str, Run] = field(default_factory=dict)
@@ -111,9 +111,10 @@ class RunAggregates:
     _summed_by_database: set[str] = field(default_factory=set)
 
     def apply_videos(self, videos: Iterable[Video], since: float) -> None:
-        """Add changed rows of videos to the totals. Each change counts once, even if a row is passed twice.
+        """Update the totals of all runs by changed rows of videos.
 
-        `since` is the lower limit of updated_at in the query that returned the rows.
+        Each change counts once, even if a row is passed twice. `since` is the lower limit of updated_at in the query
+        that returned the rows.
         """
         for video in videos:
             if video.id in self._open:
@@ -127,7 +128,10 @@ class RunAggregates:
                 self._count_video(video)
 
     def apply_executions(self, executions: Iterable[Execution]) -> None:
-        """Add ended executions of tracked runs to the totals. Each counts once, even if it is passed twice."""
+        """Add ended executions to the totals of their runs. Each counts once, even if it is passed twice.
+
+        Executions of runs without separate totals are ignored.
+        """
         for execution in executions:
             if execution.id not in self._counted_executions and execution.run_id in self.executions:
                 self._counted_executions[execution.id] = execution.ended_at
@@ -135,7 +139,7 @@ class RunAggregates:
                 self._mark_changed(execution.run_id)
 
     def set_lost(self, counts: Iterable[tuple[str, str, int]]) -> None:
-        """Replace the counts of executions that have no end because their process died.
+        """Replace the counts of lost executions, which have no end because their process died.
 
         Each item of `counts` is a run id, an outcome and a number of executions.
         """
@@ -158,10 +162,14 @@ class RunAggregates:
             self._change_state(video_id, VideoState.PROCESSING)
 
     def update_runs(self, newest: list[Run], limit: int, since: float) -> None:
-        """Adapt the tracked runs to the list `newest`, the newest runs in the database, at most `limit`.
+        """Keep separate sums for the runs in `newest`: the newest runs in the database, at most `limit`.
 
-        Start to track new runs, add tracked runs that are no longer among the newest to the rest, and drop runs that
-        were deleted. `since` is the epoch time from which the caller then reads changed rows.
+        1. A run that is no longer among the newest loses its separate sums. They are added to those of the older runs.
+        2. A run that was deleted is dropped.
+        3. A run created after `since` gets separate sums. If `newest` has an older run without sums, a full count is
+           requested.
+
+        `since` is the epoch time from which the caller then reads changed rows.
         """
         counted_until = self._oldest_tracked()
         last = newest[-1].sort_key if len(newest) == limit else (-math.inf, "")
@@ -183,10 +191,10 @@ class RunAggregates:
         self.executions[run.id] = ExecutionTally()
 
     def replace(self, run_id: str, groups: Iterable[Group], live: Iterable[Video]) -> None:
-        """Replace the totals of a run by totals (`groups`) that the database has just computed.
+        """Replace the video totals of a run by totals (`groups`) that the database has just computed.
 
-        `live` are those rows of the run that may still change or that the next query may return again. They are
-        remembered as counted.
+        `live` are the run's videos that are not final or have changed very recently. The totals include them, so they
+        are remembered as counted. If the next query for changed videos returns them again, they do not count twice.
         """
         for video_id in list(self._open_of.get(run_id, ())):
             self._close(video_id)
@@ -201,9 +209,10 @@ class RunAggregates:
     def replace_executions(
         self, run_id: str, sums: Iterable[tuple[str, int, tuple[float | None, ...]]], recent: Iterable[Execution]
     ) -> None:
-        """Replace the execution sums of a run by those that the database has just computed.
+        """Replace the execution sums of a run by `sums`, which the database has just computed.
 
-        The next query may return the `recent` executions again, so they are remembered as counted.
+        `recent` are the run's executions that ended very recently. The sums include them, so they are remembered as
+        counted. If the next query for changed executions returns them again, they do not count twice.
         """
         tally = self.executions[run_id] = ExecutionTally(lost=self.executions[run_id].lost)
         for outcome, count, seconds in sums:
@@ -211,7 +220,7 @@ class RunAggregates:
         self._counted_executions.update({execution.id: execution.ended_at for execution in recent})
 
     def remember(self, live: Iterable[Video]) -> None:
-        """Remember these rows as counted, because the totals already include them."""
+        """Remember that the totals already include these videos, so that they do not count twice."""
         for video in live:
             if video.state in FINAL_STATES:
                 self._final[video.id] = (video.state, video.updated_at)
@@ -219,9 +228,9 @@ class RunAggregates:
                 self._add_open(video)
 
     def prune(self, since: float) -> None:
-        """Forget the remembered rows that are final and older than `since` (epoch seconds).
+        """Forget which final videos and ended executions were counted, if they ended before `since`.
 
-        The next query returns such a row only if the row changes again.
+        `since` is in epoch seconds. The next query for changed rows starts there, so it does not return these rows.
         """
         self._final = {key: row for key, row in self._final.items() if row[1] >= since}
         self._counted_executions = {
@@ -243,7 +252,7 @@ class RunAggregates:
 
     @property
     def all_videos(self) -> Tally:
-        """Return the totals over the videos of all runs."""
+        """Return one Tally with the totals over the videos of all runs."""
         whole = Tally()
         for tally in (self.rest, *self.tallies.values()):
             whole.absorb(tally)

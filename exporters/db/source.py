@@ -32,7 +32,10 @@ REPEAT_SECONDS = 15.0
 
 @dataclass
 class DatabaseSource:
-    """The database as a source of metrics. `fetch` updates the sums and returns them as metric families."""
+    """Source of the metrics that come from the database.
+
+    It keeps counts and sums of runs and videos. `fetch` updates them and returns them as metric families.
+    """
 
     database: Database
     settings: Exporters
@@ -57,8 +60,8 @@ class DatabaseSource:
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:
         """Read the changed rows within the time limit, and return the metric families of the database.
 
-        If the database fails or is too slow, raise Incomplete with the last result, if that is at most `REPEAT_SECONDS`
-        old. Otherwise raise the database's error, or TimeoutError.
+        If the database fails or is too slow, raise an error. If the last result is at most `REPEAT_SECONDS` old, the
+        error is Incomplete, which carries that result. Otherwise it is the database's error, or TimeoutError.
         """
         try:
             return self._call.result(min(timeout_seconds, self.settings.timeout_seconds))
@@ -86,7 +89,9 @@ class DatabaseSource:
         return collected
 
     def build(self) -> None:
-        """Count all rows. The next refresh replaces the current sums by this result.
+        """Count all runs, videos and executions in the database, to correct errors of the current sums.
+
+        The next refresh replaces the current sums by this result.
 
         Raise the database's error if the count fails.
         """
@@ -96,7 +101,10 @@ class DatabaseSource:
         self._candidate = count
 
     def keep_building(self, stop: threading.Event, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Count all rows again and again until `stop` is set, using at most `BUILD_SHARE` of the time."""
+        """Repeat the full count of the database until `stop` is set.
+
+        The counts take at most the share `BUILD_SHARE` of the time.
+        """
         while not stop.is_set():
             started = monotonic()
             try:

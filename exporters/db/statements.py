@@ -1,4 +1,4 @@
-"""SQL statements of `statements.sql`, adapted to the names of tables and columns in the user's own database."""
+"""SQL statements of `statements.sql`, adapted to the table and column names in the user's database."""
 
 from __future__ import annotations
 
@@ -64,7 +64,10 @@ class VideosTable:
 
     @property
     def has_runs(self) -> bool:
-        """Return True if videos have a `run_id`. The tables `runs` and `executions` then exist too."""
+        """Return True if the videos table has a column `run_id`.
+
+        The tables `runs` and `executions` then exist too.
+        """
         return bool(self.columns["run_id"])
 
     @property

@@ -32,9 +32,10 @@ class Video(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Videos with one state and failure reason: their number, and the sums of their times in seconds.
+    """Videos that have the same state and failure reason: their number, and sums over them.
 
-    The fields have the order of the columns of the statement `videos_of_run`.
+    The sums are those of response time, queue wait and service time, in seconds. The fields have the order of the
+    columns of the statement `videos_of_run`.
     """
 
     state: str
@@ -51,9 +52,10 @@ class Group(NamedTuple):
 
 @dataclass
 class Tally:
-    """Counts of videos by state and reason, and sums of their times in seconds, for one or several runs.
+    """Counts of videos by state and failure reason, and sums over done videos, for one or several runs.
 
-    `window_end` is the end of a sustained run's test window in epoch seconds. It is infinite for a burst.
+    The sums are those of response time, queue wait and service time, in seconds. `window_end` is the end of a sustained
+    run's test window in epoch seconds. It is infinite for a burst.
     """
 
     window_end: float = math.inf
@@ -69,11 +71,11 @@ class Tally:
 
     @property
     def final(self) -> int:
-        """Return the number of videos that are done or failed."""
+        """Return the number of videos in this tally that are done or failed."""
         return self.states[VideoState.DONE] + self.states[VideoState.FAILED]
 
     def add(self, group: Group) -> None:
-        """Add the videos of a group to the counts and sums."""
+        """Add the videos of a group to the counts and sums of this tally."""
         self.states[group.state] += group.videos
         self.first_upload = smaller(self.first_upload, group.first_upload)
         self.max_lateness = larger(self.max_lateness, group.max_lateness)
@@ -83,7 +85,7 @@ class Tally:
             self.reasons[group.reason] += group.videos
 
     def add_video(self, video: Video) -> None:
-        """Add one video to the counts and sums."""
+        """Add one video to the counts and sums of this tally."""
         self.add(group_of(video, self.window_end))
 
     def move(self, old: str, new: str) -> None:
@@ -130,9 +132,10 @@ class Execution(NamedTuple):
 
 @dataclass
 class ExecutionTally:
-    """Executions of one run by outcome, and sums of the stage and CPU seconds of those that ended as done.
+    """Number of executions of one run by outcome, and sums over the executions with outcome done.
 
-    `lost` counts, by outcome, the executions that have no end because their process died.
+    The sums are the seconds of each stage, then the CPU seconds of ffmpeg. `lost` counts, by outcome, the executions
+    that have no end because their process died.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -140,7 +143,7 @@ class ExecutionTally:
     sums: list[float | None] = field(default_factory=lambda: [None] * (len(Stage) + 1))
 
     def add(self, outcome: str, executions: int, sums: tuple[float | None, ...]) -> None:
-        """Add a number of executions with one outcome.
+        """Add a number of executions (`executions`) that have the same outcome to this tally.
 
         `sums` are the sums of their stage seconds and CPU seconds. They are added only if the outcome is done.
         """
@@ -159,15 +162,15 @@ def group_of(video: Video, window_end: float) -> Group:
 
 
 def smaller(one: float | None, other: float | None) -> float | None:
-    """Return the smaller of two numbers. If one is unknown (None), return the other."""
+    """Return the smaller of two numbers, or the only known one. None means that a number is not known."""
     return other if one is None else one if other is None else min(one, other)
 
 
 def larger(one: float | None, other: float | None) -> float | None:
-    """Return the larger of two numbers. If one is unknown (None), return the other."""
+    """Return the larger of two numbers, or the only known one. None means that a number is not known."""
     return other if one is None else one if other is None else max(one, other)
 
 
 def total(one: float | None, other: float | None) -> float | None:
-    """Return the sum of two numbers. If one is unknown (None), return the other; None if both are unknown."""
+    """Return the sum of two numbers, or the only known one. None means that a number is not known."""
     return other if one is None else one if other is None else one + other

@@ -1,4 +1,4 @@
-"""Find out from Aforo's database whether any run is active, whether it tests our worker or an app."""
+"""Find out from Aforo's database whether a run of our worker or of an app is active."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class ActiveRuns:
-    """Reader of the active runs in Aforo's database.
+    """Check for active runs in Aforo's database.
 
     While the database does not answer, no run counts as active.
     """

@@ -37,7 +37,7 @@ class OldestMessage:
 
     @property
     def queue(self) -> str:
-        """Return the name of the queue whose messages are in Aforo's database."""
+        """Return the name of the queue that carries the tasks of the videos in Aforo's database."""
         return self.settings.queue.name
 
     def poll(self, *, is_queue_empty: bool = False) -> None:

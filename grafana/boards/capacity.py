@@ -1,4 +1,7 @@
-"""Dashboard *Capacity*: the answer, and throughput X and X_sat of each run by size, slots and mode."""
+"""Dashboard *Capacity*: how many videos per minute the worker can process.
+
+It shows the best result, and throughput X and nominal capacity X_sat of each run by size, slots and mode.
+"""
 
 from __future__ import annotations
 

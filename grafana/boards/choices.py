@@ -51,13 +51,13 @@ NONE_KNOWN = Text("ninguno conocido", "none known")
 def numbered(expression: str, label: str, names: Iterable[str]) -> str:
     """Return a PromQL query that gives a number for each value of `label`: its position in `names`.
 
-    `expression` is the query that returns series with this label. A panel shows the number as a word. Where
-    no series exists, it shows a word for "unknown", which a panel of the label could not.
+    `expression` is the query that returns series with this label. A panel translates the number into a word, and shows
+    the word for "unknown" if there is no series. A panel that shows the label itself would then be empty.
     """
     numbers = (f'label_replace(vector({number}), "{label}", "{name}", "", "")' for number, name in enumerate(names))
     return f"0 * ({expression}) + on ({label}) group_left () ({' or '.join(numbers)})"
 
 
 def of_queue_readers(metric: str) -> str:
-    """Return the PromQL query of a worker metric, for only those workers that read the chosen queue."""
+    """Return the PromQL query of a worker metric, limited to workers of the queue chosen on the dashboard."""
     return f"({metric} and on (job, instance) aforo_worker_queue_info{OF_QUEUE})"

@@ -13,11 +13,11 @@ LABELS = ("size", "concurrency", "mode")
 
 
 def last(metric: str, *labels: str) -> str:
-    """Return the PromQL query for the last value of `metric` of each run, with these labels.
+    """Return the PromQL query for the last value of `metric` of each run.
 
-    It looks back 5 minutes from the end of the dashboard's time range. The exporter exposes the newest runs all the
-    time, so 5 minutes contain every run. A query over the whole range would take seconds, because a day has 86,400
-    samples of each series.
+    Its series have the label `run_id` and those in `labels`. It looks back 5 minutes from the end of the dashboard's
+    time range. The exporter exposes the newest runs all the time, so 5 minutes contain every run. A query over the
+    whole range would take seconds, because a day has 86,400 samples of each series.
     """
     by = ", ".join(("run_id", *labels))
     return f"max by ({by}) (last_over_time({metric}[5m]))"
@@ -54,7 +54,7 @@ VALIDITY = "max by (run_id, validity, reasons) (aforo_run_validity_info)"
 
 
 def state() -> str:
-    """Return the PromQL query for the state of each run, as a number of wording.RUN_STATES.
+    """Return the PromQL query for the state of each run, as its number in wording.RUN_STATES.
 
     A run may have several statuses within 5 minutes. The status that comes first in the query wins.
     """
@@ -77,7 +77,8 @@ ONE_NODE = 'concurrency!~".*×.*"'
 def bursts(validity: str, chosen: str = CHOSEN) -> str:
     """Return the PromQL query for the complete bursts with this validity (`valid` or `indicative`).
 
-    The result has the labels of a run. `chosen` are the label matchers of the runs.
+    A burst is complete if it has finished, every expected video is done, and no execution was a duplicate. The result
+    has one series per run. `chosen` has the label matchers of the runs.
     """
     facts = last(f'aforo_run_info{{{chosen}, mode="burst"}}', *LABELS)
     complete = last("run_id:aforo_run_complete:bool")
@@ -87,8 +88,8 @@ def bursts(validity: str, chosen: str = CHOSEN) -> str:
 def by_cell(figure: str, chosen: str = CHOSEN) -> str:
     """Return the PromQL query for the mean of `figure` over the best runs of each cell.
 
-    `figure` is a query with one value per run. The best runs are the valid complete bursts. A cell without one has the
-    mean of its indicative ones. An invalid run is never part of it.
+    `figure` is a query with one value per run. Only bursts in which every video is done count. The mean is over
+    the valid ones. If a cell has none, it is over the indicative ones. An invalid run never counts.
     """
     return " or ".join(
         f"avg by (size, concurrency) ({figure} * on (run_id) group_right () {bursts(validity, chosen)})"
@@ -113,7 +114,7 @@ def of_best_cell(expression: str) -> str:
 
 
 def validity_of_cell() -> str:
-    """Return the PromQL query for the validity of each cell, as a number of wording.VALIDITY_NUMBERS."""
+    """Return the PromQL query for the validity of each cell, as its number in wording.VALIDITY_NUMBERS."""
     measured = f"0 * {capacity('estimate')}"
     usable = (
         f"{number} + max by (size, concurrency) ({measured} * on (run_id) group_right () {bursts(validity)})"
@@ -123,14 +124,17 @@ def validity_of_cell() -> str:
 
 
 def invalid_runs() -> str:
-    """Return the PromQL query for the invalid runs among those chosen on the dashboard. Each value is 0."""
+    """Return the PromQL query for the invalid runs among the runs chosen on the dashboard.
+
+    The result has one series per run, with the value 0.
+    """
     return f'0 * ({FACTS} and on (run_id) aforo_run_validity_info{{validity="invalid"}})'
 
 
 def bottleneck_of_cell() -> str:
-    """Return the PromQL query for the most frequent bottleneck of each cell, as a label.
+    """Return the PromQL query for the most frequent bottleneck of each cell.
 
-    It counts the valid and the indicative bursts of the cell.
+    The name of the bottleneck is the label `bottleneck`. Valid and indicative bursts count.
     """
     stored, usable = _stored_verdict("bottleneck"), f"({bursts('valid')} or {bursts('indicative')})"
     counted = (
