@@ -86,7 +86,7 @@ def bursts(validity: str, chosen: str = CHOSEN) -> str:
 
 
 def by_cell(figure: str, chosen: str = CHOSEN) -> str:
-    """Return the PromQL query for the mean of `figure` over the best runs of each cell.
+    """Return the PromQL query for the mean of `figure` over the bursts of each cell.
 
     `figure` is a query with one value per run. Only bursts in which every video is done count. The mean is over
     the valid ones. If a cell has none, it is over the indicative ones. An invalid run never counts.

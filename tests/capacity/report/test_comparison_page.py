@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from capacity.__main__ import main
-from core.errors import UsageError
+from core.errors import EnvironmentFault
 from tests.capacity.store import burst, record_bursts
 
 
@@ -35,4 +35,4 @@ def test_the_page_has_both_sides_and_what_differs(compare, tmp_path, words, verd
 
 
 def test_a_page_that_cannot_be_written_is_refused_before_the_comparison(compare):
-    assert isinstance(compare("--page", "/nope/page.html").exception, UsageError)
+    assert isinstance(compare("--page", "/nope/page.html").exception, EnvironmentFault)
