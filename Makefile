@@ -27,8 +27,8 @@ PY := .venv/bin/python
 RUN := $(if $(COMPOSE),deploy/compose/stack run,$(PY) -m)
 LOCAL := $(if $(COMPOSE),deploy/compose/stack,$(PY) -m local)
 
-.PHONY: help options setup setup-dev run-burst run-sustained up down status logs doctor app-file table report document import matrix search compare history plan audit \
-        usl clean test test-faults test-compose test-kubernetes test-limits fuzz lint lint-python lint-prometheus lint-compose lint-kubernetes bundle wheel sbom advisories docs lock
+.PHONY: help options setup setup-dev import-executions run-burst run-sustained up down status logs doctor app-file table report document import matrix search compare history plan audit \
+        usl clean test test-faults test-compose test-kubernetes test-limits test-versions fuzz lint lint-python lint-prometheus lint-compose lint-kubernetes bundle wheel sbom advisories docs lock
 
 # Lines fit 80 columns: a long text continues under its first line.
 WRAP = function show(name, text, words, line, n, i) { n = split(text, words, " "); \

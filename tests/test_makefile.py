@@ -214,8 +214,11 @@ def test_variables_of_other_programs_in_the_environment_cause_no_note(tmp_path):
 
 
 def test_every_verb_of_the_makefile_checks_its_options(tmp_path):
-    verbs = re.findall(r"^([a-z-]+):.* ## ", Path("Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    makefile = Path("Makefile").read_text(encoding="utf-8")
+    verbs = re.findall(r"^([a-z-]+):.* ## ", makefile, flags=re.MULTILINE)
     assert len(verbs) > 20
+    phony = re.search(r"^\.PHONY: ((?:.*\\\n)*.*)$", makefile, flags=re.MULTILINE).group(1)
+    assert {*verbs} - {*phony.split()} == set(), "a file of that name would silence the verb"
     for verb in sorted({*verbs} - {"help"}):
         answer = ask(tmp_path, "-k", verb, "NONSENSE=1")
         assert "error: option (NONSENSE)" in answer.stderr, verb

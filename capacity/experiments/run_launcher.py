@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 from sqlalchemy import func, select, update
@@ -98,6 +98,8 @@ class RunLauncher:
     assume_yes: bool = False
     #: workers of an app before the first run, if `restore` can start them again
     level_before: WorkerLevel | None = None
+    #: queues of apps to which the user has agreed to send
+    confirmed: set[str] = field(default_factory=set)
 
     @classmethod
     def open(cls, lang: Language = DEFAULT_LANGUAGE, *, assume_yes: bool = False) -> RunLauncher:
@@ -230,9 +232,9 @@ class RunLauncher:
 
     def _confirm_once(self, videos: int) -> None:
         app = self.settings.app
-        if app is not None and "is_confirmed" not in self.__dict__:
+        if app is not None and app.queue not in self.confirmed:
             confirm(Target.read(self.settings, app), videos, assume_yes=self.assume_yes)
-            self.__dict__["is_confirmed"] = True
+            self.confirmed.add(app.queue)
 
     def count_messages(self, run_id: str) -> None:
         """Store with the run how many messages SQS has, if some of its videos are unfinished.

@@ -10,9 +10,9 @@ Each metric family comes from these statements, which a method of `Reader` execu
 | statement                  | method of `Reader`     | metric families                                             |
 |----------------------------|------------------------|-------------------------------------------------------------|
 | `runs_newest`              | `newest_runs`          | `aforo_run_info`, `_status`, `_expected_videos`,            |
-|                            |                        | `_offered_videos_per_second`, `_verdict`,                   |
+|                            |                        | `_offered_videos_per_second`, `_verdict`, `_validity_info`, |
 |                            |                        | `_capacity_videos_per_minute`, `aforo_runs`                 |
-| `runs_environment`         | `newest_runs`          | label `app` of `aforo_run_info`                             |
+| `runs_environment`         | `newest_runs`          | labels `app` and `queue` of `aforo_run_info`                |
 | `runs_rest`                | `statuses_of_rest`     | `aforo_runs`                                                |
 | `videos_changed`           | `changed_videos`       | those of `videos_of_run` and `videos_rest` (changed rows)   |
 | `videos_live`              | `live_videos`          | the same, and `aforo_videos_oldest_waiting_timestamp_seconds` |

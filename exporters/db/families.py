@@ -48,10 +48,11 @@ def families_of_run(run_id: str, samples: Samples) -> list[Metric]:
 
 
 def database_families(aggregates: RunAggregates, queue: str) -> list[Metric]:
-    """Return the metric families over all videos and runs. `queue` is the queue that carries their tasks."""
+    """Return the metric families over all videos and runs. `queue` is that of runs that did not record theirs."""
     videos, runs, total = metrics.family("aforo_videos"), metrics.family("aforo_runs"), aggregates.all_videos
-    for state in dict.fromkeys([*VideoState, *total.states]):
-        videos.add_metric([queue, state], total.states[state])
+    for name, states in aggregates.states_by_queue(queue).items():
+        for state in dict.fromkeys([*VideoState, *states]):
+            videos.add_metric([name, state], states[state])
     statuses = aggregates.statuses
     for status in RunStatus:
         runs.add_metric([status], statuses[status])

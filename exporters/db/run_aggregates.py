@@ -258,6 +258,17 @@ class RunAggregates:
             whole.absorb(tally)
         return whole
 
+    def states_by_queue(self, queue: str) -> dict[str, Counter[str]]:
+        """Return for each queue the number of its videos by state.
+
+        `queue` is the queue of the runs that did not record theirs, and of all runs that are not tracked.
+        """
+        states = {queue: Counter(self.rest.states)}
+        for run_id, tally in self.tallies.items():
+            run = self.runs.get(run_id)
+            states.setdefault((run and run.queue) or queue, Counter()).update(tally.states)
+        return states
+
     @property
     def statuses(self) -> Counter[str]:
         """Return the number of runs by status, over all runs."""
