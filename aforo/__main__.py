@@ -38,7 +38,7 @@ def measure_limits(folder: Path, bucket: str | None) -> None:
     """Measure the bandwidth of disk and S3 where the worker runs, before it starts.
 
     Takes some seconds. Writes and reads up to 256 MiB on the disk and about 90 MB in S3, and deletes them. Workers of
-    this user that start within a day publish the result, and each run stores it.
+    this user that start within a day show the result in /metrics, and each run stores it.
 
     Exit codes: 0 measured, 2 wrong input, 3 it cannot be measured.
     """

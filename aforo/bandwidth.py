@@ -49,7 +49,8 @@ def disk_limits(folder: Path) -> Limits:
 def object_limits(client: S3Client, bucket: str, prefix: str) -> Limits:
     """Measure the S3 bandwidth of four parallel PUTs and of four parallel GETs, in bytes/s.
 
-    The object size grows until bandwidth, not latency, determines the time. The objects are stored below `prefix`.
+    The objects are made larger, up to 8 MiB, until latency has little effect on the time of a transfer. Their keys
+    start with `prefix`. They are deleted at the end.
     """
     names = [f"{prefix}ceiling-{uuid.uuid4().hex}" for _ in range(PARALLEL_OBJECTS)]
 

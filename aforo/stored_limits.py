@@ -1,4 +1,7 @@
-"""Bandwidth limits that `python -m aforo measure-limits` stored, for the workers of the same user on this machine."""
+"""Bandwidth limits, stored by `python -m aforo measure-limits` for later workers.
+
+These are the workers of the same user on the same machine.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ VALID_SECONDS = 24 * 3600.0
 
 
 def store_limits(limits: Limits) -> Path:
-    """Store limits in bytes/s by resource, with the time and the machine. Return the file. Raise OSError."""
+    """Write measured bandwidth limits to a file, and return its path. Raise OSError if that fails.
+
+    `limits` maps a resource, such as `disk_read`, to bytes/s. The time and the boot id of the machine are stored too.
+    """
     file = _file()
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = file.with_suffix(".part")
@@ -27,7 +33,10 @@ def store_limits(limits: Limits) -> Path:
 
 
 def stored_limits() -> Limits:
-    """Return the limits measured on this machine within the last day, in bytes/s by resource."""
+    """Return the stored bandwidth limits: bytes/s by resource, such as `disk_read`.
+
+    Return an empty dict if there are none, if they are older than a day, or if the machine has been restarted since.
+    """
     try:
         stored = json.loads(_file().read_text(encoding="utf-8"))
         is_valid = stored["boot"] == boot_id() and 0 <= time.time() - stored["measured_at"] < VALID_SECONDS

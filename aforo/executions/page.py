@@ -1,8 +1,9 @@
 """WSGI page `/executions?spool=ID&after=N`: JSON with the execution records whose numbers are above N.
 
-The page also has the id and owner of the spool, and the oldest and newest number in the spool. It names the own spool
-of the answering worker, and the spools of dead processes that this worker serves too. If the worker does not know the
-requested id, the page has the records of the worker's own spool, from the oldest on.
+A worker serves its own spool, and the spools of dead worker processes of the same user on this machine. The JSON has
+the id and owner of the requested spool, and its oldest and newest record number. It also has the id of the worker's own
+spool and the ids of the dead processes' spools. If the worker does not know the requested ID, it ignores N and answers
+with its own spool, from the oldest record on.
 """
 
 from __future__ import annotations

@@ -50,10 +50,11 @@ class _Running:
 
 
 class Recorder:
-    """Assemble one execution record per delivery of a task, from telemetry events and the end of the task.
+    """Assemble one execution record for each delivery of a task.
 
-    Each event carries a key that identifies its delivery (aforo.telemetry.task_result.delivery_key). At the end of the
-    task, the function `keep` is called with the finished record.
+    The facts come from telemetry events, which the process of the task sends. Each event carries a key that identifies
+    its delivery (aforo.telemetry.task_result.delivery_key). When the task ends, the finished record is passed to the
+    function `keep`.
     """
 
     def __init__(self, keep: Callable[[Mapping[str, Any]], None], clock: Callable[[], float] = time.time) -> None:
@@ -69,18 +70,18 @@ class Recorder:
     def observe(self, event: Mapping[str, Any]) -> None:
         """Add the facts of one telemetry event to the execution record of its delivery.
 
-        Ignore an event of a kind from which a record takes nothing.
+        Ignore an event that has no facts for a record, such as one about a receive call to SQS.
         """
         handler = self._handlers.get(event["kind"])
         if handler is not None and event.get("delivery"):
             handler(self._of(event["delivery"]), event)
 
     def ended(self, delivery: str, identity: Identity, outcome: str, reason: str | None, accepted_at: float) -> None:
-        """Finish the execution record of the task that has ended, and hand it on to be stored.
+        """Finish the execution record of a task that has ended, and pass it to the function `keep`.
 
-        `delivery` is the key of the task's delivery. The process of the task sends the times of start and end. If the
-        start was not received, `accepted_at` (epoch seconds) is used. If the end was not received, because the process
-        was killed, the current time is used.
+        `delivery` is the key of the task's delivery. The start and end times come from the process of the task. If it
+        sent no start time, `accepted_at` (epoch seconds) is used. If it was killed and sent no end time, the current
+        time is used.
         """
         running = self._running.pop(delivery, None) or _Running()
         self._keep(

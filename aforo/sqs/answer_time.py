@@ -29,7 +29,7 @@ class AnswerTime:
     def long_poll_seconds(self, longest_seconds: int) -> int:
         """Return the time for which SQS may wait for messages: `longest_seconds`, or less if SQS is slow.
 
-        Long poll and timeout together must not exceed the constant LONGEST_CALL_SECONDS.
+        This long-poll time plus `timeout_seconds` must not exceed the constant LONGEST_CALL_SECONDS.
         """
         return max(0, min(longest_seconds, int(LONGEST_CALL_SECONDS - self.timeout_seconds)))
 
@@ -38,10 +38,10 @@ class AnswerTime:
         self._sent_at, self._wait_seconds = self._clock(), wait_seconds
 
     def answered(self, has_messages: bool) -> None:
-        """Record that SQS answered the receive call, and reset the timeout if the answer was fast.
+        """Record that SQS answered the receive call. After a fast answer, set the timeout to its first value.
 
-        An answer without messages normally comes after the full long poll, so only the time beyond the long poll
-        counts. An answer with messages can come at any time.
+        SQS sends an answer without messages at the end of the long poll, so its delay is counted from that end. For an
+        answer with messages, it is unknown how long SQS waited for them, so its delay is counted from the call.
         """
         self.is_known = True
         lasted_seconds = self._clock() - self._sent_at
@@ -51,7 +51,8 @@ class AnswerTime:
     def failed(self, is_timeout: bool) -> None:
         """Record that the receive call failed. If it timed out, double the timeout of the next call.
 
-        After a timeout, set the attribute `is_known` to False. The caller should then first test whether SQS answers.
+        The attribute `is_known` becomes False after a timeout, because it is then unknown whether SQS answers at all.
+        The caller should test that before the next receive call.
         """
         self.is_known = not is_timeout
         if is_timeout:

@@ -101,10 +101,10 @@ class Channel(FinishingChannel):
             self.undeliverable(message.receipt_handle)
 
     def undeliverable(self, delivery_tag: str) -> None:
-        """Stop tracking a message for which Celery raised an error. SQS delivers the message again later.
+        """Give up a delivery for which Celery raised an error. SQS delivers the message again later.
 
-        The cause may be Celery or the message, so the message is not dead-lettered at once. The redrive policy limits
-        the number of deliveries.
+        The worker no longer counts the message as one that it holds, so its slot is free. The message is not moved to
+        the dead-letter queue at once, because the error can be Celery's. The redrive policy limits the deliveries.
         """
         self._hardening.observer.invalid_message(InvalidReason.UNDELIVERABLE)
         self.qos.ack(delivery_tag)

@@ -53,8 +53,8 @@ class PollConnection(AsyncSQSConnection):
         """Receive up to `number_messages` messages from SQS, and pass them to `callback`.
 
         If the call fails, `callback` gets a FailedPoll with the reason. The call times out after `wait_time_seconds`
-        (long poll) plus `answer_timeout_seconds`. `attributes` maps a parameter of the SQS call to the names of the
-        attributes that it requests.
+        (long poll) plus `answer_timeout_seconds`. `attributes` has the message attributes to request. Its keys are
+        parameters of the SQS call, such as `MessageAttributeNames`, and its values are lists of attribute names.
         """
         params = {"MaxNumberOfMessages": number_messages, "WaitTimeSeconds": wait_time_seconds, **attributes}
         timeout_seconds = wait_time_seconds + answer_timeout_seconds

@@ -1,7 +1,8 @@
 """Move invalid messages to the dead-letter queue, with the reason as an attribute.
 
-The moves run in a background thread, so that many invalid messages do not delay the valid ones behind them. All calls
-have short timeouts, because the redrive policy is also read in the worker's event loop.
+A background thread moves the messages, so that many invalid ones do not delay the valid ones behind them. The name of
+the dead-letter queue is read from the redrive policy of the queue. The worker's event loop also reads that policy, so
+all calls to SQS have short timeouts.
 """
 
 from __future__ import annotations
@@ -50,7 +51,10 @@ class _Move:
 
 @dataclass
 class DeadLetterQueue:
-    """Move each invalid message to the dead-letter queue that its own queue's redrive policy names."""
+    """Move each invalid message to the dead-letter queue of its queue.
+
+    The redrive policy of the queue names the dead-letter queue.
+    """
 
     client_of: ClientOf
     delete: Callable[[ReceivedMessage], None]

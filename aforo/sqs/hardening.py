@@ -30,8 +30,9 @@ class UnsupportedApp(ValueError):
 class Hardening:
     """Parts of the hardened transport for one app: event observer, message policy and stall detector.
 
-    The object is passed to kombu as a transport option. kombu's connection pools compare options by their `repr`. This
-    class keeps the default `repr`, which differs for each object, so two apps never share a connection.
+    The object is a transport option. kombu lets two apps share connections if their broker URL and the `repr` of their
+    transport options are equal. This class keeps Python's default `repr`, which differs for each object, so that two
+    apps never share one.
     """
 
     def __init__(self, observer: Observer | None = None, policy: MessagePolicy | None = None) -> None:

@@ -57,10 +57,10 @@ class Operation(Label):
 
 
 class ExtensionResult(Label):
-    """Result of one visibility heartbeat tick, as a metric label value.
+    """Result of one tick of the visibility heartbeat, as a metric label value.
 
-    A tick extends the visibility of a message and renews the lease of its video. The tick's result is the worse of
-    these two results.
+    While a task runs, each tick does two things: it extends the visibility of the message and renews the lease of the
+    video. The result is `ok` only if both succeed. `gone` of one of them takes precedence over `failed`.
     """
 
     OK = "ok"
@@ -71,8 +71,8 @@ class ExtensionResult(Label):
 class Observer(Protocol):
     """Callbacks for the transport events that an app may want to count.
 
-    The methods are also called from background threads. In a prefork child, the visibility heartbeat calls the child's
-    own copy of the observer.
+    The methods are also called from background threads. The visibility heartbeat of a prefork child calls the copy of
+    the observer in that child. What this copy stores in memory does not reach the worker's main process.
     """
 
     def polled(self, result: PollResult) -> None:
@@ -97,7 +97,10 @@ class Observer(Protocol):
         """Handle the result of one tick of the visibility heartbeat. The heartbeat calls this after each tick."""
 
     def stopped_slots(self, count: int, replaced: int) -> None:
-        """Handle the number of slots whose process is stopped, and how many of them are replaced now."""
+        """Handle the number of slots whose process a signal has stopped (SIGSTOP).
+
+        `replaced` of these `count` processes are being replaced by new ones now.
+        """
 
 
 class SilentObserver:

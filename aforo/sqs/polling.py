@@ -52,10 +52,11 @@ class PollingChannel(TimedChannel):
 
     @property
     def requested_attributes(self) -> dict[str, list[str]]:
-        """Return which message attributes to request from SQS, for each parameter of the receive call.
+        """Return the names of the message attributes to request from SQS.
 
-        They always include the send time, from which queue wait is measured. The transport option
-        `fetch_message_attributes` adds names, as a list of system attributes or as a dict by parameter.
+        The keys are parameters of the receive call, such as `MessageAttributeNames`. The names always include the send
+        time, from which queue wait is measured. The transport option `fetch_message_attributes` adds names. It is a
+        list of system attributes, or a dict with the keys `MessageSystemAttributeNames` and `MessageAttributeNames`.
         """
         option = self.transport_options.get("fetch_message_attributes") or []
         names = option if isinstance(option, dict) else {SYSTEM: [option] if isinstance(option, str) else option}

@@ -28,8 +28,8 @@ ClientOf = Callable[[str], Any]
 def redelivery_seconds(receive_count: int, first_seconds: float, jitter: float | None = None) -> int:
     """Return the seconds for which a message that returns to its queue stays invisible.
 
-    The time starts from `first_seconds` after the first delivery and doubles with each further delivery, up to a limit.
-    Up to half of it is randomly taken off. `jitter`, from 0 to 1, replaces the random number.
+    That is at most `first_seconds` after the first delivery. Each further delivery doubles this maximum, up to a limit.
+    The result is random, between half of the maximum and all of it. `jitter`, from 0 to 1, replaces the random number.
     """
     return math.ceil(backoff_seconds(receive_count - 1, first_seconds, LONGEST_REDELIVERY_SECONDS, jitter))
 
@@ -54,8 +54,9 @@ def is_permanent(error: Exception) -> bool:
 
 
 def batch_error(entry: dict[str, Any], operation: str) -> ClientError:
-    """Convert a failed entry (`entry`) in SQS's answer to a batch call to an error, and return it.
+    """Return a boto3 ClientError for one message that failed in a batch call to SQS.
 
-    It is the ClientError that the call `operation` for a single message would have raised.
+    boto3 raises no error for such a message. `entry` is the message's entry in the list `Failed` of SQS's answer.
+    `operation` is the name of the SQS call, for the text of the error.
     """
     return ClientError({"Error": {"Code": entry.get("Code", ""), "Message": entry.get("Message", "")}}, operation)

@@ -1,8 +1,8 @@
-"""Replace the process of a slot that a signal has stopped (SIGSTOP), and that nothing continues.
+"""Replace the process of a slot if a signal has stopped it (SIGSTOP) and it stays stopped.
 
-Celery does not notice such a process. It sends the process a task that never starts, and the worker has a slot less.
-The kernel says which process is stopped, so a task that merely takes long, such as ffmpeg for hours, is never taken for
-one. A process under a debugger counts as running.
+Celery does not notice a stopped process. It sends the process a task that never starts, so the worker has one usable
+slot less. The kernel reports which processes are stopped. A process that merely works for long, such as hours of
+ffmpeg, is not replaced. A process under a debugger counts as running.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ CHECK_SECONDS = 2.0
 
 
 class StoppedSlots:
-    """The slot processes that are stopped, each with the time of the first check that saw it so."""
+    """Slot processes of a worker that are stopped (SIGSTOP), and since when.
+
+    The time of a process starts at the first check that finds it stopped.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -39,8 +42,8 @@ class StoppedSlots:
     def check(self, stopped: Iterable[psutil.Process]) -> list[psutil.Process]:
         """Return the processes that were stopped at every check of the last STOPPED_SECONDS.
 
-        Call this every CHECK_SECONDS. A late check means that this process was stopped too, as by Ctrl-Z. The time
-        before it does not count.
+        `stopped` are the slot processes that are stopped now. Call this every CHECK_SECONDS. If the call comes much
+        later, the worker's main process was stopped too, as by Ctrl-Z. All times then start again.
         """
         now = self._clock()
         known = self._since if now - self._checked_at <= 3 * CHECK_SECONDS else {}
@@ -50,9 +53,10 @@ class StoppedSlots:
 
 
 def watch_for_stopped_slots(app: Celery, observer: Observer) -> None:
-    """Watch the slot processes of the workers of `app`. Call this before a worker starts.
+    """Replace slot processes that stay stopped (SIGSTOP), in each worker of `app`.
 
-    The observer gets the number of stopped slots when it changes, and each replacement.
+    Call this before a worker starts. The method `stopped_slots` of `observer` is called when the number of stopped
+    slots changes or a process is replaced.
     """
 
     def start(sender: Any = None, **_signal: Any) -> None:

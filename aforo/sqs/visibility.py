@@ -30,14 +30,14 @@ _WORST_FIRST = (ExtensionResult.GONE, ExtensionResult.FAILED, ExtensionResult.OK
 class VisibilityHeartbeat:
     """Context manager that keeps a message invisible in SQS while its `with` block runs.
 
-    A thread ticks every third of the visibility timeout. Each tick extends the visibility and calls `renew`. That
-    function renews the lease of the video and returns False if the lease is lost. The ticks end when the lease is lost.
-    `client` is an SQS client with short timeouts. `observer` gets the worse of the two results of each tick. No failure
-    reaches the task.
+    A background thread ticks after each third of the visibility timeout. Each tick renews the lease of the video by the
+    function `renew`, then extends the visibility of the message. `renew` returns False if the lease is lost. The ticks
+    then end. `observer` gets one result for each tick (see ExtensionResult). `client` is an SQS client with short
+    timeouts. No failure reaches the task.
 
-    After an outage longer than the visibility timeout, SQS delivers the message a second time. The ticks still renew
-    the lease, so the second delivery detects that the work is in progress. From then on, only failures of the lease are
-    reported to the observer.
+    After an outage longer than the visibility timeout, SQS delivers the message again. This heartbeat can then no
+    longer extend the visibility. It still renews the lease, so the second execution can see that the first one is
+    running. From then on, `observer` gets only failures of the lease.
     """
 
     def __init__(
@@ -71,9 +71,10 @@ class VisibilityHeartbeat:
         return self._timeout_seconds / 3 * random.uniform(0.9, 1)  # noqa: S311 (it spreads the calls)
 
     def tick(self) -> bool:
-        """Renew the lease, then extend the visibility of the message. Return False if this was the last tick.
+        """Renew the lease of the video, then extend the visibility of the message.
 
-        The lease comes first, because a call to SQS may block until its timeout.
+        Return False if no tick must follow: the lease is lost, or the `with` block has ended. The lease is renewed
+        first, so that a slow call to SQS does not delay it.
         """
         with self._in_tick:
             if self._has_left:

@@ -1,4 +1,7 @@
-"""Stages of ffmpeg and ffprobe: the time in which a task's child programs ran, without a change of its code."""
+"""Measure the time for which a task runs ffmpeg and ffprobe, without a change of the task's code.
+
+That time is recorded as the stage `transcode` for ffmpeg and `probe` for ffprobe.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Check of the Host header, against web pages that read a server on this machine (DNS rebinding).
+"""Check the Host header of requests, to stop foreign web pages that use DNS rebinding.
 
-A page of evil.example can let its own name point to 127.0.0.1, and the browser then lets its scripts read our answers.
-Such a request has that name in its Host header. Prometheus and people who mean this machine use its address or name.
+The owner of evil.example can make that name resolve to 127.0.0.1. In a browser on this machine, scripts of its page can
+then read what a server here answers. The Host header of their requests is evil.example, so they can be refused. The
+requests of Prometheus and of the machine's users have the machine's address or name there.
 """
 
 from __future__ import annotations
@@ -17,16 +18,20 @@ REFUSAL = b"this server is for this machine only: ask for it by address, or as l
 
 
 def only_for_this_machine(application: WsgiApp, host: str) -> WsgiApp:
-    """Return the WSGI application, which refuses names of other machines (421) if `host` is a loopback address.
+    """Return `application` with a check: it answers 421 if the Host header does not name this machine.
 
-    A server on any other address is on a network, where every name that leads to it may be right.
+    `host` is the address on which the server listens. The check is added for a loopback address only. Other addresses
+    can be reached under names that this machine does not know, so `application` is then returned unchanged.
     """
     if not _is_loopback(host):
         return application
     own = frozenset({"localhost", socket.gethostname().lower()})
 
     def checked(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        """Answer a request whose Host is this machine. A client of HTTP/1.0 sends none, and is no browser."""
+        """Answer a request if its Host header names this machine. Refuse it (421) if not.
+
+        A request without that header is answered: it comes from an HTTP/1.0 client, which is no browser.
+        """
         if names_this_machine(environ.get("HTTP_HOST", ""), own):
             return application(environ, start_response)
         length = str(len(REFUSAL))

@@ -58,11 +58,13 @@ def instrument(
 ) -> WorkerMetrics | None:
     """Measure the workers of `app`, and serve /metrics in each worker.
 
-    Call this where `app` is created. A second call has no effect. `port`, `host` and `events_redis_url` default to the
-    variables of aforo.settings. `places` maps label words to folders whose free space is measured. With
-    `events_redis_url`, Celery's events are sent to that Redis for celery-exporter. Nothing is started in a process that
-    only sends tasks. Return the metrics, or None if `app` cannot be measured. Pass them to `aforo.harden` as `observer`
-    to count the events of the SQS transport too.
+    Call this where `app` is created. A second call has no effect. In a process that only sends tasks, nothing is
+    started. `port`, `host` and `events_redis_url` default to the environment variables of aforo.settings. `places` maps
+    values of the metric label `place` to folders, whose free disk space is measured. With `events_redis_url`, Celery's
+    events are sent to that Redis for celery-exporter.
+
+    Return the metrics, or None if `app` cannot be measured. To count the events of the SQS transport too, pass the
+    metrics to `aforo.harden` as `observer`.
     """
     with never_an_outage():
         if app not in _connected:
@@ -106,9 +108,10 @@ def serve_when_ready(
 ) -> None:
     """Make the workers of `app` serve /metrics. Each one starts its server after its pool has forked.
 
-    `address` is a host and the ports to try. `node` creates the collector of the machine's metrics from Celery's
-    consumer. `facts` are conditions of the worker that only the app knows (see `worker_conditions`). `forwarder` sends
-    Celery events to Redis. With `recording`, executions are recorded and /executions is served too.
+    `address` is a host and the ports to try. `node` is a function that gets Celery's consumer and creates the collector
+    of the machine's metrics. `facts` are labels of aforo_worker_info whose values only the app knows, such as its
+    ffmpeg `profile`. `forwarder` sends Celery events to Redis. With `recording`, executions are recorded and
+    /executions is served too.
     """
 
     def start(sender: Any = None, **_signal: Any) -> None:

@@ -1,6 +1,7 @@
 """Allowed label values of the metrics that the library exports.
 
-For each label, this module has the closed list of its values, or a text that says what limits the values.
+For each label, this module has a list of all its values. If they cannot be listed, it has a text that says what they
+are, such as `the version of Celery`.
 """
 
 from __future__ import annotations

@@ -31,15 +31,16 @@ def serve(
     """Start the HTTP server of /metrics on the first free port of `ports`, and return that port.
 
     Raise OSError if no port is free. `executions` is the WSGI page of /executions. Without it, that path answers 404.
-    The CPU seconds of the server's threads are added to `telemetry_cpu`. On a loopback address, a request that names
-    another machine is refused.
+    The CPU seconds of the server's threads are added to `telemetry_cpu`. If `host` is a loopback address, a request
+    whose Host header does not name this machine is refused.
     """
     exposition = Exposition(registry)
 
     def answer(environ: dict[str, Any], start_response: Any) -> Any:
-        """Answer a request for /metrics in Prometheus' text format (WSGI).
+        """Answer a request for /metrics or /executions (WSGI). Any path but /executions gets the metrics.
 
-        The formats OpenMetrics and gzip would double the cost of a scrape.
+        The metrics are always in Prometheus' plain text format, even if the client accepts OpenMetrics or gzip. Either
+        of these would double the CPU time of a scrape.
         """
         if environ.get("PATH_INFO") == "/executions":
             return (executions or _not_found)(environ, start_response)

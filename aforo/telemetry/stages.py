@@ -35,7 +35,10 @@ def stage(name: str) -> Iterator[None]:
 
 
 def record_stage(name: str, seconds: float) -> None:
-    """Record a stage of the running task that has just ended, after `seconds`. The stage around it loses that time."""
+    """Record that the stage `name` of the running task has just ended, and took `seconds`.
+
+    If it ran inside a `stage` block, its time is not counted for that outer stage.
+    """
     _inner.seconds = getattr(_inner, "seconds", 0.0) + seconds
     _send(name, seconds)
 

@@ -14,8 +14,8 @@ def record_result(outcome: str = "", **measurements: Any) -> None:
     """Report the outcome and measurements of the running task. Call this as the last step of the task.
 
     `outcome` (one of DECLARED_OUTCOMES) replaces `succeeded` if the task returns. If the child process is killed before
-    the task ends, the outcome is `lost` instead. `measurements` are counted when they arrive: `bytes` by direction, and
-    `speed`, `cpu_seconds`, `cores` and `max_rss_bytes` of ffmpeg.
+    the task ends, the outcome is `lost` instead. `measurements` enter the metrics at once, however the task ends. They
+    are `bytes` by direction, and `speed`, `cpu_seconds`, `cores` and `max_rss_bytes` of ffmpeg.
     """
     event_channel.send("result", delivery=current_delivery(), outcome=outcome, **measurements)
 

@@ -67,7 +67,10 @@ class Deliveries:
         self._send("slot_free", delivery=delivery_of(request), slot=self._slot(), at=self._clock(), **facts)
 
     def sent(self, request: Any, task_id: str) -> None:
-        """Send the event `message_sent`: while running, the task of `request` sent a message with `task_id`."""
+        """Send the event `message_sent`: a running task has sent the message of another task.
+
+        `request` is Celery's `task.request` of the running task. `task_id` is the id of the other task.
+        """
         self._send("message_sent", delivery=delivery_of(request), task_id=task_id)
 
 
