@@ -25,8 +25,9 @@ POOLS = {"prefork": "prefork", "thread": "threads", "solo": "solo"}
 def worker_conditions(app: Any, pool: Any, facts: Mapping[str, str]) -> dict[str, str]:
     """Return the conditions of this worker as label values. Call this in its main process.
 
-    `pool` is the worker's Celery pool. `facts` are `profile`, `threads_setting` and `threads` of an app that knows
-    them. A value that cannot be known is `unknown`.
+    `pool` is the worker's Celery pool. `facts` are the conditions that only the app knows. Their names are `profile`
+    (how videos are encoded), `threads` (threads of one ffmpeg) and `threads_setting` (`auto`, or the number that the
+    user set). A value that cannot be known is `unknown`.
     """
     return {
         "worker": WorkerProcess.this().owner,

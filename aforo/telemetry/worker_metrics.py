@@ -90,10 +90,10 @@ class WorkerMetrics:
         return self.channel
 
     def initialise_tasks(self, tasks: Iterable[str]) -> None:
-        """Create the counters of these task names with the value 0, unless there are too many names.
+        """Create the counters of these tasks with the value 0, if there are at most twenty tasks.
 
-        Without a first sample of 0, Prometheus' `increase()` misses the first count. A counter that exists is not
-        reset.
+        Without a first sample of 0, Prometheus' `increase()` misses the first count. With more tasks, the counters of a
+        task are created when it first runs, so that /metrics stays small. Counters that exist keep their values.
         """
         own = sorted(task for task in tasks if not task.startswith("celery."))
         if len(own) <= MAX_INITIAL_TASKS:
@@ -101,7 +101,7 @@ class WorkerMetrics:
                 self._initialise_task(task)
 
     def initialise_transport(self) -> None:
-        """Create the counters of the hardened SQS transport with 0, so that Prometheus sees their first count."""
+        """Create the counters of the SQS transport with 0, so that Prometheus sees their first count."""
         _initialise(self.handled_errors, "aforo_worker_handled_errors_total", "operation")
         _initialise(self.polls, "aforo_worker_polls_total", "result")
         _initialise(self.invalid_messages, "aforo_worker_invalid_messages_total", "reason")
@@ -123,9 +123,10 @@ class WorkerMetrics:
     def ended(self, task: str, outcome: str, seconds: float | None, delivery: str = "") -> str:
         """Count the end of an execution of the task named `task`, and return the counted outcome.
 
-        `seconds` is the execution's duration, or None if it never started. If the task recorded an outcome for this
-        delivery key, that outcome replaces `succeeded`. The event with that outcome was sent before the task ended, so
-        it is already in the channel.
+        `seconds` is the execution's duration, or None if it never started. `delivery` is a key that identifies one
+        delivery of the task. If the task has recorded an outcome of its own under this key, the recorded one is counted
+        in place of `succeeded`. The event with the recorded outcome was sent before the task ended, so it is already in
+        the channel.
         """
         if self.channel is not None:
             self.channel.drain()
@@ -145,27 +146,47 @@ class WorkerMetrics:
         self.failures.labels(task, reason).inc()
 
     def polled(self, result: str) -> None:
-        """Count one receive call to SQS by its result (observer of aforo.sqs)."""
+        """Count one receive call to SQS by its result.
+
+        The SQS transport (aforo.sqs) calls this.
+        """
         self._send("polled", result=result)
 
     def invalid_message(self, reason: str) -> None:
-        """Count one invalid message by its reason (observer of aforo.sqs)."""
+        """Count one invalid message by its reason.
+
+        The SQS transport (aforo.sqs) calls this.
+        """
         self._send("invalid_message", reason=reason)
 
     def pending_deletes(self, count: int) -> None:
-        """Set the number of finished messages whose delete is being retried (observer of aforo.sqs)."""
+        """Set the number of finished messages whose delete is being retried.
+
+        The SQS transport (aforo.sqs) calls this.
+        """
         self._send("pending_deletes", count=count)
 
     def stopped_slots(self, count: int, replaced: int) -> None:
-        """Set the number of stopped slots, and count those that are replaced (observer of aforo.sqs)."""
+        """Set the number of slots whose process is stopped (SIGSTOP) to `count`.
+
+        Also count the `replaced` slots: those that are replaced now because they were stopped too long. The SQS
+        transport (aforo.sqs) calls this.
+        """
         self._send("stopped_slots", count=count, replaced=replaced)
 
     def handled_error(self, operation: str) -> None:
-        """Count one error that was logged and ignored, by operation (observer of aforo.sqs)."""
+        """Count one error that was logged and ignored, by the operation that failed.
+
+        The SQS transport (aforo.sqs) calls this.
+        """
         self._send("handled_error", operation=str(operation))
 
     def visibility_extended(self, result: str) -> None:
-        """Count one tick of the visibility heartbeat by its result (observer of aforo.sqs)."""
+        """Count one attempt to keep the message of a running task invisible, by its result.
+
+        The SQS transport (aforo.sqs) calls this several times per visibility timeout. The result also tells whether the
+        video's lease was renewed.
+        """
         self._send("visibility_extended", result=result)
 
     def handle(self, event: Event) -> None:

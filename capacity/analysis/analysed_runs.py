@@ -1,4 +1,4 @@
-"""Which runs does a report show? The result rows, the analysed runs, and the best run of each size."""
+"""Runs that a report shows: one row of figures per run, and a full analysis of some runs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from capacity.table.cells import CellKey, TableCell, fill, key_of
 
 @dataclass(frozen=True)
 class AnalysedRuns:
-    """Runs that a report is about.
+    """All runs that a report is about.
 
-    `rows` has the result row of every run, oldest first. `runs` has the full analysis of the runs behind the result
-    table and of the newest runs.
+    `rows` has the result row (the figures) of every run, oldest first. `runs` has the full analysis of some runs: the
+    newest ones, and those whose figures the result table averages.
     """
 
     rows: tuple[ResultRow, ...]
@@ -57,9 +57,10 @@ class AnalysedRuns:
     def best_of_sizes(self) -> list[RunAnalysis]:
         """Return one burst run per video size, in the order of the result table.
 
-        The run is of the cell with the highest X_sat, which is the throughput with every slot busy. Only valid cells
-        are compared. If a size has none, its indicative cells are compared. Invalid cells are never used. The X_sat of
-        a cell is the mean of its runs, because the highest single run is partly luck.
+        For each size, the cell with the highest X_sat is chosen, and its newest analysed run is returned. X_sat is the
+        throughput with every slot busy. The X_sat of a cell is the geometric mean of its runs, because the highest
+        single run is partly luck. Only valid cells are compared. If a size has none, its indicative cells are compared.
+        Invalid cells are never used.
         """
         best: dict[str, tuple[tuple[int, float], RunAnalysis]] = {}
         for cell, run in self.analysed_cells:
@@ -72,8 +73,8 @@ class AnalysedRuns:
     def best(self) -> RunAnalysis | None:
         """Return the run that gives a report's answer, or None if no run has a known X_sat.
 
-        X_sat is the throughput with every slot busy. Of the runs in `best_of_sizes`, the one with the most recently
-        measured size is returned.
+        X_sat is the throughput with every slot busy. `best_of_sizes` has one run per video size. The run of the size
+        that was measured last is returned.
         """
         best = {run.row.size_label: run for run in self.best_of_sizes}
         newest = [run.row.size_label for run in self.runs if run.row.x_sat_per_minute]
@@ -82,17 +83,17 @@ class AnalysedRuns:
     def cell_of(self, run: RunAnalysis) -> TableCell | None:
         """Return the cell of the result table whose figures include `run`.
 
-        Return None if the cell does not use `run`, because it has better runs.
+        Return None if no figure includes `run`, because its cell has better runs.
         """
         return next((cell for cell in self.cells if run.row in cell.sources), None)
 
     def of_sizes(self, sizes: Collection[str]) -> AnalysedRuns:
-        """Return only the analysed runs with these video sizes, such as `5MB`, as a new AnalysedRuns."""
+        """Return a new AnalysedRuns with only the runs of these video sizes, such as `5MB`."""
         rows = tuple(row for row in self.rows if row.size_label in sizes)
         return AnalysedRuns(rows, tuple(run for run in self.runs if run.row.size_label in sizes), self.drawn)
 
     def of_cells(self, keys: Collection[CellKey]) -> AnalysedRuns:
-        """Return only the analysed runs of the cells with these keys, as a new AnalysedRuns."""
+        """Return a new AnalysedRuns with only the runs of the cells with these keys."""
         rows = tuple(row for row in self.rows if key_of(row) in keys)
         return AnalysedRuns(rows, tuple(run for run in self.runs if key_of(run.row) in keys), self.drawn)
 

@@ -22,9 +22,10 @@ from capacity.runs.resource_samples import BUSY_MODES, Resources
 def cell_evidence(measured: MeasuredRun, resources: Resources, comparable: Sequence[VideoCost]) -> CellEvidence:
     """Return the measurements that show the bottleneck of a run, such as how busy the CPU was.
 
-    They are taken from the time in which every slot was busy. A measurement that is unknown is None. Ratios such as
-    slowdown factors compare the run with a baseline, which is the first run with one slot in `comparable` (nearest in
-    time first). Such ratios are unknown for a run that has one slot itself.
+    They are taken from the time in which every slot was busy. A measurement that is unknown is None. `comparable` has
+    what one video cost (stage times and CPU seconds) in each comparable run, nearest in time first. The first of these
+    runs that has one slot is the baseline. Ratios such as slowdown factors compare the run with the baseline. They are
+    unknown without a baseline, and for a run that has one slot itself.
     """
     recorded, row, ours = measured.recorded, measured.row, video_cost(measured)
     baseline = next((cost for cost in comparable if cost.slots == 1 < row.slots), UNMEASURED)

@@ -140,7 +140,8 @@ class CellHistory:
     def judged(self) -> Series:
         """Return the series that decides whether the cell became worse.
 
-        It is that of X_sat (throughput with every slot busy), or of the mean service time if no X_sat is known.
+        This is the series of X_sat (throughput with every slot busy). If no X_sat is known, it is the series of the
+        mean service time.
         """
         return self.series[0]
 
@@ -151,9 +152,9 @@ class CellHistory:
 
 
 def histories(rows: Iterable[ResultRow]) -> list[CellHistory]:
-    """Return the history of each cell of these runs, in the order of the result table.
+    """Return the history of each cell to which these runs belong, in the order of the result table.
 
-    A cell has no history if neither its X_sat nor its service time is known in a run that is not invalid.
+    A cell is left out if no X_sat and no service time is known. Invalid runs do not count for this.
     """
     cells: dict[HistoryKey, list[ResultRow]] = {}
     for row in rows:

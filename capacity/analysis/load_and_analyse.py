@@ -82,8 +82,8 @@ def runs_of(session: Session, settings: Settings, run_id: str | None = None) -> 
 def load_and_analyse(session: Session, settings: Settings, run_id: str | None = None) -> AnalysedRuns:
     """Load all runs of one worker program, and analyse the most important ones for a report.
 
-    First come `run_id`, then the runs behind the result table, then the newest ones, up to a fixed maximum. Warm-up
-    runs are left out, except `run_id` itself.
+    At most a fixed number of runs is analysed. The run `run_id` is chosen first, then the runs whose figures the result
+    table averages, then the newest runs. Warm-up runs are left out, except `run_id` itself.
     """
     runs = {run.id: run for run in runs_of(session, settings, run_id)}
     loader = _Loader(session, settings, read_figures(settings.prometheus.url))

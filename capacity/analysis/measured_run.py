@@ -70,7 +70,10 @@ class MeasuredRun:
 
     @cached_property
     def unjudged_row(self) -> ResultRow:
-        """Return the result row of the run without its validity, which is judged from this row."""
+        """Return the result row of the run, still without its validity.
+
+        The validity is judged from this row.
+        """
         recorded, run, saturated = self.recorded, self.recorded.run, self.saturated
         return ResultRow(
             run_id=run.id,
@@ -129,8 +132,9 @@ def measure(recorded: RecordedRun, figures: ScenarioFigures = UNKNOWN_FIGURES) -
 def cancelled_videos(recorded: RecordedRun) -> tuple[int, float]:
     """Return how many videos of an interrupted or failed run were cancelled, and their mean upload time.
 
-    The time is in epoch seconds. The rows of cancelled videos are deleted, so a burst without a recorded time gets the
-    upload time of its first video. A burst that stopped early on purpose is complete, so it has no cancelled videos.
+    The time is in epoch seconds, and NaN if unknown. The rows of cancelled videos are deleted, so the run itself
+    records the time. If it did not, the upload time of the first video is returned for a burst. A burst that stopped
+    early on purpose is complete, so it has no cancelled videos.
     """
     run = recorded.run
     cancelled = (run.environment.get("asked_count") or run.count) - run.count

@@ -36,8 +36,8 @@ AWS_DELAY_SECONDS = 15.0
 class RunAnalysis(MeasuredRun):
     """A measured run with the results that need resource samples or comparable runs.
 
-    `parts` are the parts of the mean response time. `little` is the check of Little's law. `offered` is the rate
-    and the lateness of the injector, or None for a burst.
+    `parts` are the parts of the mean response time. `little` is the check of Little's law. `offered` tells at which
+    rate the injector sent the videos, and how late. It is None for a burst.
     """
 
     resources: Resources
@@ -66,8 +66,9 @@ def analyse(
 ) -> RunAnalysis:
     """Find the bottleneck and the data-quality warnings of a run.
 
-    `comparable` are the costs of bursts of the same videos with other numbers of slots, nearest in time first.
-    `usual_calibration_seconds` is how long the CPU calibration usually takes on this machine.
+    `comparable` has the mean stage times and CPU seconds of a video in each comparable burst, nearest in time first.
+    They differ from the run in their slots at most. `usual_calibration_seconds` is how long the CPU calibration usually
+    takes on this machine.
     """
     recorded = measured.recorded
     little, offered = _little(recorded, resources), _offered(recorded)

@@ -1,8 +1,8 @@
 """Impossible rows of a published table. They break an identity that holds for every system.
 
 An identity is an equation or inequality between times and counts, such as S <= 60 N / X. Each printed number may be off
-by half a unit of its last digit. The mean of several runs may break an identity that bounds S from above by 1 / X,
-because the mean of 1 / X exceeds 1 / mean X.
+by half a unit of its last digit. A row that is the mean of several runs may break an identity such as S <= 60 N / X
+although each run satisfies it. The reason is that the mean of 1 / X is greater than 1 / mean X.
 """
 
 from __future__ import annotations

@@ -67,9 +67,9 @@ class PublishedRow:
 
     @property
     def makespan_seconds(self) -> float:
-        """Return the longest duration of the test in seconds that agrees with the row's count and X.
+        """Return the longest time in seconds that the test can have taken, by the row's count and X.
 
-        It is infinite if the row has no count or no X.
+        X is rounded, so its lowest possible value is used. The time is infinite if the row has no count or no X.
         """
         if self.count is None or self.x is None or self.x.low <= 0:
             return math.inf
@@ -77,10 +77,11 @@ class PublishedRow:
 
     @property
     def all_end_in_test(self) -> bool:
-        """Return True if it is certain that every video ended within 60 N / X seconds.
+        """Return True if it is certain that every video ended within the test, which takes 60 N / X seconds.
 
-        That is always so in a burst. In a sustained test, videos may end after the last one was sent. S includes these
-        videos, but X may leave them out. No video was left out if X is above rate (N-1) / N.
+        N is the number of videos. In a burst, all videos end within the test. In a sustained test, videos may end after
+        the last one was sent. S includes these videos, but X may leave them out. X above rate * (N - 1) / N shows that
+        it left out none.
         """
         if self.mode is Mode.BURST:
             return True
@@ -90,7 +91,7 @@ class PublishedRow:
 
     @property
     def size_bytes(self) -> int | None:
-        """Return the video size in bytes, or None if the text has no number with a byte unit."""
+        """Return the video size in bytes, or None if `size` has no number with a byte unit."""
         try:
             return parse_size(self.size)
         except UsageError:

@@ -64,7 +64,8 @@ class Goals:
     ) -> None:
         """Write the JUnit file and append to the Markdown summary, each only if its option was given.
 
-        The summary has the `answers` (sentences), the result `table` in Markdown, and the outcomes of the conditions.
+        The summary has `answers` (sentences that state the results), `table` (the result table in Markdown), and the
+        outcomes of the conditions. `verb` is part of the JUnit suite's name.
         """
         if self.junit is not None:
             write_file(self.junit, junit_xml(results, f"aforo.{verb}"))

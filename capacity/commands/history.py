@@ -1,4 +1,4 @@
-"""`history`: show since which run the throughput of a cell changed, and fail on request after a loss."""
+"""`history`: show since which run a cell's throughput changed. With --fail-if-worse, fail if it fell."""
 
 from __future__ import annotations
 
@@ -85,11 +85,11 @@ def history(
     lang: Language,
     **cell: Any,
 ) -> None:
-    """Say since which run X_sat and the mean service time of each cell changed, and what differs there.
+    """Show since which run X_sat and the mean service time of a cell changed, with the changed conditions.
 
     X_sat is the throughput with every slot busy. Without options, all cells are shown. With RUN_ID, the cell of that
     run is shown. Invalid runs are shown but not used. A change is detected from four runs on, and small changes need
-    more runs. Whether a cell became worse is judged by X_sat, or by the service time if X_sat is unknown.
+    more runs. A cell became worse if its X_sat fell. If X_sat is unknown, the service time decides.
 
     Exit codes: 0 no cell became worse, 2 wrong input or no such run, 4 unknown with --fail-if-unknown, 5 worse.
     """

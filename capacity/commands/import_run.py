@@ -61,10 +61,10 @@ def import_(
     workers: int,
     rate: float | None,
 ) -> None:
-    """Record videos from an app's own table as a run, so that `table`, `report` and `document` show it.
+    """Record videos from an app's database table as a run that `table`, `report` and `document` show.
 
-    X (videos per minute) and S (mean response time) are exact. X_sat is computed from the completion times. Figures
-    that need records of the worker stay unknown.
+    The section [videos] of the app's aforo.toml names the table. X (videos per minute) and S (mean response time) are
+    exact. X_sat is computed from the completion times. Figures that need records of the worker stay unknown.
 
     Exit codes: 0 imported, 2 wrong input.
     """

@@ -31,7 +31,10 @@ def matrix_plan(
     seed: int | None,
     **options: Any,
 ) -> MatrixPlan:
-    """Return the plan. Raise UsageError for an option that is wrong or contradicts another one."""
+    """Return the plan of a matrix, made from the texts of its options.
+
+    Raise UsageError for an option that is wrong or contradicts another one.
+    """
     slots = whole_numbers("CONCURRENCY", concurrencies, "slots", MOST_SLOTS)
     plan = MatrixPlan(
         sizes=_sizes(sizes),

@@ -122,6 +122,6 @@ def run_ids(text: str) -> list[str]:
 
 
 def with_examples(*examples: str) -> str:
-    """Return example commands as the last part of a help text, wrapped to its width."""
+    """Return example commands as the last part of a help text, with long commands wrapped."""
     lines = [wrap(f"python -m capacity {example}", EXAMPLE_WIDTH, break_on_hyphens=False) for example in examples]
     return "\b\nExamples:\n" + "\n".join("  " + " \\\n      ".join(parts) for parts in lines)

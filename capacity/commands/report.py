@@ -58,7 +58,7 @@ from core.user_files import is_folder
 def report(
     run: str | None, tasks_log: str | None, goal: float | None, as_json: bool, lang: Language, **goals: Any
 ) -> None:
-    """Report on a run (default: the newest), and write its files, the table and report.html.
+    """Report on a run (default: the newest), and write its archive, the result table and report.html.
 
     If a FOLDER under results/runs/ is given, its archive is analysed without database or Prometheus, and nothing is
     written.

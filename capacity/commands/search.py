@@ -108,9 +108,9 @@ def _print(results: Mapping[SearchedCell, RateSearch], judged: list[GoalResult],
 
 @dataclass(frozen=True)
 class SearchedCell:
-    """Size, slots and workers whose highest rate is searched.
+    """Size, slots and workers for which the highest stable rate is searched.
 
-    Without `workers`, those that run are used. An app has no `profile`.
+    If `workers` is None, the workers that are running already are used. `profile` is None for an app.
     """
 
     size: str
@@ -122,7 +122,7 @@ class SearchedCell:
 
     @property
     def name(self) -> str:
-        """Return the cell as error messages and goals name it."""
+        """Return the cell's name in error messages and goals, such as `50MB c=2 workers=3`."""
         workers = "" if self.workers is None else f" workers={self.workers}"
         return f"{self.size} c={self.concurrency}{workers}"
 

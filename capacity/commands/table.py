@@ -31,9 +31,9 @@ ARCHIVES_KEPT = Text(
 def table(as_csv: bool, as_json: bool, lang: Language) -> None:
     """Print the result table of all runs, and write results/table.md and table.csv.
 
-    Each row is the mean over the valid runs of one cell that finished with every video done exactly once. X and S are
-    means over the runs with the most videos. X_sat is the mean over all of its runs. If a cell has no such run, another
-    run fills it, and the notes say so.
+    Each row is one cell. It uses the cell's valid runs in which every video is done exactly once. X and S are means
+    over the ones with the most videos. X_sat is the mean over all of these runs. If a cell has no such run, its row
+    uses another run, and the notes say so.
     """
     launcher = RunLauncher.open(lang)
     cells = launcher.analyse().cells

@@ -29,10 +29,10 @@ EARLIER_WORK = Text(
 )
 @lang_option
 def wait(run_id: str | None, for_queue: bool, stuck_minutes: float, lang: Language) -> None:
-    """Wait until every video of a run (default: the newest of this queue) is finished.
+    """Wait until every video of a run (default: the newest run of the configured queue) is finished.
 
-    Then store the workers' conditions at the end of the run. With --queue, wait instead until the queue holds no
-    message. Queued videos of ended runs are cancelled first.
+    Then store the workers' conditions at the end of the run. With --queue, first cancel the queued videos of ended
+    runs, then wait until the queue holds no message.
     """
     launcher = RunLauncher.open(lang)
     if for_queue:

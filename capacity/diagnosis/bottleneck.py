@@ -103,8 +103,8 @@ class CellEvidence:
     def loss_explained_by(self, stage: str) -> float | None:
         """Return how much of the lost throughput the slowdown of `stage` explains; 1 is all of it.
 
-        Throughput is lost where several slots process fewer videos each than one slot alone. The loss is 1 -
-        `efficiency`. None means unknown.
+        `efficiency` is the throughput per slot, divided by the throughput of one slot alone. The lost share of the
+        throughput is 1 - `efficiency`. None means that nothing was lost, or that the result is unknown.
         """
         share, slowdown = self.share(stage), self.stage_slowdown.get(stage)
         if share is None or not slowdown or self.efficiency is None or self.efficiency >= 1:
@@ -116,7 +116,7 @@ class CellEvidence:
     def last_gain(self) -> float | None:
         """Return the gain in throughput from doubling the slots of this cell; 0.5 is 50 %.
 
-        Where twice the slots were not measured, return the gain from half of the slots to this cell.
+        If twice the slots were not measured, return how much this cell gained over a cell with half of its slots.
         """
         return self.gain_up_to_here if self.gain_from_here is None else self.gain_from_here
 
@@ -166,9 +166,12 @@ def find_bottleneck(cell: CellEvidence) -> BottleneckVerdict:
     """Return which cause limits the throughput of a cell, with its confidence.
 
     The cause with the highest confidence wins. High confidence needs three criteria that hold, or one that is
-    sufficient alone. Medium confidence needs two. If no cause has two, the resource that is clearly the busiest
-    wins, or else the cause is UNCLEAR. If an unrelated cause is supported too, high confidence becomes medium. It stays
-    high if a sufficient criterion holds and the unrelated cause has only medium confidence.
+    sufficient alone. Medium confidence needs two. If no cause has medium confidence, the resource that is clearly the
+    busiest wins, or else the cause is UNCLEAR.
+
+    A rival is a cause of another kind (such as the network beside the CPU) with medium or high confidence. With a
+    rival, high confidence becomes medium. It stays high only if a sufficient criterion holds and no rival has high
+    confidence.
     """
     criteria = {cause: _vetoes(cause, cell) or criteria_of(cell) for cause, criteria_of in _CRITERIA.items()}
     judged = (_judge(cause, tests) for cause, tests in criteria.items())

@@ -39,8 +39,9 @@ def lost_messages(open_videos: int, dead_lettered_videos: int, messages: Message
     """Return how many unfinished videos have a message neither in the queue nor in the dead-letter queue.
 
     `open_videos` is the number of unfinished videos. `dead_lettered_videos` is the number of videos that have already
-    failed because SQS dead-lettered their messages. These messages are not counted for unfinished videos. Return None
-    if there are unfinished videos but `messages` is None.
+    failed because SQS dead-lettered their messages. Their messages belong to no unfinished video, so they are
+    subtracted from the messages in the dead-letter queue. Return None if there are unfinished videos but `messages` is
+    None.
     """
     if not open_videos:
         return 0

@@ -11,9 +11,9 @@ from enum import StrEnum
 
 
 class Quantity(StrEnum):
-    """Quantities that a bottleneck criterion can measure. The values end in their units.
+    """Quantities that a bottleneck criterion can measure. Each ends in its unit, such as `_bytes`.
 
-    A ratio of 1 is 100 %. A slowdown factor is a duration divided by that with one slot.
+    A `_ratio` of 1 is 100 %. A slowdown `_factor` is a duration divided by the duration with one slot.
     """
 
     CPU_UTILISATION = "cpu_utilisation_ratio"
@@ -64,7 +64,8 @@ class Relation(StrEnum):
 class Measurement:
     """A quantity, its measured value (None means unknown), and the limit that the value is compared with.
 
-    `upper_limit` is used only by the relation `between`. `cores` says how many cores a CPU utilisation is a share of.
+    `upper_limit` is used only by the relation `between`. `cores` is used only for the CPU utilisation: it is the number
+    of cores that are all busy at 100 %.
     """
 
     quantity: Quantity

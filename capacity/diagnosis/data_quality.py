@@ -178,8 +178,8 @@ def drift(values: Floats) -> tuple[float, float]:
     """Fit a line through the values in order. Return its relative change, and the p-value of its slope.
 
     The relative change is the rise of the line over all values, divided by their mean. The change alone proves no
-    trend: of series of thirty values without a trend, with a coefficient of variation of 0.3, 60 % show a change of
-    over 10 %. The p-value tells chance from trend.
+    trend, because chance causes large changes too. For example, take thirty random values with a coefficient of
+    variation of 0.3: their change exceeds 10 % in 60 % of all cases. The p-value tells chance from trend.
     """
     if values.size < 3 or values.mean() == 0:
         return float("nan"), float("nan")

@@ -72,7 +72,11 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition under which a result fails: name of a figure, sign and limit, and the user's text."""
+    """A condition under which a result fails, such as `x_sat<20`.
+
+    In this example, `name` (the figure) is `x_sat`, `sign` is `<`, and `limit` is 20. `text` is the condition as the
+    user wrote it.
+    """
 
     text: str
     name: str

@@ -2,8 +2,8 @@
 
 The method is circular binary segmentation (Olshen et al. 2004) on the logarithms of the values. Each part of the
 history is compared with the rest by a t statistic. The part with the largest statistic has another level if that
-statistic exceeds a limit. The limit comes from simulated histories without a change, of which only a small share exceed
-it. So many comparisons do not cause many false alarms. See docs/adr/0089.
+statistic exceeds a limit. The limit comes from simulated histories without a change: only a small share of them exceeds
+it. This keeps false alarms rare, although many parts are compared. See docs/adr/0089.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ class Change:
 class Segmentation:
     """The changes of a history in time order, which divide it into parts, and the level of each part.
 
-    A level is the geometric mean of the values in a part. `visible_ratio` is the smallest loss in the newest three runs
-    (two in a history of under six runs) that is detected with a probability of 80 %. It is None if the last part has
-    too few runs.
+    A level is the geometric mean of the values in a part. `visible_ratio` is the smallest drop of the level that is
+    detected with a probability of 80 % if it affects only the newest runs. 0.1 is a drop by 10 %. The newest runs are
+    three, or two in a history of under six runs. `visible_ratio` is None if the last part has too few runs.
     """
 
     changes: tuple[Change, ...]
@@ -90,7 +90,11 @@ class _Series:
     shortest: int
 
     def boundaries(self, start: int, end: int) -> Iterator[int]:
-        """Yield the positions from `start` to before `end` at which the level changes, in ascending order."""
+        """Yield the positions in a history at which the level changes, in ascending order.
+
+        Only the runs from `start` to `end` (excluded) are searched. A position is the index of the first run after the
+        change.
+        """
         logs = self.logs[start:end]
         if logs.size < 2 * self.shortest:
             return
@@ -117,7 +121,8 @@ class _Series:
     def without_weak(self, bounds: list[int]) -> list[int]:
         """Return `bounds` without the positions at which the level does not change enough.
 
-        `bounds` are the positions where parts of the history start and end. The weakest one is removed first.
+        `bounds` are the positions where parts of the history start and end. The position with the weakest change is
+        removed first. Then the remaining changes are computed again.
         """
         while len(bounds) > 2:
             inner = list(zip(bounds, bounds[1:], bounds[2:], strict=False))
@@ -148,10 +153,10 @@ class _Series:
         return float(after.mean() - before.mean()), _limit(end - start, self.shortest) * error
 
     def visible_ratio(self, bounds: list[int]) -> float | None:
-        """Return the smallest loss in the newest runs that is detected with a probability of 80 %.
+        """Return the smallest drop of the level in the newest runs that would probably be detected.
 
-        `bounds` are the positions where parts of the history start and end. Return None if the last part has too few
-        runs.
+        The probability is 80 %. A result of 0.1 is a drop by 10 %. `bounds` are the positions where parts of the
+        history start and end. Return None if the last part has too few runs.
         """
         count = bounds[-1] - bounds[-2]
         if count < 2 * self.shortest:

@@ -1,4 +1,4 @@
-"""Confidence intervals of a mean, of a difference and of a quantile, and the array types in use."""
+"""Confidence intervals of a mean, a difference and a quantile, and the types of numeric arrays."""
 
 from __future__ import annotations
 

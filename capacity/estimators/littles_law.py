@@ -44,9 +44,9 @@ NO_READINGS = QueueReadings(np.empty(0), np.empty(0))
 class LittleCheck:
     """Mean number of videos present in a run: as the queue counted it, and as the recorded times imply it.
 
-    `mismatch` is implied_mean / counted_mean - 1, over the whole run. `excess` is the same difference, but only at the
-    moments when the queue was read. `agreement` follows from `excess`. `limit` is the largest `excess` that is
-    accepted.
+    `mismatch` is implied_mean / counted_mean - 1. Here `implied_mean` covers all the time from the first reading of the
+    queue to the end of the run. `excess` is computed like `mismatch`, but with the videos present at the moments when
+    the queue was read. `agreement` follows from `excess`. `limit` is the largest `excess` that is accepted.
     """
 
     counted_mean: float
@@ -106,10 +106,10 @@ def implied_mean(arrived_at: Floats, left_at: Floats, window_start: float, windo
 def largest_delay_excess(arrived_at: Floats, left_at: Floats, moments: Floats, delay_seconds: float) -> float:
     """Return the largest relative error of the queue's counts that their delay alone can cause.
 
-    The queue may count arrivals, departures or both up to `delay_seconds` late. The error is |recorded / counted - 1|.
-    Both are the mean number of videos present: `recorded` by the recorded times, `counted` as a late queue would count
-    them. The error is smaller for longer runs and longer response times. `arrived_at` and `left_at` have one time per
-    video, in seconds. `moments` are the times at which the queue was read.
+    The queue may count arrivals, departures or both up to `delay_seconds` late. For each of these three cases, the
+    error is |recorded / counted - 1|. `recorded` is the mean number of videos present by the recorded times. `counted`
+    is the mean number that the late queue would count. The error is smaller for longer runs and longer response times.
+    `arrived_at` and `left_at` have one time per video, in seconds. `moments` are the times at which the queue was read.
     """
     recorded = float(videos_present(arrived_at, left_at, moments).mean())
     late = [

@@ -23,9 +23,9 @@ def pooled_error(x: Floats, deviations: Floats, runs: Floats) -> PooledError | N
     """Estimate the standard error of each mean throughput in `x`, one per number of slots.
 
     `runs` is the number of runs behind each mean. `deviations` is the standard deviation between these runs, divided by
-    x. A few runs estimate this deviation badly. So one pooled relative deviation is used for all means. It is the root
-    mean square of `deviations`, with `runs` - 1 as weights. Return None if these weights add up to less than two, or if
-    the runs behind each mean are equal.
+    their mean. A few runs estimate this deviation badly. So one pooled relative deviation is used for all means. It is
+    the root mean square of `deviations`, with `runs` - 1 as weights. Return None if these weights add up to less than
+    two, or if all deviations are 0.
     """
     dof = np.maximum(runs - 1, 0)
     total = int(dof.sum())

@@ -1,4 +1,4 @@
-"""Simulation of a queue with several slots, by which workers for a demand are sized."""
+"""Simulation of a queue with several slots. It shows how many workers a demand needs."""
 
 from __future__ import annotations
 

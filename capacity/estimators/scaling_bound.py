@@ -19,7 +19,7 @@ FLAT_GAIN = 0.10
 class ScalingBound:
     """Upper bound on the throughput: X(n) <= min(n * per_slot, ceiling), in videos per minute.
 
-    `n` is the number of slots. `ceiling` is None if X still grew at the most slots measured.
+    `n` is the number of slots. `ceiling` is None if the measurements reached none.
     """
 
     per_slot: float
@@ -34,7 +34,8 @@ class ScalingBound:
 def scaling_bound(levels: Levels) -> ScalingBound:
     """Return the bound: no slot gives more than the best measured one, and X never exceeds the ceiling.
 
-    The ceiling is the highest X, if the last step to more slots brought little. X of a repeated level is its mean.
+    There is a ceiling only if the last step to more slots gained less than a tenth of what proportional growth would
+    give. The ceiling is then the highest X. X of a repeated level is its mean.
     """
     n = np.unique(levels.n)
     x = np.array([levels.x[levels.n == level].mean() for level in n])
