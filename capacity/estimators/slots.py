@@ -18,11 +18,9 @@ from capacity.estimators.interval import Booleans, Floats, Integers
 class Executions:
     """Executions of a run: deliveries of a task that reached a slot.
 
-    Each array has one entry per execution.
-
-    Times are in seconds. `slot` is a code that is unique over all workers, or None when unknown. `worker` is a code of
-    the worker. Without it, all slots belong to one worker. `counted` is true for the execution that completed its video
-    first. Failures and duplicates take slot time, but are not counted.
+    Each array has one entry per execution. Times are in seconds. `counted` is true for the execution that completed its
+    video. Failures and duplicates take slot time, but are not counted. `slot` is a code of the slot that is unique over
+    all workers, or None when unknown. `worker` is a code of the worker. If it is None, all slots belong to one worker.
     """
 
     started_at: Floats
@@ -49,8 +47,8 @@ class Executions:
 def successors(finished: Executions, slots: int, slots_per_worker: int) -> Integers:
     """Return, for each execution, the position of the next execution on the same slot; -1 for none.
 
-    `finished` is sorted by start. If not every slot is known, each execution is assigned to the slot that was free
-    longest: the k-th end frees the slot of the (k + slots)-th start. A slot that never worked then adds idle time.
+    `finished` is sorted by start. If its slot codes do not identify all `slots` slots, the slots are guessed: each
+    execution runs on the slot that has been free longest. The guess makes the idle times longer if a slot never worked.
     """
     successor = np.full(finished.started_at.size, -1, dtype=np.int64)
     slot = known_slots(finished, slots_per_worker)
@@ -67,9 +65,9 @@ def successors(finished: Executions, slots: int, slots_per_worker: int) -> Integ
 def working_slots(executions: Executions, slots: int, slots_per_worker: int) -> int:
     """Return how many slots were still working when the last execution started.
 
-    A slot had stopped if it was free too long while the message of the last execution waited. Too long is more than the
-    mean service time plus the longest idle time between two executions on one slot. Return `slots` if the slots of the
-    executions are unknown.
+    A slot had stopped if it was free for longer than a limit. Only the time since the upload of the last execution's
+    video counts, because its message waited from then on. The limit is the mean service time plus the longest idle time
+    between two executions on one slot. Return `slots` if the slots of the executions are unknown.
     """
     finished = executions.finished()
     slot = known_slots(finished, slots_per_worker)
@@ -100,10 +98,10 @@ def most_workers_at_once(executions: Executions) -> int:
 
 
 def known_slots(finished: Executions, slots_per_worker: int) -> Integers | None:
-    """Return the slot code of each execution, or None if the recorded codes do not identify slots.
+    """Return the slot code of each execution, or None if the codes do not identify slots.
 
-    Codes do not identify slots if a worker has more codes than slots, such as process ids after a restart. Nor do they
-    if all slots of a worker have the same code.
+    Workers record a slot code with each execution. A worker with more codes than slots has recorded something else,
+    such as process ids that changed at a restart. So has a worker with one code for executions that overlap.
     """
     if finished.slot is None or not finished.slot.size:
         return None

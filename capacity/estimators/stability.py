@@ -36,7 +36,7 @@ class StabilityVerdict:
     `growth_ratio` is the growth of the queue divided by the offered rate: at 0.1 the queue grows by one video for every
     ten that are sent. `utilisation` is rho. `utilisation_interval` is its 90 % interval: each end is a one-sided 95 %
     limit. `arrivals_needed` is how many videos a verdict needs. `not_fetching` is true if the queue grows although the
-    service times alone would leave slots free.
+    service times do not fill the slots: the slots are idle while messages wait.
     """
 
     verdict: Stability
@@ -156,9 +156,10 @@ def growth_ratio(times: Floats, queue: Floats, rate_per_second: float) -> float:
 
 
 def utilisation(rate_per_second: float, cycle_seconds: Floats, slots: int) -> tuple[float, Interval]:
-    """Return rho = rate x mean slot cycle / slots, with its 90 % interval (95 % on each side).
+    """Return the utilisation rho = rate x mean slot cycle / slots, with its 90 % interval.
 
-    A slot cycle is the service time plus the idle time of the slot while a message waited.
+    Each end of the interval is a one-sided 95 % limit. A slot cycle is the service time plus the idle time of the slot
+    while a message waited.
     """
     rho = rate_per_second * float(cycle_seconds.mean()) / slots
     count = cycle_seconds.size
@@ -172,8 +173,8 @@ def utilisation(rate_per_second: float, cycle_seconds: Floats, slots: int) -> tu
 def arrivals_needed(cv: float, rho: float, slots: int) -> int | None:
     """Return how many videos a run needs to distinguish the utilisation rho from 1 with 90 % power.
 
-    It is never less than `core.run.fewest_arrivals(slots)`, the minimum for any run. Return None if rho is 1 or
-    unknown. `cv` is the coefficient of variation of arrivals and slot cycles together.
+    The result is at least `core.run.fewest_arrivals(slots)`, the minimum for any run. It is None if rho is 1 or
+    unknown. `cv` is sqrt(a² + b²): a is the CV of the times between two videos, and b the CV of the slot cycles.
     """
     if not math.isfinite(cv) or not math.isfinite(rho) or rho == 1:
         return None
@@ -183,8 +184,8 @@ def arrivals_needed(cv: float, rho: float, slots: int) -> int | None:
 def offered_rate(sent_at: Floats, intended_at: Floats, target_per_minute: float) -> OfferedRate:
     """Compute the rate that was really sent, and how late the videos were sent.
 
-    `sent_at` and `intended_at` are in seconds, one per video. The rate is on target if it equals that of the intended
-    times. These may differ from `target_per_minute`, because random arrivals vary.
+    `sent_at` and `intended_at` are in seconds, one per video. The rate is on target if it is within 1 % of the rate of
+    the intended times. For random arrivals, the rate of the intended times differs from `target_per_minute` by chance.
     """
     interval = SECONDS_PER_MINUTE / target_per_minute
     planned = SECONDS_PER_MINUTE * _rate_per_second(np.sort(intended_at[np.isfinite(intended_at)]))

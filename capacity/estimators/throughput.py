@@ -1,8 +1,8 @@
 """How many videos per minute? X and S of the scenario, and X_sat, the throughput with every slot busy.
 
-All times are seconds on one clock, of any origin. NaN is a time that did not happen or is unknown. A video that was
-delivered twice has one entry in the arrays of videos and two executions, of which at most one is `counted`: it
-completed the video.
+All times are seconds on one clock, of any origin. A time is NaN if it is unknown or its event did not happen. A video
+that was delivered twice has one entry in the arrays of videos, and two in the arrays of executions. `counted` is true
+for the execution that completed the video.
 """
 
 from __future__ import annotations
@@ -44,9 +44,10 @@ class NoCapacity(StrEnum):
 
     @property
     def is_impossible(self) -> bool:
-        """Return True if this reason makes the run invalid: its records are impossible.
+        """Return True if this reason for an unknown X_sat also makes the run invalid.
 
-        They contradict each other or the number of slots.
+        X_sat is the throughput with every slot busy. The run is invalid if its records are impossible: they contradict
+        each other or the number of slots.
         """
         return self not in {NoCapacity.NO_SECOND_GENERATION, NoCapacity.NO_COMPLETED_VIDEO}
 
@@ -210,12 +211,14 @@ def saturated_throughput(
 
 
 def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int, *, is_warm: bool = False) -> SaturatedThroughput:
-    """Compute X_sat, the throughput with every slot busy: slots / mean slot cycle per completed video.
+    """Compute X_sat, the throughput with every slot busy: slots / slot time per completed video.
 
-    The last `slots` executions ran while other slots had no work left. They are left out if there are at least three
-    executions per slot. The first execution of each slot may include a cold start. It is left out if there are at least
-    four per slot, unless the slots processed warm-up videos before the run (`is_warm`). X_sat has a t interval. It is
-    unknown if there are no more executions than slots, or if the records are impossible.
+    The slot time per completed video is the sum of the slot cycles divided by the number of completed videos. The last
+    `slots` executions ran while other slots had no work left. They are left out if there are at least three executions
+    per slot. The first execution of each slot may include a cold start. It is left out if there are at least four
+    executions per slot, unless the slots processed warm-up videos before the run (`is_warm`). The 95 % interval of
+    X_sat is a t interval. X_sat is unknown if there are no more executions than slots, if no video was completed, or if
+    the records are impossible.
     """
     count = cycles.cycle_seconds.size
     if count <= slots:

@@ -30,9 +30,10 @@ class Usl:
         return self.scale * n / (1 + self.sigma * (n - 1) + self.kappa * n * (n - 1))
 
     def concurrency(self, throughput: float) -> float | None:
-        """Return the fewest slots for which the scalability law predicts this throughput, or None.
+        """Return the fewest slots for which the scalability law predicts this throughput.
 
-        The root is written without a difference of close numbers, so the formula also holds for kappa = 0.
+        Return None if the law predicts it for no number of slots, or if sigma is 1. The formula does not divide by
+        kappa, so it also holds for kappa = 0.
         """
         linear = self.scale + (self.kappa - self.sigma) * throughput
         discriminant = linear**2 - 4 * self.kappa * throughput**2 * (1 - self.sigma)
@@ -60,8 +61,8 @@ def fit_coefficients(n: Floats, x: Floats, weights: Floats) -> Usl:
     """Fit the Universal Scalability Law to points by weighted least squares. Return its coefficients.
 
     `n` (slots), `x` (throughput) and `weights` have one entry per point. The solver starts from the linearised law and
-    from a grid, and the best fit is taken. A coefficient whose effect on the largest level cannot be measured is set to
-    exactly 0.
+    from a grid of coefficients. The best fit is taken. If sigma or kappa changes the throughput at the most slots by
+    less than a millionth, it is set to exactly 0.
     """
     starts = _starts(n, x, weights)
     upper = np.array([np.inf, 1.0, 1.0])
@@ -102,9 +103,10 @@ def _best(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: Floats) 
 def least_squares(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: Floats) -> tuple[Floats, Floats]:
     """Fit the scalability law to many data sets at once. Return parameters and weighted sums of squares.
 
-    `x` has the shape (fits, points). `starts` and the parameters have the shape (fits, 3). The method is
-    Levenberg-Marquardt steps projected on the bounds from 0 to `upper`. A coefficient at a bound stays there while the
-    gradient points outwards, so that optima on a bound are exact.
+    The parameters are scale, sigma and kappa. `x` has the shape (fits, points). `starts` has the parameters from which
+    each fit starts. It and the returned parameters have the shape (fits, 3). Each parameter is between 0 and its bound
+    in `upper`. The method is Levenberg-Marquardt, with steps that end at the bounds. A parameter at a bound is held
+    there while only a value beyond the bound would fit better.
     """
     parameters = np.clip(starts, 0.0, upper)
     damping = np.full(len(parameters), 1e-3)

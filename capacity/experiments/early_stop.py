@@ -40,8 +40,8 @@ def knows_enough(executions: Executions, slots: int, unfinished_since: float | N
     """Return True if a running burst may stop, because its X_sat is known precisely enough.
 
     X_sat is the throughput with every slot busy. `unfinished_since` is the start of the earliest execution that is
-    still running, or None. Only executions that started before it are used, without the first one of each slot. X_sat
-    would be computed from the same executions if the burst stopped now.
+    still running, or None. Only executions that started before that time are used. The first execution of each slot is
+    left out. If the burst stops now, X_sat is computed from these same executions.
     """
     cycles = slot_cycles(executions, slots)
     before = executions.finished().started_at < (math.inf if unfinished_since is None else unfinished_since)
@@ -62,7 +62,7 @@ def may_stop(cycle_seconds: Floats, minimum: int = MINIMUM_VIDEOS, target: float
 def finished_prefix(cycle_seconds: Floats) -> Floats:
     """Return the slot cycles before the first unfinished one (NaN). The array is in start order.
 
-    Later finished cycles are not used, because the short ones among them finish first.
+    Of the cycles that started later, the short ones finish first. If they were used, the mean would be too low.
     """
     unfinished = np.flatnonzero(np.isnan(cycle_seconds))
     return cycle_seconds[: unfinished[0]] if unfinished.size else cycle_seconds

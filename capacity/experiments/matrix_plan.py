@@ -38,11 +38,12 @@ class Basis(StrEnum):
 
 @dataclass(frozen=True)
 class MatrixPlan:
-    """Options of a matrix: measure every size × concurrency × number of workers × mode, each `repeats` times.
+    """Options of a matrix: measure each size × concurrency × number of workers × mode `repeats` times.
 
-    `count` is the number of videos of a run, `arrivals` that of a sustained run if different. A rate of None means 80 %
-    of the X_sat that a burst measured. With `adaptive`, a burst stops as soon as its X_sat is known precisely enough. A
-    number of workers of None means the workers that run.
+    `count` is the number of videos of a run. `arrivals`, if given, replaces it in sustained runs. If `rate_per_minute`
+    is None, a sustained run gets 80 % of the X_sat (throughput with every slot busy) that a burst of its cell gave.
+    With `adaptive`, a burst stops as soon as its X_sat is known precisely enough. None in `workers` stands for the
+    workers that already run.
     """
 
     sizes: tuple[str, ...]
@@ -63,9 +64,10 @@ class MatrixPlan:
 
     @property
     def name(self) -> str:
-        """Return a short hash of the options that define how a cell is measured.
+        """Return the matrix's name: a short hash of the options that define how a cell is measured.
 
-        A matrix with the same name resumes the earlier one. More cells or repeats do not change the name.
+        Finished runs of an earlier matrix with the same name are not repeated. More cells or repeats do not change the
+        name.
         """
         how = [self.count, self.arrivals, self.rate_per_minute, self.adaptive, recorded_name(self.profile)]
         how += ["warm-up"] if self.warmup else []
@@ -73,7 +75,10 @@ class MatrixPlan:
         return hashlib.sha256(json.dumps(how).encode()).hexdigest()[:8]
 
     def seed_of(self, run: PlannedRun) -> int | None:
-        """Return the seed of a run, or None if nothing in it is random. Each repeat has another one."""
+        """Return the random seed of a run, or None if the run uses no random numbers.
+
+        Each repeat of a cell has a different seed.
+        """
         is_random = is_mix(run.size) or (self.shape == POISSON and run.mode == Mode.SUSTAINED)
         return self.seed + run.repeat - 1 if is_random else None
 

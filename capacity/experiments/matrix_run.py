@@ -33,9 +33,10 @@ FAILURES_IN_A_ROW = 2
 
 
 class NoRate(EnvironmentFault):
-    """Error: the rate of a sustained run is unknown, because the burst before it gave no valid X_sat.
+    """Error: the rate of a sustained run is unknown, because no burst of its cell gave a valid X_sat.
 
-    X_sat is the throughput with every slot busy. The error does not mean that a program or the queue failed.
+    X_sat is the throughput with every slot busy. A matrix stops after two failed runs in a row. This error does not
+    count as one of them, because no program failed.
     """
 
 
@@ -50,7 +51,7 @@ class MatrixRun:
     _others: list[ResultRow] = field(default_factory=list)
 
     def resume(self) -> None:
-        """Load the finished runs of this matrix. Wait first for a run of it that is still in progress."""
+        """Load the finished runs of this matrix. Wait first until its run in progress, if any, has ended."""
         for planned in ordered_runs(self.plan):
             run_id = self._newest_run(planned)
             if run_id is not None and self.launcher.adopt(run_id):

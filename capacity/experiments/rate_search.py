@@ -67,7 +67,10 @@ class RateSearch:
         return self.multiple(max(SUSTAINED_ARRIVALS, fewest_arrivals(self.results[0].slots)))
 
     def multiple(self, videos: int) -> int:
-        """Return the smallest multiple of the period that is at least `videos`."""
+        """Return the smallest multiple of `period` that is at least `videos`.
+
+        In a run of so many videos, a mix of sizes has its exact shares.
+        """
         return -(-videos // self.period) * self.period
 
     @property
@@ -77,7 +80,7 @@ class RateSearch:
 
     @property
     def validity(self) -> Validity:
-        """Return the validity of the answer: the worst validity among the runs that are not invalid."""
+        """Return the validity of the search's result: the worst validity among its runs that are not invalid."""
         return combined(result.validity for result in self.results if not result.validity.is_invalid)
 
 

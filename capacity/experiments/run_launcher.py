@@ -60,8 +60,8 @@ class RunRequest:
     """Options of a run to carry out.
 
     `concurrency` is the number of slots of each worker, `count` the number of videos. `note` is stored with the run.
-    With `adaptive`, a burst stops as soon as its throughput is known precisely enough. A profile of None is the
-    injector's default. A number of workers of None means the workers that run.
+    With `adaptive`, a burst stops as soon as its throughput is known precisely enough. If `profile` is None, the
+    injector's default is used. If `workers` (their number) is None, the workers that already run are used.
     """
 
     size: str
@@ -106,7 +106,8 @@ class RunLauncher:
         """Return a launcher for the settings of this process.
 
         With `assume_yes`, the user is not asked before videos are sent to an app's queue. Raise EnvironmentFault if the
-        results folder is not writable, because after a run it would be too late.
+        results folder is not writable. Otherwise this fault would appear only after a run, when its results are
+        written.
         """
         settings = Settings.from_process()
         require_usable_folder("results folder", settings.results.path, "AFORO_RESULTS_PATH")
@@ -210,7 +211,11 @@ class RunLauncher:
             time.sleep(POLL_SECONDS)
 
     def restore(self) -> None:
-        """Bring an app's workers back to their state before the first run: by `worker.restore`, else `worker.scale`."""
+        """Bring an app's workers back to the state that they had before the first run.
+
+        The app's aforo.toml says how. Its shell line `worker.restore` is run if there is one. Otherwise its shell line
+        `worker.scale` sets the earlier slots and number of workers.
+        """
         app, before = self.settings.app, self.level_before
         if app is None:
             return
@@ -239,8 +244,8 @@ class RunLauncher:
     def count_messages(self, run_id: str) -> None:
         """Store with the run how many messages SQS has, if some of its videos are unfinished.
 
-        Nothing is stored if SQS does not answer, or for an app. Messages are counted before videos are read again,
-        because a video ends before its message is deleted.
+        Nothing is stored if SQS does not answer, or for an app. Call this before the videos are read for the analysis.
+        In the other order, a video that ends in between looks lost: it was read as unfinished, and its message is gone.
         """
         if self.settings.app is not None:
             return  # its task may be acknowledged before it runs: a missing message is then no lost video

@@ -1,4 +1,7 @@
-"""Numbers of workers of a matrix or search: whether they can be set, whether they are up, and those at its start."""
+"""Numbers of workers for a matrix or a rate search.
+
+Can Aforo start so many? Are they up? How many ran at first, so that they can be restored in the end?
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ class WorkerLevel:
 
 
 def require_settable(settings: Settings, workers: Sequence[int | None]) -> None:
-    """Raise UsageError if Aforo cannot start these numbers of workers. None means those that run."""
+    """Raise UsageError if Aforo cannot start these numbers of workers.
+
+    None in `workers` stands for the workers that already run. They need no start.
+    """
     wanted = ",".join(str(number) for number in workers if number is not None)
     if not wanted or wanted == "1":
         return
@@ -37,7 +43,10 @@ def require_settable(settings: Settings, workers: Sequence[int | None]) -> None:
 
 
 def require_up(settings: Settings, concurrency: int, workers: int | None) -> None:
-    """Raise EnvironmentFault unless the workers that Prometheus scrapes have these slots and this number."""
+    """Raise EnvironmentFault unless `workers` workers are up, each with `concurrency` slots.
+
+    A worker is up if Prometheus scrapes it. If `workers` is None, any number but 0 will do.
+    """
     slots = sorted(record["slots"] for record in records_in_prometheus(settings.prometheus.url, settings.queue.name))
     if slots and slots == [concurrency] * (workers or len(slots)):
         return
@@ -49,9 +58,11 @@ def require_up(settings: Settings, concurrency: int, workers: int | None) -> Non
 
 
 def level_of_app(settings: Settings, app: AppFile) -> WorkerLevel | None:
-    """Return the workers of an app that its `scale` line can set again later.
+    """Return how many workers of an app answer, and their slots, to be set again by `worker.scale` later.
 
-    Return None if another line of aforo.toml restores them, if none answers, or if their slots differ.
+    `worker.scale` is the shell line of aforo.toml that sets both. Return None if aforo.toml has no such line, or has a
+    line `worker.restore` for this. Return None as well if the workers are not instrumented, none answers, or their
+    slots differ.
     """
     if app.worker.scale is None or app.worker.restore is not None or not app.worker.instrument:
         return None

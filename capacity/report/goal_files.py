@@ -53,10 +53,10 @@ def summary(answers: Sequence[str], table: str, results: Sequence[GoalResult], l
 
 
 def junit_xml(results: Sequence[GoalResult], suite: str) -> str:
-    """Return the goals' outcomes as JUnit XML, with one test case per condition and result.
+    """Return the goals' outcomes as JUnit XML, with one test case per entry of `results`.
 
-    `suite` is the name of the test suite. A missed goal is a failure, an unknown figure an error, and a goal that does
-    not apply is skipped.
+    An entry is the outcome of one goal for one run or other result. `suite` is the name of the test suite. A missed
+    goal is a failure, an unknown figure an error, and a goal that does not apply is skipped.
     """
     count = {outcome: sum(result.outcome is outcome for result in results) for outcome in Outcome}
     attributes = (

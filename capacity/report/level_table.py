@@ -41,8 +41,8 @@ NOTE = Text(
 class Gain:
     """Gain in X_sat, the throughput with every slot busy, from one number of slots to the next one.
 
-    `ratio` is X_sat divided by the X_sat with fewer slots. Its 95 % interval is None unless both have one.
-    `slots_factor` is the higher number of slots divided by the lower one.
+    `ratio` is X_sat with more slots divided by X_sat with fewer slots. `interval` is its 95 % interval, or None if one
+    of the two X_sat has no interval. `slots_factor` is the higher number of slots divided by the lower one.
     """
 
     slots_factor: float

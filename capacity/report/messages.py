@@ -1,8 +1,7 @@
 """Sentences in the user's language, made from the codes and numbers that the formulas return.
 
-A template is a format string over the values of a `Reason`. Two forms with a bar between them, as in
-`{count:video|videos}`, stand for
-the form of the noun that agrees with the number.
+A template is a format string over the values of a `Reason`. In `{count:video|videos}`, the value `count` chooses
+between the singular and the plural of a noun.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Scalability of each video size and number of nodes: X_sat against the number of slots, and the law fitted to it.
+"""Scalability curves: X_sat against the number of slots, and the law fitted to the points.
 
-X_sat is the throughput with every slot busy.
+X_sat is the throughput with every slot busy. There is one curve per video size and number of nodes.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ class Curve:
 
 
 def capacity_levels(capacities: Sequence[tuple[int, Sequence[float]]]) -> Levels:
-    """Return the input of the fit of the scalability law: one point per number of slots.
+    """Return the points to which the scalability law is fitted, one per number of slots.
 
-    `capacities` pairs each number of slots with X_sat (throughput with every slot busy) of each of its runs. A point is
-    the geometric mean of these. Its standard error comes from the differences between runs, pooled over all points. The
-    interval of a single run lacks those differences, so it is not used.
+    `capacities` pairs each number of slots with the X_sat (throughput with every slot busy) of all its runs. A point is
+    the geometric mean of these values. Its standard error comes from the differences between runs, pooled over all
+    points. The interval of a single run is not used, because it does not include differences between runs.
     """
     logs = [np.log(each) for _, each in capacities]
     n, x = np.array([float(slots) for slots, _ in capacities]), np.array([np.exp(each.mean()) for each in logs])

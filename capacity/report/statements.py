@@ -84,9 +84,9 @@ def _judged(statement: str, validity: Validity, lang: Language) -> str:
 
 
 def best_sentence(analysed: AnalysedRuns, run: RunAnalysis, lang: Language) -> str:
-    """Return one sentence that states X_sat of the run's cell, the mean over the runs of that cell.
+    """Return one sentence that states the X_sat of the run's cell.
 
-    X_sat is the throughput with every slot busy.
+    X_sat is the throughput with every slot busy. If the cell has several runs, their mean is stated.
     """
     cell = analysed.cell_of(run)
     rows = (cell.x_sat_runs if cell else ()) or (run.row,)

@@ -36,7 +36,10 @@ def render_terminal(run: RunAnalysis, lang: Language, width: int = WIDEST) -> st
 
 
 def aligned(named: list[tuple[str, str]], width: int) -> list[str]:
-    """Return one line per name and value, with all values in one column. Long values are wrapped there."""
+    """Return the names and values as lines, with all values in one column.
+
+    A long value goes on in the same column of the next line, so that no line is longer than `width`.
+    """
     column = max(len(name) for name, _ in named)
     return [line for name, value in named for line in _fact(name, value, column, width)]
 

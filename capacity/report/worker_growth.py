@@ -1,4 +1,7 @@
-"""Growth of X_sat with the number of workers: the measured points of one size and number of slots per worker."""
+"""Growth of X_sat, the throughput with every slot busy, with the number of workers.
+
+Only bursts with the same app, video size and slots per worker are compared.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +25,10 @@ class WorkerGrowth:
 
 
 def worker_growths(analysed: AnalysedRuns) -> list[WorkerGrowth]:
-    """Return one growth per size, slots per worker and app of which several numbers of workers were measured.
+    """Return how X_sat grows with the number of workers: one growth per size, slots per worker and app.
 
-    Cells whose workers have different slots are left out.
+    X_sat is the throughput with every slot busy. A growth needs at least two numbers of workers. Cells whose workers
+    have different slots are left out.
     """
     alike = [cell for cell in capacities(analysed) if cell.key.slots == cell.key.concurrency * cell.key.nodes]
     of_growth = lambda cell: (cell.key.size_bytes, cell.key.size_label, cell.key.app, cell.key.concurrency)  # noqa: E731
@@ -34,7 +38,10 @@ def worker_growths(analysed: AnalysedRuns) -> list[WorkerGrowth]:
 
 
 def growth_text(growth: WorkerGrowth, lang: Language) -> str:
-    """Return the points as one sentence: X_sat of each number of workers, and its ratio to the first."""
+    """Return one sentence with X_sat, the throughput with every slot busy, for each number of workers.
+
+    It also gives the ratio of each X_sat to that of the fewest workers.
+    """
     key = growth.cells[0].key
     points = ", ".join(_point(growth.cells, position, lang) for position in range(len(growth.cells)))
     slots = plural(key.concurrency, "slot", "slots")

@@ -65,9 +65,10 @@ def read_archive(folder: Path) -> tuple[RecordedRun, Resources]:
 
 
 def archived_figures(folder: Path) -> tuple[float | None, float | None]:
-    """Return X and S of the recording rules as stored by the run's last report. None is unknown.
+    """Return X and S of an archived run from its `row.json`, which the last report on the run wrote.
 
-    Raise UsageError if `row.json` is there and holds anything else.
+    A figure is None if it is unknown, or if there is no `row.json`. Raise UsageError if the file is damaged, or if a
+    figure in it is missing or wrong.
     """
     file = folder / "row.json"
     if not file.exists():
@@ -108,9 +109,11 @@ class _Table:
         return cls(path, names, dict(zip(names, columns, strict=True)))
 
     def columns(self, wanted: Sequence[str], never_empty: frozenset[str], optional: frozenset[str]) -> list[Array]:
-        """Return the columns in the form of the database query. Words become positions in a vocabulary.
+        """Return columns of this CSV file as numbers, as `read_columns` returns them from the database.
 
-        An `optional` column that is missing, as in old archives, is unknown in every row.
+        A word becomes its position in the list of allowed words, and a worker becomes a number. An `optional` column
+        may be missing, as in old archives. Its values are then unknown, except that each node counts as one worker.
+        Raise UsageError if another column is missing, or if a column of `never_empty` has an empty cell.
         """
         missing = [name for name in wanted if name not in self.cells and name not in optional]
         if missing:
@@ -147,7 +150,10 @@ class _Table:
         return np.array([positions.get(cell, UNKNOWN_WORD) for cell in self.cells[name]], dtype=np.float64)
 
     def numbers(self, name: str, low: float, high: float) -> Array:
-        """Return the numbers of a column. An empty cell is NaN."""
+        """Return the numbers in one column of this CSV file. An empty cell is NaN.
+
+        Raise UsageError for any other cell that is not a number from `low` to `high`.
+        """
         values = np.array([_number(cell) for cell in self.cells[name]], dtype=np.float64)
         wrong = ~((values >= low) & (values <= high)) & np.array([cell != "" for cell in self.cells[name]], dtype=bool)
         if wrong.any():
@@ -156,7 +162,10 @@ class _Table:
         return values
 
     def wrong_cell(self, name: str, number: int, allowed: str) -> UsageError:
-        """Return the error for a cell of the data line with this number, from 0."""
+        """Return the error for a wrong cell of this CSV file, in column `name` and data row `number`.
+
+        The first row below the headings has the number 0. `allowed` describes the allowed values.
+        """
         value = self.cells[name][number]
         return wrong_value(f"{self.path} line {number + 2}: {printable(name)}", value, allowed)
 

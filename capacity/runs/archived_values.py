@@ -1,6 +1,7 @@
-"""Allowed values of an archived run: the fields of `run.json`, with all that the analysis reads in `environment`.
+"""Check the values in the `run.json` of an archived run, including its object `environment`.
 
-Somebody may have edited an archive, or sent it. A wrong value would become a wrong answer or a traceback.
+Somebody may have edited an archive, or sent it. Without the check, a wrong value would become a wrong answer or a
+traceback.
 """
 
 from __future__ import annotations
@@ -30,14 +31,17 @@ LARGEST_NUMBER = 1e18
 
 @dataclass(frozen=True)
 class Values:
-    """Allowed values of a field: the words for them in an error, and the check of a value."""
+    """Allowed values of a field.
+
+    `allowed` describes them in an error message. `accepts` returns True for an allowed value.
+    """
 
     allowed: str
     accepts: Callable[[Any], bool]
 
     @property
     def or_null(self) -> Values:
-        """Return these values and null."""
+        """Return the allowed values of a field that may have these values or null."""
         return Values(f"{self.allowed} or null", lambda value: value is None or self.accepts(value))
 
 
@@ -129,7 +133,10 @@ WORKER_FIELDS: Mapping[str, Values] = {"slots": SLOTS, "cores": NUMBER_TEXT, "me
 
 
 def read_object(file: Path, remedy: str) -> dict[str, Any]:
-    """Return the JSON object in a file. Raise UsageError if the file holds anything else."""
+    """Return the JSON object in a file. Raise UsageError if the file holds anything else.
+
+    `remedy` tells the user in the error what to do.
+    """
     text = read_text(str(file), file, remedy, MOST_JSON_BYTES)
     try:
         content = json.loads(text)
@@ -157,7 +164,11 @@ def read_run_fields(file: Path) -> dict[str, Any]:
 
 
 def require_figure(file: Path, content: Mapping[str, Any], name: str, remedy: str) -> float | None:
-    """Return a figure of a `row.json`: a number from 0, or None for unknown."""
+    """Return the figure `name` from `content`, which was read from a `row.json`.
+
+    The figure is a number from 0, or None for unknown. Raise UsageError if it is missing or anything else. `file` and
+    `remedy` (what the user should do) are for this error.
+    """
     if name not in content:
         raise UsageError(f"{file}: {name}", "it is missing", remedy)
     value: float | None = content[name]
@@ -167,7 +178,11 @@ def require_figure(file: Path, content: Mapping[str, Any], name: str, remedy: st
 
 
 def wrong_value(place: str, value: object, allowed: str, remedy: str = REMEDY) -> UsageError:
-    """Return the error for a value that its place in a file does not allow."""
+    """Return the error for a value in a file that is not allowed.
+
+    `place` names the file and the field or line. `allowed` describes the allowed values. `remedy` tells the user what
+    to do.
+    """
     return UsageError(place, f"it must be {allowed}", remedy, value=value)
 
 

@@ -73,12 +73,12 @@ class OtherWork:
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """The records of a run: its database row, its videos, and its executions without duplicates.
+    """The records of a run: its database row, its videos, and its ended executions without duplicates.
 
     Times are epoch seconds, with one entry per video. A time that has not happened is NaN. `is_part`, `stage_seconds`,
-    `ffmpeg_cpu_seconds` and `source_bytes` have one entry per execution, in the order of `executions`. `is_part` is
-    true for an execution that ended one of several tasks of a video, and not the last one. `oom_kills` counts the
-    executions whose ffmpeg was killed because memory ran out.
+    `ffmpeg_cpu_seconds` and `source_bytes` have one entry per execution, in the order of `executions`. An app may have
+    several tasks per video. `is_part` is true for an execution that ended one of these tasks, but not the last one.
+    `oom_kills` counts the executions whose ffmpeg was killed because memory ran out.
     """
 
     run: RunRow
@@ -124,7 +124,10 @@ class RecordedRun:
 
 
 def newest_run_id(session: Session, queue: str) -> str | None:
-    """Return the id of the newest run of `queue`, or None without one. A run of an unknown queue may be of this one."""
+    """Return the id of the newest run that used `queue`, or None without one.
+
+    A run whose queue was not recorded may have used it, so it is included.
+    """
     recorded = RunRow.environment["queue"].as_string()
     of_queue = select(RunRow.id).where(or_(recorded.is_(None), recorded == queue))
     return session.scalars(of_queue.order_by(RunRow.created_at.desc()).limit(1)).first()

@@ -96,8 +96,9 @@ class Resources:
     def clock_offset(self) -> float | None:
         """Return the largest difference between the clock of a worker and that of Prometheus, in seconds.
 
-        A slow scrape adds its own delay to a reading. So the smallest reading over time is taken, separately for clocks
-        that are ahead and for clocks that are behind. None means unknown.
+        It is negative if the worker's clock is behind. None means unknown. Each sample has the difference plus the
+        delay of a slow scrape. So the smallest sample of the run is taken, once for the clock that is most ahead, and
+        once for the clock that is most behind.
         """
         offsets = [self._known(key) for key in ("clock_ahead", "clock_behind")]
         smallest = [float(values.min()) for values in offsets if values.size]
@@ -118,9 +119,10 @@ class Resources:
     def other_cpu_ratio(self, start: float, end: float, started_at: Floats, ended_at: Floats) -> float | None:
         """Return the share of the machine's CPU that processes other than our tasks used. None means unknown.
 
-        `started_at` and `ended_at` are the times of the run's executions. All times are epoch seconds. A counter of the
-        worker adds the CPU time of an execution only when its ffmpeg ends. So the tasks' CPU per slot second comes from
-        the executions that ended between the first and the last sample of that counter.
+        `started_at` and `ended_at` are the times of the run's executions. All times are epoch seconds. The CPU of our
+        tasks is estimated. A worker's counter gets the CPU time of an execution only when its ffmpeg ends. So the
+        increase of the counter is divided by the seconds of the executions that ended meanwhile. This is the CPU per
+        second of execution.
         """
         within, until_counted = self.during(start, end), self.during(start, end + AFTERMATH_SECONDS)
         cores, busy, span = within.latest("cores"), within.cpu_rate(BUSY_MODES - {"steal"}), within.span("cpu.user")
