@@ -36,8 +36,8 @@ def main() -> None:
 def serve() -> None:
     """Read and store the executions of all workers until stopped.
 
-    The executions are read from the page /executions of every worker. The states of an app's videos are read from the
-    app's own table. The port of /metrics is AFORO_COLLECTOR_PORT.
+    They are read from the page /executions of each worker. The states of an app's videos are read from the app's own
+    table. The collector serves its own metrics on port AFORO_COLLECTOR_PORT.
     """
     settings = Settings.from_process()
     registry = CollectorRegistry()
@@ -57,7 +57,7 @@ def serve() -> None:
 @main.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 def import_(file: Path) -> None:
-    """Store the executions in a worker's executions file.
+    """Read a worker's executions file, and store its executions in Aforo's database.
 
     The worker writes that file if AFORO_EXECUTIONS_FILE is set. A second import of the same file adds nothing.
     """

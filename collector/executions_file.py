@@ -22,9 +22,10 @@ MOST_BYTES = 1_000_000_000
 
 
 def import_file(sessions: Sessions, path: Path) -> Stored:
-    """Store the execution records of a file, each once. Return how many were added and missed.
+    """Store the records of a worker's executions file. Return how many were added and how many missed.
 
-    A record counts as missed if its number is not in the file. An incomplete last line is ignored. Raise UsageError
+    A record that is already stored is not added again. The worker numbers its records. A number that is skipped in the
+    file, and was not stored before, counts as a missed record. An incomplete last line is ignored. Raise UsageError
     with the line number of the first invalid record.
     """
     added = missed = 0

@@ -36,11 +36,15 @@ class InvalidPage(Exception):
 
 @dataclass(frozen=True)
 class Page:
-    """One page of execution records of one spool, with increasing numbers.
+    """One page of execution records of one spool, as a worker answers it.
 
-    `oldest` and `newest` are the first and last number that the spool held at that moment. `served_by` is the own spool
-    of the worker that answered. It differs from `spool` if `spool` belongs to a dead process. `dead_spools` lists all
-    spools of dead processes that this worker serves. `clock` is the answering worker's time in epoch seconds.
+    Each record of a spool has a number, and the records are sorted by it. `oldest` and `newest` are the first and last
+    number that the spool held when the worker answered.
+
+    A worker process writes one spool, and can also serve the spools of dead processes. `spool` is the spool of these
+    records. `served_by` is the spool that the answering process writes. `dead_spools` lists the spools of dead
+    processes that the answering process serves. `clock` is the time of the answer by the worker's clock, in epoch
+    seconds.
     """
 
     spool: str

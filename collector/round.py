@@ -1,7 +1,7 @@
 """One round of the collector: read every worker up to its newest record, and store the records.
 
-If a worker, the network or the database does not answer, the reading of that worker ends for this round. The worker's
-unread records stay in its spool, and the next round continues at the stored position.
+The reading of a worker ends for this round if the worker does not answer, or if the network or the database fails. The
+worker's unread records stay in its spool, and the next round continues at the stored position.
 """
 
 from __future__ import annotations
@@ -43,18 +43,19 @@ class Balanced(Exception):
 class Address:
     """History of one worker's address: which spools the collector has read there.
 
-    `spools` are the own spools of the worker processes that answered, in the order of their first answers. `read_dead`
-    are the spools of dead processes that were read there too.
+    Each worker process writes its own spool. `spools` are those of the processes that answered at this address, in the
+    order of their first answers. A worker can also serve spools of dead processes. `read_dead` are the spools of dead
+    processes that the collector has read at this address.
     """
 
     spools: list[str] = field(default_factory=list)
     read_dead: set[str] = field(default_factory=set)
 
     def answered(self, spool: str) -> None:
-        """Record that the worker with the spool `spool` answered at this address.
+        """Record that the worker process that writes `spool` answered at this address.
 
-        Raise Balanced if several workers answer there in turn. A worker that restarts gets a new spool, and never
-        uses its old one again. So if an earlier spool comes back, several workers share the address.
+        Raise Balanced if several workers answer at this address in turn. A restarted worker writes a new spool, and
+        never its old one again. So if an earlier spool answers after a later one, several workers share the address.
         """
         if spool in self.spools[:-1]:
             raise Balanced("several workers answer in turn; name each worker's own address")
@@ -65,7 +66,8 @@ class Address:
 class Round:
     """Read the execution records of all workers and store them.
 
-    The database holds all reading positions, so a new object continues where the last one stopped.
+    The database holds for each spool up to which record it was read. So reading continues there after a restart of the
+    collector.
     """
 
     def __init__(self, sessions: Sessions, metrics: CollectorMetrics, read_page: Read = read) -> None:

@@ -1,8 +1,8 @@
-"""Read the final states of an app's videos from the app's own table, until every video is final.
+"""Read the final states of an app's videos from the app's own table, until every video has one.
 
-It is possible that an app retries a failed video. So a failure is recorded only when no further message of the video
-can follow. That is known from the video's executions, from an empty queue, or from a row that has not changed for a
-long time.
+An app can retry a failed video. So a failure is recorded only when no further message of the video can follow. One of
+three facts shows this: the recorded executions show that all messages of the video have ended, the queue is empty, or
+the video's row in the app's table has not changed for 15 minutes.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class _RunUpdate:
 class TableStates:
     """Read the states of an app's open videos from the app's own table, and record them in Aforo's table.
 
-    Aforo's database holds all that has been read, so a new object continues where the last one stopped.
+    What was read is kept in Aforo's database, so reading continues after a restart of the collector.
     """
 
     settings: Settings

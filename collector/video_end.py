@@ -22,10 +22,10 @@ FINAL_OUTCOMES = frozenset({Outcome.DONE, Outcome.PART, Outcome.FAILED})
 
 
 def finish_videos(session: Session, video_ids: Iterable[str]) -> None:
-    """Update the rows of these videos from their executions: start time, outcomes and state.
+    """Update these videos from their executions.
 
-    The start time is that of the first execution. The outcomes of the executions are corrected. The state is set too,
-    unless it is read from the app's own table.
+    The start time of a video becomes that of its first execution. The outcomes of its executions are corrected by
+    `correct_outcomes`. The state of the video is set too, unless it is read from the app's own table.
     """
     for some in batched_keys(sorted(video_ids)):
         _finish_some(session, some)

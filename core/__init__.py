@@ -1,6 +1,6 @@
 """Code that all programs of this repository share.
 
-Of the other packages of the repository, it imports only the library `aforo`.
+It imports no other package of the repository except the library `aforo`.
 """
 
 import aforo

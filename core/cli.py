@@ -61,8 +61,9 @@ def env_option(
 ) -> Callable[[Any], Any]:
     """Return a click option `flag` that the environment variable `variable` can also set.
 
-    Its help is `text`, followed by the variable and the default, such as `[env: COUNT, default 8]`. If another setting
-    determines the default, `unset` says so in place of `default 8`. `attributes` are passed to click.
+    Its help is `text`, followed by the variable and the default, such as `[env: COUNT, default 8]`. If `unset` is
+    given, it is printed in place of `default 8`. It describes what applies without a value, such as another setting.
+    `attributes` are passed to click.
     """
     if default is None and not attributes.get("is_flag"):
         unset = unset or "default none"
@@ -76,8 +77,8 @@ def env_option(
 class EnvironmentOption(click.Option):
     """Click option that an environment variable can also set.
 
-    The error for an invalid value names the option and the variable. With `empty_is_value`, an empty variable is a
-    value to check. Otherwise an empty variable counts as unset.
+    The error for an invalid value names the variable. A variable that is set to an empty text counts as unset. With
+    `empty_is_value`, the empty text is checked like any other value.
     """
 
     def __init__(self, *arguments: Any, empty_is_value: bool = False, **attributes: Any) -> None:
@@ -104,7 +105,10 @@ class WholeNumber(click.IntRange):
     """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Convert a text to a whole number. Fail if the text contains anything but digits."""
+        """Return the option's value as a whole number.
+
+        If it is out of range, or a text with anything but ASCII digits, click's error for an invalid option is raised.
+        """
         if isinstance(value, str) and not (value.isascii() and value.isdigit()):
             self.fail(f"{value!r} is not a whole number", param, ctx)
         return int(super().convert(value, param, ctx))

@@ -1,7 +1,8 @@
-"""`python -m core.compose_stack check|ready`: validate the compose stack's settings, or wait for it.
+"""Validate the settings of the compose stack, or wait until the stack is ready.
 
-`check` validates the settings. `ready` waits until Prometheus scrapes all programs of the stack. The script
-deploy/compose/stack runs both in the console container.
+The commands are `python -m core.compose_stack check|check-levels|ready`. `check` validates the settings. `check-levels`
+validates the lists of slots and workers that a matrix or search is given. `ready` waits until Prometheus scrapes all
+programs of the stack. The script deploy/compose/stack runs the commands in the stack's container `console`.
 """
 
 from __future__ import annotations
@@ -52,7 +53,10 @@ def check(**_validated: object) -> None:
 @cli.env_option("--concurrency", "CONCURRENCY", "Slots of each worker, such as 1,2,4", default="2", empty_is_value=True)
 @cli.env_option("--workers", "WORKERS", "Worker containers, such as 1,2,3", default="1", empty_is_value=True)
 def check_levels(concurrency: str, workers: str) -> None:
-    """Validate the lists of a matrix or search before its first run. Exit with code 2 if one is invalid."""
+    """Validate the options of a matrix or search, before its first run.
+
+    They are lists of numbers: slots of each worker, and workers. Exit with code 2 if one is invalid.
+    """
     cli.whole_numbers("CONCURRENCY", concurrency, "slots", MOST_SLOTS)
     cli.whole_numbers("WORKERS", workers, "workers", MOST_WORKERS)
 
@@ -63,7 +67,7 @@ def check_levels(concurrency: str, workers: str) -> None:
 def ready(concurrency: int | None, workers: int) -> None:
     """Wait until Prometheus scrapes every target, and print the number of workers and slots.
 
-    A run that starts earlier would be recorded with the wrong numbers of both.
+    A run that starts earlier would record wrong numbers of workers and slots.
     """
     settings = Settings.from_process()
     slots = concurrency or settings.worker.concurrency

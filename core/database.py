@@ -59,9 +59,11 @@ def open_engine(url: str, *, forks: bool = False) -> Engine:
 
 
 def require_sound(url: str) -> str:
-    """Return the masked URL. Raise EnvironmentFault if it names a SQLite file that is damaged, or no regular file.
+    """Check the database at `url`, and return the URL with its password masked.
 
-    Only a check of every page finds some damages before a program meets them. A missing file is made later.
+    Raise EnvironmentFault if the URL names a SQLite file that is damaged, or something that is not a regular file. The
+    check reads every page of the file. Without it, a program would find some damages only in the middle of its work. A
+    missing file is no error, because it is created when it is needed. Other databases are not checked.
     """
     parsed, shown = parse_url(url), masked(url)
     file = Path(parsed.database or "")
@@ -101,8 +103,8 @@ def batched_keys(keys: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
 def upgrade_schema(engine: Engine) -> None:
     """Migrate the database schema to the version of this program.
 
-    Raise EnvironmentFault if the migration fails, if a newer Aforo has migrated the database already, or if the
-    database belongs to another app. Aforo does not create its tables among those of another app.
+    Raise EnvironmentFault if the migration fails, or if a newer Aforo has already migrated the database. Raise it too
+    if the database holds tables of another app: Aforo needs a database of its own.
     """
     configuration = Config()
     configuration.set_main_option("script_location", str(MIGRATIONS))
@@ -211,8 +213,8 @@ def _timeouts(url: URL) -> dict[str, Any]:
 def database_fault(cause: BaseException | None, url: str | None = None) -> EnvironmentFault:
     """Return the one-line error for an error of the database's driver.
 
-    `url` is printed in the error, so its password must already be masked. Without `url`, the one that `open_engine` has
-    noted in the driver's error is printed.
+    The error names the database by `url`, whose password must already be masked. Without `url`, it takes the URL from
+    the note that an engine of `open_engine` adds to the driver's error `cause`.
     """
     url = url or next(iter(getattr(cause, "__notes__", ())), None)
     if getattr(cause, "sqlite_errorcode", 0) & 0xFF in SQLITE_DAMAGED:

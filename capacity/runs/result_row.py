@@ -78,8 +78,8 @@ class ResultRow:
     def s(self) -> float | None:
         """Return S, the mean response time in seconds, from Prometheus, or else from the database.
 
-        While videos are unfinished, S comes from the database. Prometheus averages finished videos only, so it gives no
-        lower bound of S.
+        While the run has unfinished videos, S always comes from the database. There, an unfinished video counts with
+        its waiting time so far, so the true S is at least this value. Prometheus would leave unfinished videos out.
         """
         return self.s_database if self.s_seconds is None or self.s_is_lower_bound else self.s_seconds
 
@@ -106,9 +106,10 @@ class ResultRow:
 
     @property
     def is_complete(self) -> bool:
-        """Return True if the run finished, every video is done exactly once, and its figures agree.
+        """Return True if the run finished, every video is done exactly once, and no figures conflict.
 
-        Figures agree unless Prometheus and database contradict each other.
+        Figures conflict if X or S from Prometheus differs from that of the database by more than 0.1 %. An unknown
+        figure is no conflict.
         """
         finished = self.status == RunStatus.FINISHED and self.done == self.count
         return finished and not self.failed and not self.duplicates and self.agrees is not False

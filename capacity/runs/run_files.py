@@ -35,7 +35,7 @@ LEFT_OUT = frozenset({"run_id", "source_sha256", "profile", "user_id", "owner", 
 def is_archived(folder: Path) -> bool:
     """Return True if the folder has all files of a run's archive, and the run can no longer change.
 
-    Archives of an older version have `attempts.csv` instead of `executions.csv`, and are read too.
+    An archive that an older version wrote has `attempts.csv` instead of `executions.csv`. It counts too.
     """
     names = ("run.json", "videos.csv", executions_file(folder).name, "resources.csv")
     return all((folder / name).exists() for name in names) and not (folder / OPEN).exists()
@@ -52,8 +52,9 @@ def write_archive(
 ) -> None:
     """Write the archive of a run from what is recorded now. Each file is replaced atomically.
 
-    `is_settled` says that no record of the run can change any more. The archive is then marked as final. `other_work`
-    is stored in the archive, because it comes from the rows of other runs.
+    `is_settled` says that no record of the run can change any more. Otherwise the archive is marked for being written
+    again. `other_work` is work that took place at the time of this run but belongs to none of its videos, such as that
+    of another run. It is stored in the archive, because it cannot be computed from this run's records.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / OPEN).touch()
@@ -76,7 +77,10 @@ def write_archive(
 
 
 def executions_file(folder: Path) -> Path:
-    """Return the file with the executions of an archive, under its name in this version or in an older one."""
+    """Return the path of the file in `folder` that holds the executions of an archived run.
+
+    Its name is `executions.csv`, or `attempts.csv` in an archive that an older version wrote.
+    """
     old = folder / OLD_EXECUTIONS_FILE
     return old if old.exists() and not (folder / EXECUTIONS_FILE).exists() else folder / EXECUTIONS_FILE
 

@@ -1,1 +1,1 @@
-"""Sizing: how many workers a demand needs, and which shared parts would be overloaded."""
+"""Sizing: how many workers a demand needs, and what it would overload, such as SQS or the database."""

@@ -1,6 +1,7 @@
-"""Which part that all workers share is overloaded first when the demand grows? SQS, S3 and others.
+"""Find out which shared part is overloaded first when the demand grows, such as SQS or the database.
 
-A limit is a published quota, or an assumption of ours.
+All workers share these parts, so more workers do not help there. The limit of a part is a published quota, or an
+assumption of ours.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ S3_WRITES_PER_SECOND = 3_500  # AWS: PUT per prefix
 
 
 class SharedPart(StrEnum):
-    """Parts that all workers share. Each value ends in the unit of its load and limit."""
+    """Limited quantities of the parts that all workers share, such as the messages in flight in SQS.
+
+    A member's value names the quantity, and its unit if it is a rate.
+    """
 
     SQS_IN_FLIGHT = "sqs_messages_in_flight"
     S3_READS = "s3_reads_per_second_per_prefix"
@@ -29,7 +33,10 @@ class SharedPart(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScaleAssumptions:
-    """Figures of the installation from which loads are computed. The defaults are assumptions."""
+    """Assumed figures of an installation, such as the number of Prometheus series per worker.
+
+    From them, the loads and limits of the parts that all workers share are computed, and the number of SQS requests.
+    """
 
     prefetch_per_slot: int = 1
     series_per_worker: int = 300
@@ -64,16 +71,17 @@ class Limit:
 
     @property
     def share(self) -> float:
-        """Return load / limit. Above 1, the part is overloaded."""
+        """Return the load of the shared part divided by its limit. Above 1, the part is overloaded."""
         return self.load / self.limit
 
 
 def scale_limits(
     per_minute: float, slots: int, slots_per_worker: int, assumptions: ScaleAssumptions
 ) -> tuple[Limit, ...]:
-    """Return load and limit of each shared part at this demand. The part nearest to its limit is first.
+    """Return load and limit of each part that all workers share, such as SQS, at this demand.
 
-    `per_minute` is the demand in videos per minute, `slots` the number of slots of all workers.
+    `per_minute` is the demand in videos per minute, `slots` the number of slots of all workers. The result is sorted by
+    load / limit, with the highest first.
     """
     workers = slots / slots_per_worker
     per_second = per_minute / SECONDS_PER_MINUTE

@@ -23,13 +23,15 @@ WARM_UP_SHARE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What is asked of the workers, and how long a video takes.
+    """Demand on the workers: how many videos arrive, how long each takes, and how long it may wait.
 
-    `per_minute` is in videos per minute. 95 % of the videos must wait at most `wait_p95_seconds` in the queue.
-    `service_seconds` is measured at the operating concurrency, not with one slot. `arrival_cv`, the coefficient of
-    variation of the gaps between arrivals, is 1 for real users (Poisson arrivals) and 0 for paced ones. Videos arrive
-    in batches of `batch`, all of a batch at once. The gaps are then those between batches. `max_utilisation` is the
-    highest share of busy slots.
+    `per_minute` is the number of videos per minute. 95 % of the videos must wait at most `wait_p95_seconds` in the
+    queue. `service_seconds` is the mean service time of a video when all slots of a worker are in use. `service_cv` is
+    the coefficient of variation of the service times.
+
+    Videos arrive in batches of `batch` videos at the same moment. `arrival_cv` is the coefficient of variation of the
+    gaps between batches: 1 for real users (Poisson arrivals), 0 for even gaps. The mean share of busy slots must not
+    exceed `max_utilisation`. `spare_workers` are added to the workers that are needed.
     """
 
     per_minute: float
@@ -49,9 +51,9 @@ class Demand:
 
     @property
     def arrival_dispersion(self) -> float:
-        """Return the variance of the number of arrivals in a long time, divided by its mean.
+        """Return the variance of the number of arrivals in a long time, divided by the mean of that number.
 
-        It is B cv² for batches of B videos.
+        It is the batch size times the squared coefficient of variation of the gaps between batches.
         """
         return self.batch * self.arrival_cv**2
 
@@ -83,8 +85,9 @@ class SimulatedQueue:
 class WorkerPlan:
     """Number of slots and workers for a demand, with the expected queue waits.
 
-    `workers` includes the spare ones. `simulated` is None when the system is too large to simulate. `keda_queue_length`
-    is a setting for the autoscaler KEDA.
+    `workers` includes the spare workers of the demand. `simulated` is None when the system is too large to simulate.
+    The two `keda_` fields are values for `queueLength`, a setting of the autoscaler KEDA. The second is for a KEDA that
+    counts visible messages only.
     """
 
     demand: Demand
@@ -100,8 +103,8 @@ class WorkerPlan:
 def erlang_c(slots: int, load: float) -> float:
     """Return the probability that an arrival has to wait in a queue with `slots` servers (Erlang C).
 
-    The queue is M/M/c. `load` is the mean number of busy servers. If it is not below `slots`, the probability is 1. The
-    Erlang B recursion B_k = a B / (k + a B) neither overflows nor underflows.
+    The queue is M/M/c. `load` is the mean number of busy servers that the arrivals need. If it is not below `slots`,
+    the probability is 1. It is computed by the recursion of Erlang B, which neither overflows nor underflows.
     """
     if load >= slots:
         return 1.0
@@ -114,7 +117,7 @@ def erlang_c(slots: int, load: float) -> float:
 def forecast(demand: Demand, slots: int) -> QueueForecast:
     """Compute utilisation and queue waits for a number of slots by the Allen-Cunneen formula (G/G/c).
 
-    Waits are infinite if the load reaches the number of slots.
+    Waits are infinite if the demand needs as many busy slots as there are, or more.
     """
     load = demand.load
     waiting = erlang_c(slots, load)
@@ -154,7 +157,9 @@ def simulate(
 ) -> SimulatedQueue | None:
     """Simulate the queue of a demand with a number of slots, and return its waits.
 
-    Return None if the slots are too few, or if a steady state would need too many arrivals.
+    At least `least_arrivals` videos are simulated. Return None if the load of the demand reaches the number of slots,
+    because the queue would then grow without end. Return None too if more than 400,000 videos would have to be
+    simulated.
     """
     arrivals = max(least_arrivals, _simulated_arrivals(demand, slots))
     if arrivals > SIMULATED_MOST or demand.load >= slots:
@@ -190,21 +195,22 @@ def worker_capacity(demand: Demand) -> float:
 
 
 def keda_queue_length(demand: Demand, *, with_in_flight: bool = True) -> int:
-    """Return KEDA's setting `queueLength`: messages per worker that keep the queue wait within the demand.
+    """Return the setting `queueLength` of KEDA's aws-sqs scaler: the number of messages per worker.
 
-    It is for KEDA's aws-sqs scaler. c is the number of slots per worker, W the allowed queue wait, and S the service
-    time. KEDA counts visible and in-flight messages, so the length is c (W/S + 1). With `scaleOnInFlight` false, KEDA
-    counts only visible messages, so it is c W/S.
+    With that many messages per worker, the queue wait stays within what the demand allows. c is the number of slots per
+    worker, W the allowed queue wait, and S the service time. KEDA normally counts visible and in-flight messages, so
+    the result is c (W/S + 1). Without `with_in_flight`, the result is c W/S, for a KEDA whose option `scaleOnInFlight`
+    is false. It counts only visible messages.
     """
     per_slot = demand.wait_p95_seconds / demand.service_seconds + (1 if with_in_flight else 0)
     return max(1, math.floor(demand.slots_per_worker * per_slot + 1e-9))
 
 
 def cost_per_thousand(price_per_hour: float, worker_per_minute: float, utilisation: float = 1.0) -> float:
-    """Return the cost of 1,000 videos, in the currency of `price_per_hour`, the price of one worker.
+    """Return the cost of 1,000 videos.
 
-    `worker_per_minute` is the videos per minute of one worker with all slots busy. `utilisation` is the share of its
-    slots that is busy.
+    `price_per_hour` is the price of one worker. The result is in the same currency. `worker_per_minute` is the number
+    of videos per minute that one worker processes with all slots busy. `utilisation` is the mean share of busy slots.
     """
     return 1000 * price_per_hour / (60 * worker_per_minute * utilisation)
 

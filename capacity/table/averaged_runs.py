@@ -12,9 +12,10 @@ from capacity.runs.result_row import ResultRow
 class AveragedRuns:
     """Runs of one cell, chosen for its averages.
 
-    `runs` are averaged for X (videos per minute) and S (mean response time). They have the same number of videos,
-    because X and S depend on it. `x_sat_runs` are averaged for X_sat, the throughput with every slot busy. It does not
-    depend on the number, so shorter runs are included. `left_out` is the number of unused runs.
+    `runs` are averaged for X (videos per minute) and S (mean response time). All of them have the same number of
+    videos, because X and S depend on that number. `x_sat_runs` are averaged for X_sat, the throughput with every slot
+    busy. X_sat does not depend on the number of videos, so runs with fewer videos are included. `left_out` is the
+    number of runs of the cell that are in neither list.
     """
 
     runs: tuple[ResultRow, ...]
@@ -23,13 +24,14 @@ class AveragedRuns:
 
 
 def averaged_runs(rows: Sequence[ResultRow]) -> AveragedRuns:
-    """Choose the runs of a cell to average, from all its runs.
+    """Choose the runs to average, from all runs of a cell.
 
-    1. The candidates are the valid runs in which every video is done, or else the indicative ones.
-    2. The reference run is the candidate with the most videos, the newest if several have as many.
-    3. The candidates with the conditions of the reference run are averaged.
+    1. The candidates are the valid runs in which every video is done. If there are none, they are the indicative ones.
+    2. The reference run is the candidate with the most videos. Of several with equally many, it is the newest.
+    3. The candidates under the same conditions as the reference run are averaged for X_sat. Those of them with as many
+       videos as the reference run are averaged for X and S.
 
-    A cell without such candidates has only runs that are incomplete or invalid. One of them is used alone.
+    If every run of the cell is incomplete or invalid, one of them is used alone.
     """
     best = min(_quality(row) for row in rows)
     equals = by_age(row for row in rows if _quality(row) == best)

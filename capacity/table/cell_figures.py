@@ -15,8 +15,9 @@ from core.run import Mode
 def cell_figures(cell: TableCell) -> dict[str, Figure]:
     """Return the figures of a cell by the names that goals use, such as `x_sat` or `response_p95`.
 
-    Percentiles are those of the worst run, and counts are sums. The measured figures of an invalid cell are unknown. A
-    burst has no `stable`, and a sustained run no `x_sat`.
+    A percentile is the highest one of the cell's runs. A count, such as `failed`, is the sum over the runs. If the cell
+    is invalid, its rates and times are unknown. `stable` and `rate` exist for sustained cells only, `x_sat` for burst
+    cells only.
     """
     measured = _rates(cell) | _times(cell)
     if cell.validity.is_invalid:

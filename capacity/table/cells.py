@@ -105,9 +105,9 @@ class TableCell:
 
     @property
     def is_between_runs(self) -> bool:
-        """Return True if the interval of X_sat includes the variation between runs.
+        """Return True if the cell has enough runs to compute the interval of X_sat from their differences.
 
-        X_sat is the throughput with every slot busy.
+        X_sat is the throughput with every slot busy. Three runs are enough.
         """
         return len(self.x_sat_runs) >= RUNS_FOR_INTERVAL
 

@@ -1,4 +1,4 @@
-"""What differs between PostgreSQL, MySQL and SQLite where rows of an app's table are inserted and read."""
+"""Differences between PostgreSQL, MySQL and SQLite in reading and inserting rows of an app's table."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def open_engine(url: str) -> Engine:
 
 
 def readable(engine: Engine, column: Column[Any]) -> Any:
-    """Return the expression that reads a column, under the name of the column.
+    """Return the SQL expression with which a column is selected. Its result has the column's name.
 
-    SQLite returns times as text, because apps write them in several forms. MySQL converts a TIMESTAMP to the time zone
-    of the session, so it is read as epoch seconds.
+    SQLite has no type for times. A time is selected as text there, because apps write times in several forms. MySQL
+    would convert a TIMESTAMP to the time zone of the session, so it is selected as epoch seconds.
     """
     if engine.dialect.name == "sqlite" and is_time(column):
         return func.trim(column).label(column.name)
@@ -41,7 +41,10 @@ def readable(engine: Engine, column: Column[Any]) -> Any:
 
 
 def writable_moment(column: Column[Any], moment: datetime) -> Any:
-    """Return a moment with a zone for a column of MySQL's TIMESTAMP; None for other columns."""
+    """Return the SQL expression that writes `moment` into a column of MySQL's type TIMESTAMP.
+
+    Return None for a column of another type. `moment` must have a time zone.
+    """
     return func.from_unixtime(moment.timestamp()) if isinstance(column.type, TIMESTAMP) else None
 
 

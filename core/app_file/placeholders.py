@@ -37,7 +37,8 @@ def is_known(name: str, *, with_row: bool) -> bool:
 def filled(value: Any, values: Mapping[str, Any]) -> Any:
     """Return `value` with its placeholders replaced by `values`, also inside its lists and tables.
 
-    A text that consists of one placeholder only is replaced by the value itself, which keeps its type.
+    If a text is nothing but one placeholder, its replacement keeps its type: a number stays a number. Inside a longer
+    text, it becomes text.
     """
     if isinstance(value, str):
         alone = _PLACEHOLDER.fullmatch(value)

@@ -17,7 +17,7 @@ class WorkerSection:
     """Section `[worker]` of aforo.toml: how to start the app's worker with a given number of slots.
 
     If `command` is set, Aforo starts the worker with this command and supervises it. If the worker runs elsewhere,
-    Aforo sets its number of slots with the shell line `scale`. Times are in seconds.
+    Aforo sets its number of slots by running `scale`, a shell line. Times are in seconds.
     """
 
     directory: Path

@@ -174,13 +174,15 @@ def substituted(line: str, concurrency: int, workers: int = 1) -> str:
 
 
 def database_url(url: str, url_from_here: str | None, environment: Mapping[str, str], directory: Path) -> str:
-    """Return the complete SQLAlchemy URL of the app's database.
+    """Return the complete SQLAlchemy URL at which this machine reaches the app's database.
 
-    `url` and `url_from_here` are the values of two keys of `aforo.toml`. `url` is the URL that the app uses, or
-    `env:NAME` if the variable NAME in `environment` holds it. `url_from_here` is given if this machine reaches the
-    database at another address. It holds no password, so the password of `url` is added. If it has no user name, that
-    of `url` is added too. A relative SQLite path starts in `directory`. The result names the database driver that Aforo
-    has installed. Raise ValueError for an invalid URL, a literal password or an unsupported database.
+    `url` and `url_from_here` are the values of two keys of `aforo.toml`. `url` is the URL that the app uses. It can be
+    `env:NAME`: then the variable NAME in `environment` holds the URL. `url_from_here` is set if this machine reaches
+    the database at another address. The result is then `url_from_here`, with the password of `url` added. If
+    `url_from_here` has no user name, the user name of `url` is added too.
+
+    A relative SQLite path is resolved against `directory`. The driver in the result is one that Aforo supports. Raise
+    ValueError for an invalid URL, for an unsupported database, or if aforo.toml itself contains a password.
     """
     full = _parsed(_of_environment(url, environment))
     if not url.startswith("env:") and full.password:

@@ -242,9 +242,10 @@ class VideosTable:
 
 
 def table_fault(app: AppFile, error: SQLAlchemyError, key: str) -> AforoError:
-    """Return the one-line error for a failed statement on the app's table, with the database's own text.
+    """Return the one-line error for an SQL statement that failed on the app's table.
 
-    `key` is the key of aforo.toml that the error names.
+    It contains the database's own error text, which is taken from `error`. It names the line of aforo.toml that has
+    `key`.
     """
     cause = error.orig if isinstance(error, (DBAPIError, StatementError)) and error.orig is not None else error
     return EnvironmentFault(app.place(key), f"their database says: {first_line(cause)}", "correct that line")

@@ -67,7 +67,10 @@ class Color:
 
     @property
     def is_wide(self) -> bool:
-        """Return True if the colours go beyond BT.709: high dynamic range, or BT.2020 in standard range."""
+        """Return True if the video has colours beyond BT.709.
+
+        These are all videos with high dynamic range, and those in BT.2020 with standard range.
+        """
         return self.is_high_dynamic_range or "bt2020" in {self.primaries, (self.matrix or "").removesuffix("nc")}
 
 

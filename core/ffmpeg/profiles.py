@@ -1,9 +1,11 @@
 """Encoding profiles: codec, preset, quality and filters. Five have a name; users can write their own.
 
-A user's own profile is a TOML file. The H.264 profiles encode with x264's `veryfast` preset, as on-demand transcoding
-services do. The preset needs about half the CPU of the default `medium` at the same quality setting. Its files are
-about 10 % larger. A run records the profile's name, so results of different presets are never mixed. A new preset needs
-a new name. The recorded name of a user's own profile ends with a digest of its content.
+The H.264 profiles use x264's preset `veryfast`, as on-demand transcoding services do. Compared with the default preset
+`medium` at the same quality setting, `veryfast` needs about half the CPU, and the output files are about 10 % larger.
+
+A run records the name of its profile. Results of different presets must never be mixed, so a profile with another
+preset needs another name. A user's own profile is a TOML file. Its recorded name ends with a digest of the file's
+content.
 """
 
 from __future__ import annotations
