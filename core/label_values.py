@@ -1,7 +1,8 @@
 """Allowed label values of every metric of Aforo, as `docs/metrics.md` shows them.
 
-For each label, this module has the closed list of its values, or a text that says what limits the values. The library
-declares the label values of a worker's own metrics (aforo.telemetry.label_values).
+For each label, this module has the closed list of its values, or a text that says what limits the values. The lists
+for a worker's own metrics come from `aforo.telemetry.label_values`. That module belongs to the package that instruments
+the workers.
 """
 
 from __future__ import annotations

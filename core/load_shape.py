@@ -1,4 +1,7 @@
-"""Load shapes that SHAPE names: how the rate of a sustained run changes over its window."""
+"""Load shapes, which the `make` option SHAPE selects.
+
+A load shape says how the rate of a sustained run changes over its window.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,9 @@ FORMS = "poisson, ramp:5-30, steps:5,10,20 or spike:5-60, with rates in videos p
 
 @dataclass(frozen=True)
 class Part:
-    """Part of a load shape: during a share (0 to 1) of the window, the rate changes linearly.
+    """Part of a load shape: a share (0 to 1) of the window in which the rate changes linearly.
 
-    It goes from `first` to `last`, in videos per minute.
+    The rate changes from `first` to `last`, both in videos per minute.
     """
 
     share: float
@@ -32,7 +35,10 @@ class Part:
 
 @dataclass(frozen=True)
 class LoadShape:
-    """Load shape that the option SHAPE names. Without parts, the arrivals are random at a constant rate."""
+    """Load shape of a sustained run: its name, as the option SHAPE gives it, and its parts in order.
+
+    The shape `poisson` has no parts. Its videos arrive at random, at the constant rate of the option RATE.
+    """
 
     name: str
     parts: tuple[Part, ...] = ()
@@ -44,7 +50,10 @@ class LoadShape:
 
 
 def parse_shape(text: str) -> LoadShape:
-    """Parse the value of the option SHAPE. Raise UsageError for anything but the forms in FORMS."""
+    """Parse the value of the option SHAPE, such as `ramp:5-30`, and return its load shape.
+
+    Raise UsageError for a value in no known form. The constant FORMS lists the forms.
+    """
     kind, _, rates = text.partition(":")
     if text == POISSON:
         return LoadShape(text)

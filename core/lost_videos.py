@@ -52,10 +52,15 @@ class Look:
 class LossWatch:
     """Decide whether the queue has lost the open videos of a run.
 
-    They are lost if all of this was true for `silence_seconds`: some videos were open, none ended, the queue held no
-    message, no message was dead-lettered, and no running execution held a claim. So no loss is found while the queue
-    holds messages of other senders. The function `look` returns the current counts, or None while SQS or the database
-    does not answer. After a None, the time starts again.
+    The function `look` returns the current counts, or None while SQS or the database does not answer. The open videos
+    are lost if all of this was true for `silence_seconds` without a break:
+
+    1. Some videos were open, and none of them ended.
+    2. The queue held no message, not even one of another sender.
+    3. No message was dead-lettered.
+    4. No running execution held a claim.
+
+    The wait for `silence_seconds` starts again when one of these is false or `look` returns None.
     """
 
     def __init__(

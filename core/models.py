@@ -1,7 +1,8 @@
 """Tables of Aforo's database: runs, videos, executions, workers, and how far the collector has read.
 
-Times are UTC seconds since the epoch in double precision (resolution 0.25 µs today) on every database. Differences and
-sums are therefore equal in SQLite, PostgreSQL, Python and Prometheus. See docs/adr/0003.
+Times are UTC seconds since the epoch. Every database stores them as double-precision numbers, with a resolution of
+about 0.25 µs. SQLite, PostgreSQL, Python and Prometheus therefore compute exactly equal differences and sums of times.
+See docs/adr/0003.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class RunRow(Base):
     def is_dead(self, now: float) -> bool:
         """Return True if the injector of this run has died, judged by its last heartbeat.
 
-        `now` is in epoch seconds. An injector that sends at a rate writes a heartbeat with each message.
+        `now` is in epoch seconds. A run with a low rate has rarer heartbeats, so its last one is allowed to be older.
         """
         return is_heartbeat_overdue(self.heartbeat_at or self.created_at, self.rate_per_minute, now)
 
@@ -205,15 +206,15 @@ class SpoolRow(Base):
 
 
 class OtherExecutionRow(Base):
-    """One execution whose task is not known to be a video of a run.
+    """One execution of a task for which the database has no video.
 
-    While `run_id` is null, the video may still be recorded, so `record` keeps the whole execution record. What follows
-    depends on the video:
+    At first `run_id` is null, and `record` keeps the whole execution record, because the video can still be added. Then
+    one of these cases follows:
 
-    1. The video is recorded: the collector turns this row into a row of the table `executions`.
-    2. No video is recorded, and a run was active during the execution: soon after that run, the execution counts as
-       other work during the run. `run_id` is set, and `record` is emptied.
-    3. No video is recorded, and no run was active during the execution: the row is deleted after a while.
+    1. The video is added: the collector moves this execution to the table `executions`.
+    2. No video is added, but a run was active during the execution: soon after that run has ended, the execution is
+       counted as other work that the workers did during the run. `run_id` is set to that run, and `record` is emptied.
+    3. No video is added, and no run was active during the execution: the row is deleted after a while.
     """
 
     __tablename__ = "other_executions"

@@ -32,7 +32,10 @@ SPELLINGS = {
 
 
 def spell_missing_characters(*streams: TextIO) -> None:
-    """Make the streams write every text: spell characters missing in their encoding in ASCII."""
+    """Make the streams replace each character that their encoding lacks by a spelling in ASCII.
+
+    For example, `≥` becomes `>=`. A character without a known spelling becomes `?`.
+    """
     codecs.register_error(HANDLER, _spelled)
     for stream in streams:
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":

@@ -89,7 +89,10 @@ def targets(base_url: str, jobs: Collection[str]) -> list[str]:
 
 
 def scrape(host: str, port: int) -> dict[str, list[Sample]] | None:
-    """Read a program's /metrics page and return its samples by metric. Return None if none answers with metrics."""
+    """Read the /metrics page of the program at `host` and `port`, and return its samples by metric.
+
+    Return None if no program answers there, or if its answer is no metrics page.
+    """
     try:
         text = _read(f"http://{host}:{port}/metrics").decode()
         families = list(text_string_to_metric_families(text))

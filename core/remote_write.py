@@ -1,8 +1,10 @@
 """Remote write: how this stack's Prometheus sends a copy of every sample to a central store.
 
-Prometheus reads the user's secret from its file, so that it is in no configuration, environment or log. As a program,
-`python -m core.remote_write < prometheus.yml` prints that configuration with the settings. deploy/compose/stack uses
-it.
+The secret for the central store is in a file of the user. Prometheus reads that file itself, so the secret is in no
+configuration, environment variable or log.
+
+`python -m core.remote_write < prometheus.yml` prints the given Prometheus configuration, completed by the user's
+settings of the remote write. The script `deploy/compose/stack` runs this command.
 """
 
 from __future__ import annotations
@@ -63,9 +65,10 @@ def check_remote_write(prometheus: Prometheus) -> None:
 
 
 def with_remote_write(configuration: str, prometheus: Prometheus) -> str:
-    """Return the text of a Prometheus configuration with the external labels and the remote write of the settings.
+    """Add the remote write and the external labels to the text of a Prometheus configuration.
 
-    Without these settings it is returned unchanged. `configuration` has a block `global:` and then `scrape_configs:`.
+    Both come from the settings `prometheus`. If neither is set, return the text unchanged. `configuration` must have a
+    block `global:` and after it a block `scrape_configs:`.
     """
     if prometheus.labels:
         labels = f"global:\n  external_labels: {json.dumps(dict(prometheus.labels))}\n"
@@ -77,9 +80,10 @@ def with_remote_write(configuration: str, prometheus: Prometheus) -> str:
 
 
 def require_receiver(prometheus: Prometheus) -> None:
-    """Raise EnvironmentFault if the URL of the remote write does not answer, or refuses these credentials.
+    """Raise EnvironmentFault if the central store does not answer, or refuses the configured credentials.
 
-    A write without samples is sent. Answers about its content, or about an overload, are no error.
+    Also raise it if the store's answer shows a wrong URL. The check sends one write without samples. An answer that the
+    content is wrong, or that the store is overloaded, is no error. Without a URL, nothing is checked.
     """
     if prometheus.remote_write_url is None:
         return
@@ -105,7 +109,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """Handler that reports a redirect as an error: Prometheus does not repeat a write elsewhere."""
 
     def redirect_request(self, *_: object) -> None:
-        """Follow no redirect."""
+        """Return None, so that a write which the central store redirects ends with an error."""
 
 
 #: Prometheus uses no proxy of the environment either.
@@ -159,7 +163,7 @@ def _secret(prometheus: Prometheus) -> str:
 
 @click.command()
 def main() -> None:
-    """Print the Prometheus configuration on standard input with the settings of the remote write.
+    """Read a Prometheus configuration from standard input, add the remote write to it, and print it.
 
     Exit with code 2 if a setting is invalid, and with code 3 if the central store does not answer.
     """

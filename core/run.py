@@ -88,7 +88,7 @@ def app_name(environment: Mapping[str, Any]) -> str | None:
 def queue_of_run(environment: Mapping[str, Any]) -> str | None:
     """Return the name of the queue that carried a run's tasks, from the run's recorded environment.
 
-    None means that the queue was not recorded, which runs of earlier versions did not do.
+    Return None for a run of an earlier version, which recorded no queue.
     """
     name = environment.get("queue") or environment.get("app", {}).get("queue")
     return None if name is None else str(name)
@@ -144,10 +144,11 @@ def new_run_id(
     nodes: int = 1,
     now: datetime | None = None,
 ) -> str:
-    """Return a new run id such as `20261124-051233-burst-50mb-c2`. Sorted ids are in the order of time.
+    """Return a new run id such as `20261124-051233-burst-50mb-c2`.
 
-    Several workers are named too: `-c2-w3` are three workers with two slots each. The name of an app under test follows
-    at the end.
+    Ids sorted as text are in the order of time. The id contains time, mode, size and concurrency. With several workers
+    it also contains their number: `-c2-w3` means three workers with two slots each. With an app under test, the name of
+    the app follows at the end.
     """
     moment = (now or datetime.now(UTC)).strftime("%Y%m%d-%H%M%S")
     size = re.sub(r"[^a-z0-9.]+", "-", size_label.lower().replace(":", "x"))[:LONGEST_SIZE].rstrip("-.")

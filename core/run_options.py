@@ -1,6 +1,7 @@
 """Names of the `make` options that describe one run, such as its size and number of videos.
 
-The programs of a stack serve many runs, so they must not inherit the options of one run.
+`make` exports these options as environment variables. Code that starts another program removes them from its
+environment, so that the options of one run do not affect other runs.
 """
 
 RUN_OPTIONS = frozenset(

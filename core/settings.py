@@ -1,7 +1,7 @@
 """All settings of Aforo's programs: name, default, meaning and allowed values.
 
-Each program calls `Settings.from_process()` once. `.env.example` is generated from this file. The library also runs in
-other people's applications. The settings that it reads there are in `aforo/settings.py`.
+Each program calls `Settings.from_process()` once. `.env.example` is generated from this file. The package `aforo` also
+runs inside the Celery apps of other people. Its settings there are in `aforo/settings.py`.
 """
 
 from __future__ import annotations
@@ -561,7 +561,8 @@ class Settings:
         """Read the settings of this process from its environment variables, else from the file `.env`.
 
         The AWS_* variables of `.env` are also exported to this process, for boto3. With an app under test, the queue
-        and all AWS_* variables come from its aforo.toml and env_file, so that injector and worker use the same queue.
+        and all AWS_* variables come from its aforo.toml and from the file of variables that the aforo.toml names as
+        `env_file`. Injector and worker then use the same queue.
         """
         filed = {k: v for k, v in dotenv_values(dotenv, encoding="utf-8-sig").items() if v is not None}
         environment = {**filed, **os.environ}

@@ -39,14 +39,20 @@ class SizeMix:
 
     @property
     def label(self) -> str:
-        """Return the label under which the run is stored and found: `50MB`, or `50MB:3+100MB:1`."""
+        """Return these sizes as a text: `50MB`, or `50MB:3+100MB:1` for a mix.
+
+        A run is stored and found under this label.
+        """
         if len(self.shares) == 1:
             return size_label(self.shares[0].size_bytes)
         return JOINT.join(f"{size_label(share.size_bytes)}:{share.weight}" for share in self.shares)
 
     @property
     def period(self) -> int:
-        """Return the sum of the weights. Only its multiples are numbers of videos with the exact shares."""
+        """Return the sum of the weights of this mix.
+
+        A run has the exact shares of the mix only if its number of videos is a multiple of this sum.
+        """
         return sum(share.weight for share in self.shares)
 
     @property
@@ -64,7 +70,11 @@ class SizeMix:
             raise UsageError("COUNT", why, remedy, value=count)
 
     def positions(self, count: int, seed: int) -> list[int]:
-        """Return the position in `shares` of each of `count` videos: the exact shares, shuffled by `seed`."""
+        """Choose a size for each of `count` videos, in the exact shares of this mix.
+
+        Return one index into `shares` per video, in an order shuffled by `seed`. Raise UsageError if `count` videos
+        cannot have the exact shares.
+        """
         self.require_exact(count)
         repeats = count // self.period
         each = [position for position, share in enumerate(self.shares) for _ in range(repeats * share.weight)]
@@ -89,7 +99,11 @@ def parse_sizes(text: str) -> SizeMix:
 
 
 def one_spelling(text: str) -> str:
-    """Return a checked size as it was given, and a mix by its label, so that equal mixes have equal texts."""
+    """Return the text for the size or mix in `text`. Equal mixes have the same text.
+
+    A mix becomes its label, such as `50MB:3+100MB:1`. A single size stays as the user wrote it. Raise UsageError for
+    anything else.
+    """
     sizes = parse_sizes(text)
     return sizes.label if len(sizes.shares) > 1 else text.strip()
 

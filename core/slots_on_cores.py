@@ -1,4 +1,4 @@
-"""Note on a worker with far more slots than its machine has cores."""
+"""Warn the user if a worker has far more slots than its machine has cores."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ MOST_SLOTS_PER_CORE = 4
 
 
 def usable_cores() -> int:
-    """Return the cores that this process may use, rounded up. A quota of its container counts."""
+    """Return how many cores this process may use, rounded up.
+
+    A CPU quota of its container can lower the number.
+    """
     cores = len(os.sched_getaffinity(0))
     quota = Cgroup().cpu_quota()
     return cores if quota is None else min(cores, math.ceil(quota.cores))
 
 
 def many_slots_note(slots: int, cores: int) -> str | None:
-    """Return the note for more than four slots per core, or None."""
+    """Return a warning for the user if there are more than four slots per core, else None."""
     if slots <= MOST_SLOTS_PER_CORE * cores:
         return None
     return (

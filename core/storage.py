@@ -88,9 +88,9 @@ class Storage(Protocol):
         """Delete the object `key`, if it exists, and the unfinished uploads of that key."""
 
     def abort_uploads(self, prefix: str, older_than_seconds: float) -> int:
-        """Delete unfinished uploads whose keys start with `prefix` and that are older than this age.
+        """Delete unfinished uploads that are older than `older_than_seconds`. Return their number.
 
-        Return the number of deleted uploads.
+        Only uploads to keys that start with `prefix` are deleted.
         """
 
 
@@ -130,7 +130,10 @@ class DirectoryStorage:
                 return _copy(source, sink, key)
 
     def upload(self, source: Path, key: str) -> StoredObject:
-        """Copy the local file `source` to a hidden file in the final folder, then rename that file to `key`."""
+        """Copy the local file `source` to a hidden file, then rename that file to `key`.
+
+        The hidden file is in the same folder as `key`, so the rename is one atomic step.
+        """
         final = self._path(key)
         partial = final.with_name(f".{final.name}.{uuid.uuid4().hex}{PART_SUFFIX}")
         with _translated_os_errors(partial):
@@ -154,7 +157,10 @@ class DirectoryStorage:
             file.unlink(missing_ok=True)
 
     def abort_uploads(self, prefix: str, older_than_seconds: float) -> int:
-        """Delete hidden files of unfinished uploads below `prefix` older than this age. Return their number."""
+        """Delete the hidden files of unfinished uploads that are older than `older_than_seconds`.
+
+        Only files in the folder `prefix` and its subfolders are deleted. Return the number of deleted files.
+        """
         oldest = time.time() - older_than_seconds
         old = [part for part in (self.root / prefix).rglob(f".*{PART_SUFFIX}") if part.stat().st_mtime < oldest]
         for part in old:
@@ -216,9 +222,10 @@ class S3Storage:
             self._abort_uploads(key, older_than_seconds=0)
 
     def abort_uploads(self, prefix: str, older_than_seconds: float) -> int:
-        """Abort unfinished multipart uploads below `prefix` that are older than this age. Return their number.
+        """Abort unfinished multipart uploads that are older than `older_than_seconds`. Return their number.
 
-        Unfinished uploads are not visible as objects, but AWS charges for their storage.
+        Only uploads to keys that start with `prefix` are aborted. Unfinished uploads are not visible as objects, but
+        AWS charges for their storage.
         """
         with _translated_s3_errors(None):
             return self._abort_uploads(prefix, older_than_seconds)
@@ -238,7 +245,7 @@ _DENIED_CODES = frozenset({"401", "403", "AccessDenied", "Forbidden", "InvalidAc
 
 
 def describe(file: Path, key: str) -> StoredObject:
-    """Return size and SHA-256 of a local file, as the StoredObject that it becomes under `key`."""
+    """Return the StoredObject for a local file that is stored under `key`: key, size and SHA-256."""
     with file.open("rb") as source:
         digest = hashlib.file_digest(source, "sha256").hexdigest()
     return StoredObject(key, file.stat().st_size, digest)

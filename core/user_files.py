@@ -38,9 +38,10 @@ def is_folder(text: str) -> bool:
 
 
 def require_file(what: str, text: str, remedy: str, most_bytes: int | None = None) -> Path:
-    """Return the path of a regular file that this process may read. `what` names it in error messages.
+    """Return the path `text` if it is a regular file that this process may read, else raise UsageError.
 
-    Raise UsageError if it is anything else, or larger than `most_bytes`. A device or a pipe may be endless.
+    Also raise UsageError if the file is larger than `most_bytes`. The error names the file by `what` and tells the user
+    the `remedy`. Devices and pipes are refused, because reading them might never end.
     """
     try:
         status = os.stat(text)
@@ -59,7 +60,11 @@ def require_file(what: str, text: str, remedy: str, most_bytes: int | None = Non
 
 
 def read_text(what: str, path: Path, remedy: str, most_bytes: int) -> str:
-    """Return the content of a regular UTF-8 file. Raise UsageError if it is anything else, or too large."""
+    """Return the content of a regular file in UTF-8.
+
+    Raise UsageError if the path is no such file, or if the file is larger than `most_bytes`. The error names the file
+    by `what` and tells the user the `remedy`.
+    """
     try:
         return require_file(what, str(path), remedy, most_bytes).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
@@ -82,11 +87,11 @@ def written(what: str, path: Path, remedy: str) -> Iterator[None]:
 
 
 def require_writable(what: str, path: Path, remedy: str, *, make_folder: bool = False) -> None:
-    """Raise an AforoError if the file cannot be written. The file stays as it is.
+    """Raise an AforoError if the file at `path` cannot be written. An existing file stays unchanged.
 
-    With `make_folder`, a missing folder is made.
-
-    A program calls this before its work. A write to a pipe would wait, and a device is no file.
+    A program calls this before its work, so that it does not fail at the end. Devices and pipes are refused. The error
+    names the file by `what` and tells the user the `remedy`. With `make_folder`, the folder of the file is created if
+    it is missing.
     """
     with written(what, path, remedy):
         if path.exists() and not path.is_file():
@@ -100,11 +105,11 @@ def require_writable(what: str, path: Path, remedy: str, *, make_folder: bool = 
 
 
 def require_usable_folder(what: str, folder: Path, variable: str, least_free_bytes: int = LEAST_FREE_BYTES) -> str:
-    """Create the folder if it is missing, check that files can be written, and return its free space.
+    """Check that files can be written to `folder`, and return a text such as `/data, 12.3 GB free`.
 
-    The error names the folder by `what` and its setting by `variable`. Raise EnvironmentFault if the folder is a file,
-    read-only, forbidden or full. The check writes a test file, because the reported free space ignores quotas, and the
-    permission bits do not apply to root. The result is a text such as `/data, 12.3 GB free`.
+    A missing folder is created. Raise EnvironmentFault if the folder is a file, read-only, forbidden or full. The error
+    names the folder by `what`, and `variable` as the setting to change. The check writes a test file, because the
+    reported free space ignores quotas, and because permission bits do not stop root.
     """
     remedy = f"choose another {variable}, or make room and correct its permissions"
     with written(what, folder, remedy):

@@ -90,9 +90,10 @@ PASSING_REASONS = frozenset(
 
 
 class VideoFailed(Exception):
-    """Error for a video that cannot be processed. `reason` is counted, `detail` is only logged.
+    """Error for a video that cannot be processed.
 
-    `used` is ffmpeg's resource usage before the failure, by column of the executions table.
+    `reason` is the cause from the closed list, which metrics count. `detail` is a text for the log only. `used` has the
+    resources that ffmpeg used before the failure. Its keys are column names of the table `executions`.
     """
 
     def __init__(self, reason: Reason, detail: str = "") -> None:

@@ -27,8 +27,9 @@ WorkerRecord = dict[str, Any]
 def read_workers(settings: Settings) -> list[WorkerRecord]:
     """Return the condition records of the running workers, or an empty list if no worker can be found.
 
-    The only worker of the native stack is read from its own /metrics, which show a restart at once. If it does not
-    answer, and in other stacks, the workers are read from Prometheus.
+    In the native stack, the record is read from the /metrics page of its only worker. That page shows a restart of the
+    worker at once, while Prometheus shows it later. If the page does not answer, and in all other stacks, the records
+    are read from Prometheus.
     """
     if settings.stack == "native":
         families = promql.scrape(settings.worker.metrics_host, settings.worker.metrics_port)
@@ -55,9 +56,10 @@ def app_slots(settings: Settings, app: AppFile) -> list[int]:
 
 
 def record_of_page(families: Mapping[str, Sequence[promql.Sample]]) -> WorkerRecord | None:
-    """Return the condition record of the worker whose /metrics samples are `families`.
+    """Return the condition record of one worker, from the samples of its /metrics page.
 
-    Return None if the samples show no worker with slots. Empty labels are left out, as Prometheus does.
+    `families` has the samples by metric. Return None if the metric of the worker's slots is missing or 0. Labels with
+    an empty value are left out. Prometheus leaves them out too, so records from both sources are equal.
     """
     slots = next((int(sample.value) for sample in families.get(SLOTS, ())), 0)
     if not slots:
@@ -81,9 +83,9 @@ def records_in_prometheus(url: str, queue: str) -> list[WorkerRecord]:
 
 
 def of_queue(expression: str, queue: str) -> str:
-    """Return a PromQL expression without the series of workers that read only queues other than `queue`.
+    """Return a PromQL expression that keeps only the series of `expression` from workers of `queue`.
 
-    A worker whose queues are unknown is kept.
+    A worker is left out if it is known to read only other queues. A worker whose queues are unknown is kept.
     """
     reads = f"{QUEUES}{{queue={json.dumps(queue)}}}"
     return f"({expression} unless on (job, instance) ({QUEUES} unless on (job, instance) {reads}))"

@@ -33,7 +33,10 @@ class Families(list[Metric]):
 
 
 def to_text(families: Iterable[Metric]) -> str:
-    """Return metric families in Prometheus' text format. Gauges have the same lines in OpenMetrics."""
+    """Return metric families in Prometheus' text format.
+
+    For gauges, the result can also be part of an OpenMetrics page, because their lines are the same there.
+    """
     return generate_latest(Families(families)).decode()
 
 

@@ -14,7 +14,7 @@ ENCODERS = ("libx264", "aac")
 
 
 def require_ffmpeg() -> None:
-    """Raise EnvironmentFault unless ffmpeg and ffprobe run, are recent enough and have the encoders."""
+    """Raise EnvironmentFault unless ffmpeg and ffprobe run, are recent, and have libx264 and aac."""
     for program in ("ffmpeg", "ffprobe"):
         _require_version(program)
     available = _names("-encoders")

@@ -1,14 +1,18 @@
 """Run ffmpeg or ffprobe in a sandbox. The program cannot outlive this process, exceed limits or hang.
 
-The child starts through two small programs, each of which replaces itself by the next. No Python code runs between fork
-and exec, because a `preexec_fn` can deadlock in a process with threads:
+The child process first runs `setpriv`. It replaces itself by a shell, and the shell replaces itself by the program. No
+Python code runs between fork and exec, because a `preexec_fn` can deadlock in a process with threads:
 
     setpriv --pdeathsig KILL --no-new-privs  →  sh: is the parent still alive? ulimit …  →  the program
 
-This start costs about 2 ms. A launcher in Python costs 17 ms. PR_SET_PDEATHSIG fires when the *thread* that started the
-child ends. That thread waits in `run_sandboxed`, so it cannot end earlier. `sh` compares its parent's pid with this
-process's pid, which detects a parent that died before the signal was set up. `missing_protections` lists the
-protections that a machine without setpriv lacks.
+This start costs about 2 ms. A launcher in Python costs 17 ms.
+
+With `--pdeathsig KILL`, the kernel kills the child when the *thread* that started it ends. That thread waits in
+`run_sandboxed` until the child has ended, so the child is not killed too early. If this process dies before setpriv
+runs, the kernel does not kill the child. The shell detects this case, because its parent then has another pid, and
+exits.
+
+Without setpriv, the program starts with less protection. `missing_protections` lists what this machine lacks.
 """
 
 from __future__ import annotations

@@ -23,10 +23,10 @@ Each metric family comes from these statements, which a method of `Reader` execu
 | `videos_rest`              | `groups_of_rest`       | `aforo_videos`, `aforo_videos_total_*_seconds`              |
 | `videos_processing`        | `processing`           | `aforo_run_videos`, `aforo_videos` (uploaded or processing) |
 | `executions_changed`       | `changed_executions`   | those of `executions_of_run` (changed rows)                 |
-| `executions_recent_of_run` | `recent_executions_of` | none: the executions that are not to be counted again       |
+| `executions_recent_of_run` | `recent_executions_of` | none: executions that the sums include already              |
 | `executions_of_run`        | `executions_of`        | `aforo_run_executions`, `_total_stage_seconds`,             |
 |                            |                        | `_total_ffmpeg_cpu_seconds`                                 |
 | `executions_lost`          | `lost_executions`      | `aforo_run_executions`                                      |
 | `runs_active`              | `has_active_run`       | none: an active run lets the SQS exporter poll faster       |
-| `waiting_oldest`           | `oldest_waiting`       | the oldest message of the SQS exporter                      |
+| `waiting_oldest`           | `oldest_waiting`       | none here: the SQS exporter's oldest waiting message        |
 """

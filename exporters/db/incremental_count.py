@@ -36,7 +36,8 @@ class IncrementalCount:
     def build(self, reader: Reader) -> None:
         """Count all runs, videos and executions in the database, to get the first sums.
 
-        `reader` reads a snapshot of the database, which must have been opened after the time `read_at` of this object.
+        `reader` reads a snapshot of the database. The snapshot must have been opened after `read_at`. Otherwise changes
+        between the two could be missed.
         """
         for run in reader.newest_runs(self.runs):
             self.aggregates.track(run)
@@ -54,8 +55,8 @@ class IncrementalCount:
     def refresh(self, reader: Reader, now: float) -> None:
         """Update the sums by the database rows that have changed since the last reading.
 
-        `now` is an epoch time before the snapshot of `reader` was opened. Afterwards the sums include every change up
-        to `now`.
+        `now` is in epoch seconds. The caller must take it before it opens the snapshot that `reader` reads. Afterwards
+        the sums include every change up to `now`.
         """
         since = self.since
         self.aggregates.update_runs(reader.newest_runs(self.runs), self.runs, since)

@@ -125,14 +125,18 @@ class Reader:
         return self._videos(self._rows("videos_live_of_run", run_id=run_id, since=since, final=self.table.final))
 
     def groups_of(self, run_id: str, window_end: float) -> list[Group]:
-        """Return the sums over the videos of one run, by state and failure reason.
+        """Return the counts and sums over the videos of one run, one Group per state and failure reason.
 
-        `window_end` is the end of the test window in epoch seconds, for the count of videos within it.
+        A Group has the number of videos and the sums of their response time, queue wait and service time. It also
+        counts the videos whose last update is not after `window_end`, the end of the test window in epoch seconds.
         """
         return self._groups("videos_of_run", run_id=run_id, window_end=window_end)
 
     def groups_of_rest(self, runs: Iterable[str]) -> list[Group]:
-        """Return the sums over the videos of all runs except `runs`, by state."""
+        """Return the counts and sums over the videos of all runs except `runs`, one Group per state.
+
+        A Group has the number of videos and the sums of their response time, queue wait and service time.
+        """
         return self._groups("videos_rest", runs=list(runs))
 
     def processing(self, runs: list[str]) -> set[str]:

@@ -54,7 +54,10 @@ class Run(NamedTuple):
 
     @property
     def concurrency_text(self) -> str:
-        """Return the slots of one node, or `2×3` for three nodes with two slots each: another cell of the table."""
+        """Return the concurrency of this run as a label value, such as `2`.
+
+        For several nodes, the value is such as `2×3`: three nodes with two slots each.
+        """
         return str(self.concurrency) if self.nodes == 1 else f"{self.concurrency}×{self.nodes}"
 
     @property
@@ -74,9 +77,10 @@ class Run(NamedTuple):
 
 
 class OpenVideo(NamedTuple):
-    """One video that is not final, as it was last counted in the totals of its run.
+    """One video that is not final, with the state under which the totals of its run count it.
 
-    When the video changes, it is subtracted from these totals as it was counted, and then added in its new state.
+    When the video's state changes, the totals first subtract the video under this old state. Then they add it under the
+    new state.
     """
 
     run_id: str
@@ -88,7 +92,8 @@ class OpenVideo(NamedTuple):
 class RunAggregates:
     """Sums of each of the newest runs (the tracked runs), and sums of all other runs together (the rest).
 
-    Videos that can still change are remembered as they were counted, so that each change counts once.
+    For each video that can still change, this object remembers the state under which the sums count it. A change then
+    replaces that state in the sums, so the video never counts twice.
     """
 
     runs: dict[str, Run] = field(default_factory=dict)
@@ -166,8 +171,9 @@ class RunAggregates:
 
         1. A run that is no longer among the newest loses its separate sums. They are added to those of the older runs.
         2. A run that was deleted is dropped.
-        3. A run created after `since` gets separate sums. If `newest` has an older run without sums, a full count is
-           requested.
+        3. A new run that was created after `since` gets separate sums.
+        4. Any other run without separate sums needs a full count of the database. `needs_full_count` is set to True,
+           so that the source starts one.
 
         `since` is the epoch time from which the caller then reads changed rows.
         """
@@ -193,8 +199,9 @@ class RunAggregates:
     def replace(self, run_id: str, groups: Iterable[Group], live: Iterable[Video]) -> None:
         """Replace the video totals of a run by totals (`groups`) that the database has just computed.
 
-        `live` are the run's videos that are not final or have changed very recently. The totals include them, so they
-        are remembered as counted. If the next query for changed videos returns them again, they do not count twice.
+        `live` are the run's videos that are not final or have changed very recently. The new totals already include
+        them. The next query for changed videos can return them again, so this method remembers them, and they do not
+        count twice.
         """
         for video_id in list(self._open_of.get(run_id, ())):
             self._close(video_id)
@@ -211,8 +218,8 @@ class RunAggregates:
     ) -> None:
         """Replace the execution sums of a run by `sums`, which the database has just computed.
 
-        `recent` are the run's executions that ended very recently. The sums include them, so they are remembered as
-        counted. If the next query for changed executions returns them again, they do not count twice.
+        `recent` are the run's executions that ended very recently. The new sums already include them. The next query
+        for changed executions can return them again, so this method remembers them, and they do not count twice.
         """
         tally = self.executions[run_id] = ExecutionTally(lost=self.executions[run_id].lost)
         for outcome, count, seconds in sums:
@@ -241,7 +248,8 @@ class RunAggregates:
     def due(self) -> set[str]:
         """Return the ids of the runs whose sums the database must compute again.
 
-        These are the runs marked for a recount, and ended runs that changed after their last recount.
+        These are the runs in `runs_to_recount`, and ended runs that changed after the database last computed their
+        sums.
         """
         return self.runs_to_recount | {run_id for run_id in self.runs if self._has_just_ended(run_id)}
 

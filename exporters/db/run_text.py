@@ -1,7 +1,7 @@
 """Text of the metrics `aforo_run_*`, rendered once and cached until a run changes.
 
-200 runs have 5,000 lines, of which about 30 change between two scrapes. All these metrics are gauges. The lines of a
-gauge are the same in the text format and in OpenMetrics.
+200 runs have 5,000 lines, of which about 30 change between two scrapes. All these metrics are gauges, whose lines are
+the same in the Prometheus text format and in OpenMetrics. One cached text therefore serves both formats.
 """
 
 from __future__ import annotations
@@ -40,9 +40,10 @@ class RunText:
     _cache: dict[str, RenderedRun] = field(default_factory=dict)
 
     def render(self, aggregates: RunAggregates, now: float) -> str:
-        """Return the text of the metrics `aforo_run_*` of all tracked runs at the epoch time `now`.
+        """Return the text of the metrics `aforo_run_*` of all runs in `aggregates` at the epoch time `now`.
 
-        This empties `aggregates.changed_runs`, because all changes are then in the text.
+        Only the runs in `aggregates.changed_runs`, and runs whose row or test window changed, are rendered anew.
+        Afterwards that set is empty.
         """
         changed, aggregates.changed_runs = aggregates.changed_runs, set()
         self._cache = {run_id: self._of_run(aggregates, run_id, run_id in changed, now) for run_id in aggregates.runs}

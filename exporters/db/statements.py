@@ -76,7 +76,7 @@ class VideosTable:
         return self.named(*FINAL_STATES)
 
     def named(self, *states: VideoState) -> list[str]:
-        """Return the values that the table's state column has for these states of ours."""
+        """Translate Aforo's states to the values that the state column of the user's table has for them."""
         return [theirs for theirs, ours in self.states.items() if ours in states]
 
     def state(self, theirs: str | None) -> str:

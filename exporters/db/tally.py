@@ -1,8 +1,10 @@
-"""Exact sums over videos and executions, from single rows and from sums of the database.
+"""Exact sums over videos and executions.
 
-Moments are UTC epoch seconds as doubles. From 2004 to 2038 such a double is a multiple of 2**-22 s, and so is the
-difference of two moments. A sum of such differences below 2**31 s (68 years) therefore needs no rounding. Order and
-grouping make no difference. Adding row by row here and SUM() in the database give the same bits (docs/adr/0008).
+Single rows and sums that the database has computed can be added to them.
+
+Times are UTC epoch seconds as doubles. From 2004 to 2038 such a double is a multiple of 2**-22 s, and so is the
+difference of two times. A sum of such differences below 2**31 s (68 years) is therefore exact, in whatever order they
+are added. So this module, which adds row by row, and SUM() in the database give the same bits (docs/adr/0008).
 """
 
 from __future__ import annotations
