@@ -1,4 +1,7 @@
-"""Failure reasons of collections and polls: the values of the label `reason`, and their exceptions."""
+"""Reasons why an exporter cannot read its metrics: the values of the label `reason`.
+
+`fault_of` finds the reason of an exception.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 
 class Fault(StrEnum):
-    """Reason why a collection or a poll failed, as a label value."""
+    """Reason why an exporter could not read its metrics, as a value of the label `reason`."""
 
     STARTING = "starting"
     TIMEOUT = "timeout"
@@ -29,7 +32,10 @@ class Fault(StrEnum):
 
 
 class SourceNotReady(Exception):
-    """Error of a source that has no values yet, because its first full count or poll has not finished."""
+    """Error of a source of metrics that has no values yet.
+
+    Its first read of the database or of SQS has not finished.
+    """
 
 
 _AWS_CODES = (

@@ -15,8 +15,8 @@ class TimeLimitedCall(Generic[T]):
     """A blocking function that callers can wait for with a time limit. One call runs at a time.
 
     Callers that arrive during a call share its result. Their time limit also counts from the start of that call. Each
-    call runs in a new daemon thread, because a thread of an executor would keep the program from exiting while a
-    database hangs.
+    call runs in a new daemon thread, so the program can exit while a call hangs. A thread of an executor would prevent
+    that.
     """
 
     def __init__(self, function: Callable[[], T], name: str) -> None:

@@ -15,7 +15,8 @@ GRID_WIDTH = 24
 class Variable:
     """A drop-down list of a dashboard, from which the user chooses values of one label.
 
-    `query` is Grafana's `label_values(metric, label)`, or `query_result(expression)` to choose the order.
+    `query` is what Grafana evaluates to fill the list. With `label_values(metric, label)`, Grafana sorts the values.
+    With `query_result(expression)`, they keep the order of the PromQL expression.
     """
 
     name: str

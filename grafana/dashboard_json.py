@@ -1,7 +1,7 @@
 """Turn a dashboard into the JSON that Grafana loads from a file.
 
 The JSON has the classic v1 schema, version 39. Grafana 10 reads this schema. Newer versions migrate it when they load
-it. Grafana's SDK recommends the v2 schema, but file provisioning reads v2 neither before 12.1 nor in 13.0.
+it. Grafana's SDK recommends the v2 schema. But Grafana before 12.1, and also Grafana 13.0, cannot load v2 from files.
 """
 
 from __future__ import annotations

@@ -51,9 +51,10 @@ def variables_of(text: str) -> set[str]:
 
 
 def filled(text: str, values: Mapping[str, str] | None = None) -> str:
-    """Return a PromQL query with Grafana's macros and the dashboard's variables replaced.
+    """Return a PromQL query in which values replace Grafana's macros and the dashboard's variables.
 
-    `values` has the values of variables. A variable without a value becomes `.+`.
+    Promtool and a PromQL parser can read the result. `values` has the values of variables. A variable without a value
+    becomes `.+`. A macro gets a fixed value, such as `1h` for `$__range`.
     """
     replacements = MACROS | dict(values or {})
     return VARIABLE.sub(lambda match: replacements.get(match[1] or match[2], ".+"), text)

@@ -62,7 +62,10 @@ def field_config(panel: Panel, model: dashboard.Panel, lang: Language) -> dashbo
 
 
 def columns(panel: Panel) -> list[tuple[str, Column]]:
-    """Return the columns of a table panel, each with the name that Grafana gives to its field."""
+    """Return the columns of a table panel, each with the name of its field.
+
+    Grafana calls the data of one column a field. The name is a label, or `Value #A` for the values of query A.
+    """
     named, position = [], 0
     for column in panel.columns:
         position += bool(column.expr)

@@ -35,9 +35,10 @@ Words = Mapping[str, Word]
 
 
 def named(names: Mapping[str, Text], colors: Mapping[str, str]) -> Words:
-    """Return name and colour of each label value that is a key of `colors`.
+    """Return the name and the colour of each label value that is a key of `colors`.
 
-    The names are those of core/language.py. The keys of the result are in lower case, as the exporter writes them.
+    `names` has the name of each label value in both languages. The keys of the result are the label values in lower
+    case, as the exporter writes them.
     """
     return {value.lower(): Word(names[value], color) for value, color in colors.items()}
 

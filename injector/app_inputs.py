@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PlacedInput:
-    """Input file of a video, at the path and key under which the app's worker sees it.
+    """Input file of a video, as the app's worker sees it.
 
-    `made` is the address of a file that was created for this video alone. It is None for a file that all videos share.
+    `path` is a path or an `s3://` address. `key` is the file name, or the key of the object in S3. `made` is the path
+    or address, as the injector sees it, of a file that was created for this video alone. It is None for a file that all
+    videos share.
     """
 
     path: str
@@ -107,8 +109,8 @@ def place_source(app: AppFile, default_folder: Path, media: Path, name: str, s3:
     """Copy the video file `media` to where the app expects its inputs, unless it is there already.
 
     The place is the folder or bucket of `aforo.toml`, or else `default_folder`. The copy has the file name `name`.
-    `s3()` returns the S3 client, which only a bucket needs. Return the place, which can then make further copies. Raise
-    EnvironmentFault if it cannot be written.
+    `s3()` returns the S3 client, and is called only for a bucket. Return an object whose methods give each video this
+    file or a copy of it. Raise EnvironmentFault if the folder cannot be written.
     """
     if app.input.is_s3:
         bucket, _, prefix = str(app.input.folder).removeprefix("s3://").partition("/")
@@ -135,9 +137,10 @@ def place_source(app: AppFile, default_folder: Path, media: Path, name: str, s3:
 
 
 def place_all(inputs: Sequence[Inputs], app: AppFile, run_id: str) -> list[PlacedInput]:
-    """Return the placed input file of each video of a run. `inputs` has the inputs of each video's size.
+    """Return the input file of each video of a run, in the order of the videos.
 
-    If `aforo.toml` demands a file of its own for each video, this function creates all of them before anything is sent.
+    `inputs` has one entry per video: the folder or bucket with the file of the video's size. If `aforo.toml` demands a
+    file of its own for each video, this function creates all of them. It does so before anything is sent.
     """
     if app.input.per_video == "shared":
         return [each.shared() for each in inputs]

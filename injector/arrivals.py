@@ -55,9 +55,10 @@ def poisson_arrivals(count: int, rate_per_minute: float, seed: int) -> Arrivals:
 
 
 def arrivals_of_parts(parts: tuple[Part, ...], count: int) -> Arrivals:
-    """Return `count` send times, in seconds after the start, that follow the rate of these parts.
+    """Return `count` send times, in seconds after the start, that follow a load shape.
 
-    A video is due whenever the integral of the rate reaches 0, 1, …, count - 1.
+    `parts` are the parts of the load shape, one after the other. Each has its share of the test window and a rate that
+    changes linearly. A video is due whenever the integral of the rate reaches 0, 1, …, count - 1.
     """
     mean = sum(part.share * part.mean for part in parts)
     arrivals: list[float] = []

@@ -138,7 +138,7 @@ class Injection:
         """Context manager: record the run in the database when the block starts, and its status when it ends.
 
         An exception ends the run as interrupted (Ctrl-C) or as failed. Raise an AforoError, and change no run, if
-        another run has started in the meantime.
+        another run has started since this one was prepared.
         """
         self._record()
         try:
@@ -163,10 +163,10 @@ class Injection:
         return log
 
     def loss_watch(self) -> LossWatch | None:
-        """Return a watch that detects when the queue loses videos of this run.
+        """Return a watch that detects when the queue loses videos of this run, or None for an app under test.
 
-        Return None for an app under test. Such an app has no claims, and it can acknowledge a message before the work
-        is done.
+        The watch needs claims to know which videos are being processed. An app has none. It can also remove a message
+        from the queue before the work is done.
         """
         if self.settings.app is not None:
             return None
@@ -280,10 +280,11 @@ def open_store(settings: Settings, request: Request) -> Sessions:
 
 
 def require_no_other_run(session: Session, run_id: str | None, queue: str, *, is_generated: bool = False) -> None:
-    """Raise an AforoError if another run is active on `queue`, or if a run with this id exists already.
+    """Raise an AforoError if another run is active on `queue`, or if the run `run_id` exists already.
 
-    Runs of other queues have workers of their own. A run of an unknown queue may be on this one. A run whose injector
-    has died is not active. Its final status is written here. The error names RUN_ID only if the user gave the id.
+    A run of another queue is no obstacle, because it has other workers. An active run whose queue is unknown is one. A
+    run whose injector has died is not active. This function records it as interrupted. `is_generated` says that the
+    user did not give `run_id`. The error then does not name the option RUN_ID.
     """
     active = select(RunRow).where(RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
     for row in session.scalars(active):

@@ -60,8 +60,8 @@ def follow(
     """Show the videos of a run by state once per second, until all have ended.
 
     Raise RunFailed if the run ends before all its videos have ended, or if `losses` detects that the queue lost videos.
-    If nothing changes for `stuck_seconds`, record the run as interrupted, because its app will not end the remaining
-    videos.
+    If no video changes its state for `stuck_seconds`, record the run as interrupted and return. This is for an app
+    under test, which can leave videos without an end.
     """
     last: Mapping[str, int] = {}
     changed_at = time.monotonic()
@@ -98,10 +98,11 @@ class StallWarning:
         self._unchanged_since, self._limit_seconds = clock(), FIRST_WARNING_SECONDS
 
     def update(self, counts: Mapping[str, int]) -> None:
-        """Print a warning if the counts of a run's videos by state have not changed within the time limit.
+        """Print a warning if the run has made no progress for too long.
 
-        `counts` has the current counts. The time starts again when they change, and while a worker processes a video.
-        Each warning doubles the time limit.
+        `counts` has the current number of videos by state. The run makes progress if they differ from those of the last
+        call, or if a worker processes a video. Each warning doubles the time until the next one. Progress resets this
+        time.
         """
         if counts != self._last or counts.get(VideoState.PROCESSING):
             self._last, self._unchanged_since, self._limit_seconds = counts, self._clock(), FIRST_WARNING_SECONDS

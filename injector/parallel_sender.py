@@ -105,8 +105,8 @@ class ParallelSender:
     def rest(self, seconds: float | None) -> None:
         """Wait until a running SQS call ends, at most `seconds`. Then mark the rows of ended calls as sent.
 
-        With None, wait without a time limit. Write the heartbeat of the run when it is due. Raise an AforoError if a
-        batch has failed.
+        With None, wait without a time limit. Also write the current time into the row of the run if that is due,
+        because a run without recent times counts as dead. Raise an AforoError if a batch has failed.
         """
         if self._calls:
             wait(self._calls, seconds, FIRST_COMPLETED)

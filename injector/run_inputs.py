@@ -40,7 +40,7 @@ class RunInputs:
 
     @property
     def label(self) -> str:
-        """Return the size under which the run is found: `50MB`, or `50MB:3+100MB:1` for a mix."""
+        """Return the size of the videos as the run records it: `50MB`, or `50MB:3+100MB:1` for a mix."""
         return size_label(self.sources[0].size_bytes) if self.sizes is None else self.sizes.label
 
     @property
@@ -58,7 +58,7 @@ class RunInputs:
 
     @property
     def sha256(self) -> str:
-        """Return the digest of the file. Of a mix, return a digest that another file or weight changes."""
+        """Return the SHA-256 of the input file. For a mix, return one digest of all its files and shares."""
         if len(self.sources) == 1:
             return self.sources[0].sha256
         text = " ".join([self.label, *(source.sha256 for source in self.sources)])
@@ -70,7 +70,10 @@ class RunInputs:
         return self.sources[0].origin if len(self.sources) == 1 else f"generated {self.label}"
 
     def as_json(self) -> dict[str, Any]:
-        """Return the files of a mix as stored in the run's row. A single file is in the row's columns."""
+        """Return the files of a mix, with their shares, as the run's row stores them in JSON.
+
+        Return an empty dictionary for a single file, because other columns of the row have its facts.
+        """
         if self.sizes is None or len(self.sources) == 1:
             return {}
         pairs = zip(self.sizes.shares, self.sources, strict=True)

@@ -156,7 +156,7 @@ def encode_batch(app: Celery, batch: Batch) -> dict[str, str]:
 def encode_task(app: Celery, task: TaskMessage) -> str:
     """Return the SQS message body that kombu would send for this task: JSON in base64.
 
-    A header holds the send time, because kombu before 5.5 does not request that from SQS.
+    A header holds the send time. SQS knows this time too, but a worker with kombu before 5.5 does not ask SQS for it.
     """
     encode = app.amqp.as_task_v2 if task.protocol == 2 else app.amqp.as_task_v1
     message = encode(task.task_id, task.name, args=list(task.args), kwargs=dict(task.kwargs))

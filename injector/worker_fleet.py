@@ -64,9 +64,9 @@ def read_fleet(settings: Settings) -> WorkerFleet:
 def read_app_fleet(settings: Settings, app: AppFile, concurrency: int, workers: int) -> WorkerFleet:
     """Return the running workers of the app under test.
 
-    `concurrency` and `workers` are the expected slots per worker and the expected number of workers. They are returned
-    as they are for workers without instrumentation. Raise EnvironmentFault if no instrumented worker answers, or if the
-    number of the workers or of their slots is not the expected one.
+    `concurrency` and `workers` are the expected slots per worker and the expected number of workers. Workers without
+    instrumentation cannot be asked, so these two numbers are returned for them. Raise EnvironmentFault if no
+    instrumented worker answers, or if the number of the workers or of their slots is not the expected one.
     """
     declared = WorkerFleet(workers, workers * concurrency, is_measured=False)
     if not app.worker.instrument:

@@ -181,7 +181,7 @@ def print_env_example() -> None:
 def video_folders(settings: Settings) -> list[Path]:
     """Return the folders under UPLOAD_PATH that hold input, uploaded and processed videos.
 
-    A storage prefix that leads outside UPLOAD_PATH is skipped.
+    The settings name the folders of uploaded and processed videos. A folder outside UPLOAD_PATH is left out.
     """
     root = settings.storage.path.resolve()
     names = ("media", settings.storage.upload_prefix, settings.storage.processed_prefix)
@@ -192,7 +192,8 @@ def video_folders(settings: Settings) -> list[Path]:
 def worker_options(settings: Settings, concurrency: int | None, profile: str | None) -> stack.WorkerOptions:
     """Return the options with which to start the worker. Options that are None come from the settings.
 
-    An encoding profile from a file of the user is stored with each run, so the worker keeps its default profile.
+    If the chosen encoding profile is a file of the user, the worker starts with the profile of its own setting. The
+    worker reads the user's profile from the run.
     """
     slots = concurrency or settings.worker.concurrency
     chosen = profile or settings.profile

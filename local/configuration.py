@@ -75,10 +75,10 @@ def app_worker_options(app: AppFile, concurrency: int) -> str:
 
 
 def fingerprint(settings: Settings, environment: Mapping[str, str]) -> str:
-    """Return a hash of all settings, credentials included, that only a restart of the stack can change.
+    """Return a hash of all settings that take effect only when the stack is restarted.
 
-    A program that is installed or removed changes the hash too, because supervisord gets all ports and the PATH at its
-    start.
+    Credentials are included. A program that is installed or removed changes the hash too, because supervisord gets all
+    ports and the PATH at its start.
     """
     keys = {name: value for name, value in environment.items() if name.startswith("AWS_")}
     wanted = [program.name for program in programs(settings)]
@@ -99,9 +99,9 @@ def write_prometheus_config(
 ) -> None:
     """Write Prometheus' configuration for this machine, made from the file `source`.
 
-    `scraped` are the programs from which Prometheus collects metrics.
-    `prometheus` has the labels and the central store of the settings. `app` is the app whose workers are scraped in
-    place of the reference worker.
+    `scraped` are the programs from which Prometheus collects metrics. `prometheus` has the labels that tell this stack
+    apart, and the settings of remote write, by which Prometheus sends a copy of every sample to a central store. `app`
+    is the app whose workers are scraped in place of the reference worker.
     """
     text = prometheus_config(source.read_text(encoding="utf-8"), scraped, source.parent.resolve(), app)
     PROMETHEUS_CONFIG.write_text(with_remote_write(text, prometheus), encoding="utf-8")
@@ -111,7 +111,8 @@ def prometheus_config(source: str, scraped: Iterable[Program], folder: Path, app
     """Return the text of Prometheus' configuration for this machine, made from the text `source`.
 
     Each job gets its port. Jobs of programs that do not run are removed. The paths of rule files begin with `folder`.
-    The job `worker` gets the name of `app`, and the addresses of its workers if it has `worker.metrics`.
+    If `app` is given, the job `worker` gets its name. If its aforo.toml has `worker.metrics`, the job also gets these
+    addresses of its workers.
     """
     ports = {program.name: program.port for program in scraped if program.scraped or program.name == "prometheus"}
     targets = {name: [f"127.0.0.1:{port}"] for name, port in ports.items()}

@@ -75,9 +75,10 @@ def check_scrapes(settings: Settings) -> None:
 
 
 def check_central_store(settings: Settings) -> None:
-    """Raise UsageError for wrong settings of the central store, or if they have no effect.
+    """Check the settings of remote write, by which Prometheus sends a copy of every sample elsewhere.
 
-    They are settings of our own Prometheus, which runs only where AFORO_PROMETHEUS_URL names this machine.
+    Raise UsageError if they are wrong. Raise it also if they name a central store but this stack starts no Prometheus,
+    because they would have no effect.
     """
     check_remote_write(settings.prometheus)
     url = settings.prometheus.remote_write_url

@@ -85,9 +85,10 @@ class Application:
 
 
 def collection_timeout_seconds(scrape_timeout: str) -> float:
-    """Return the time limit of a collection, from the header in which Prometheus sends its scrape timeout.
+    """Return how many seconds an exporter may take to collect the metrics of one scrape.
 
-    The limit is infinite without that header.
+    `scrape_timeout` is the text of the header in which Prometheus sends its scrape timeout. The result is a little
+    less, so that the answer arrives in time. It is infinite if the text is not a positive number.
     """
     try:
         seconds = float(scrape_timeout)

@@ -49,8 +49,9 @@ def serve(application: WsgiApp, config: Config) -> None:
 
 
 def configuration(settings: Exporters, listener: socket.socket) -> Config:
-    """Return the configuration of the HTTP server Hypercorn. The configuration owns the socket.
+    """Return the configuration of the HTTP server Hypercorn, which will serve on `listener`.
 
+    The file descriptor moves from `listener` into the configuration, so the caller cannot use `listener` any more.
     Raise UsageError if only one of TLS certificate and key is set.
     """
     config = Config()

@@ -55,7 +55,11 @@ class OldestMessage:
         self._was_polled = True
 
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:
-        """Return the metric of the oldest message from memory. Raise the error of the last poll if it failed."""
+        """Return the metric of the oldest waiting message from memory.
+
+        `timeout_seconds` has no effect, because nothing is waited for. Raise SourceNotReady before the first poll.
+        Raise the error of the last poll if it failed.
+        """
         if not self._was_polled:
             raise SourceNotReady("the database has not been read yet")
         if self._failure is not None:

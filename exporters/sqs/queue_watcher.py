@@ -57,8 +57,8 @@ class Reading:
 class QueueWatcher:
     """Find SQS queues by name or prefix, and read their attributes.
 
-    Only one thread may call its methods. A dead-letter queue is not watched itself. Its depth is read as a value of the
-    queue whose messages it gets.
+    Only one thread may call its methods. A dead-letter queue does not count as a watched queue. The number of its
+    messages is reported with the queue that they come from.
     """
 
     client: SQSClient

@@ -85,6 +85,7 @@ class QueueSource:
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:
         """Return the metric families of the queues from the last reading in memory.
 
+        `timeout_seconds` has no effect, because nothing is waited for. Raise SourceNotReady before the first poll.
         Raise Incomplete if a queue did not answer or the reading is too old.
         """
         if self._reading is None or self._polled_at is None:
@@ -149,7 +150,10 @@ class SqsSources:
 
     @property
     def all(self) -> list[Source]:
-        """Return both sources, in the order in which the /metrics page has them."""
+        """Return the source of the queue metrics, then the source of the oldest waiting message.
+
+        The /metrics page has them in this order.
+        """
         return [self.queues, self.oldest_message]
 
     def keep_polling(self, stop: threading.Event) -> None:
@@ -161,7 +165,8 @@ class SqsSources:
     def poll(self) -> None:
         """Read the queues, then the send time of the oldest waiting message from the database.
 
-        If SQS reports an empty queue, no video of that queue counts as waiting.
+        The database can have waiting videos whose message no longer exists. So if SQS reports an empty queue, no
+        message of this queue counts as waiting.
         """
         self.queues.poll()
         self.oldest_message.poll(is_queue_empty=self.queues.is_empty(self.oldest_message.queue))

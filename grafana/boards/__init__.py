@@ -1,4 +1,4 @@
-"""The five dashboards, in order from the capacity result to the instruments that measured it."""
+"""The five dashboards, in order from the result of the runs to the state of the programs."""
 
 from grafana.board import Board
 from grafana.boards.bottleneck import BOTTLENECK

@@ -1,6 +1,6 @@
-"""Dashboard *Bottleneck*: how busy each resource is relative to its measured limit, and throughput.
+"""Dashboard *Bottleneck*: throughput, and the use of each resource relative to its measured limit.
 
-All panels have one time axis.
+All curves have the same time axis, so that they can be compared at each moment.
 """
 
 from __future__ import annotations

@@ -51,8 +51,9 @@ NONE_KNOWN = Text("ninguno conocido", "none known")
 def numbered(expression: str, label: str, names: Iterable[str]) -> str:
     """Return a PromQL query that gives a number for each value of `label`: its position in `names`.
 
-    `expression` is the query that returns series with this label. A panel translates the number into a word, and shows
-    the word for "unknown" if there is no series. A panel that shows the label itself would then be empty.
+    `expression` is the query that returns series with this label. Positions start at 0. A panel translates the number
+    into a word. If there is no series, it shows the word for "unknown". A panel that shows the label without a number
+    would be empty in that case.
     """
     numbers = (f'label_replace(vector({number}), "{label}", "{name}", "", "")' for number, name in enumerate(names))
     return f"0 * ({expression}) + on ({label}) group_left () ({' or '.join(numbers)})"

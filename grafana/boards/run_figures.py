@@ -15,9 +15,9 @@ LABELS = ("size", "concurrency", "mode")
 def last(metric: str, *labels: str) -> str:
     """Return the PromQL query for the last value of `metric` of each run.
 
-    Its series have the label `run_id` and those in `labels`. It looks back 5 minutes from the end of the dashboard's
-    time range. The exporter exposes the newest runs all the time, so 5 minutes contain every run. A query over the
-    whole range would take seconds, because a day has 86,400 samples of each series.
+    Its series have the label `run_id` and those in `labels`. The query looks back 5 minutes from the end of the
+    dashboard's time range. That is enough, because each scrape contains all runs that the exporter reports. A query
+    over the whole range would take seconds, because a day has 86,400 samples of each series.
     """
     by = ", ".join(("run_id", *labels))
     return f"max by ({by}) (last_over_time({metric}[5m]))"
@@ -36,11 +36,11 @@ def capacity(bound: str) -> str:
 
 
 def verdict(kind: str) -> str:
-    """Return the PromQL query for the current verdict of each run, as the value of a label named `kind`.
+    """Return the PromQL query for the current verdict of each run.
 
-    `kind` is the kind of verdict, such as `bottleneck`. Each kind has its own label, because a table that joins queries
-    must not have a label twice. The query looks at one moment only, because a time range would contain the verdicts of
-    two reports.
+    `kind` is the kind of verdict, such as `bottleneck`. A label of this name has the verdict. Each kind has its own
+    label, because a table that joins queries must not get two columns of the same name. The query reads one moment
+    only. If `capacity report` judged a run twice, a query over a time range would return both verdicts.
     """
     return f"max by (run_id, {kind}) ({_stored_verdict(kind)})"
 
@@ -56,7 +56,8 @@ VALIDITY = "max by (run_id, validity, reasons) (aforo_run_validity_info)"
 def state() -> str:
     """Return the PromQL query for the state of each run, as its number in wording.RUN_STATES.
 
-    A run may have several statuses within 5 minutes. The status that comes first in the query wins.
+    If a run changed its state within the 5 minutes that the query reads, the result is the state with the highest
+    number.
     """
     numbered = [f"{code} * {last(_status(status))}" for status, code in reversed(STATUS_NUMBERS.items())]
     some_failed = f"4 * ({last(_status('finished'))} and on (run_id) ({last(FAILED)} > 0))"
@@ -114,7 +115,11 @@ def of_best_cell(expression: str) -> str:
 
 
 def validity_of_cell() -> str:
-    """Return the PromQL query for the validity of each cell, as its number in wording.VALIDITY_NUMBERS."""
+    """Return the PromQL query for the validity of each cell, as its number in wording.VALIDITY_NUMBERS.
+
+    The best validity among the cell's complete bursts with an X_sat counts: valid (2), else indicative (1). Without
+    such a burst, the number is 0 if the cell has an invalid run.
+    """
     measured = f"0 * {capacity('estimate')}"
     usable = (
         f"{number} + max by (size, concurrency) ({measured} * on (run_id) group_right () {bursts(validity)})"
@@ -126,7 +131,7 @@ def validity_of_cell() -> str:
 def invalid_runs() -> str:
     """Return the PromQL query for the invalid runs among the runs chosen on the dashboard.
 
-    The result has one series per run, with the value 0.
+    The result has one series per run. Its value is 0, the number for "only invalid runs" in wording.VALIDITY_NUMBERS.
     """
     return f'0 * ({FACTS} and on (run_id) aforo_run_validity_info{{validity="invalid"}})'
 
