@@ -1,4 +1,4 @@
-"""The video task: claim → fetch → probe → transcode → upload → finish.
+"""The video task: claim → fetch → probe → transcode → publish → finish.
 
 Every video gets exactly one final state.
 """
