@@ -33,7 +33,7 @@ NO_SUCH_PROCESS_STATE = {60: "ALREADY_STARTED", 70: "NOT_RUNNING"}
 
 
 class Stopping(EnvironmentFault):
-    """Error for a supervisord that is shutting down, so that it answers no requests."""
+    """Error for a request that supervisord refuses because it is shutting down."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,8 @@ def shut_down() -> None:
 def orphans() -> list[psutil.Process]:
     """Return all processes of the stack that was started from this checkout of the repository.
 
-    Processes that a dead supervisord left running are included. They are found by MARK in their environment, or by
-    their working directory. Pid files can be stale, so they are not used.
+    Processes that a dead supervisord left running are included. A process is recognised by the environment variable
+    AFORO_STACK_FOLDER, and Redis by its working directory. Pid files are not used, because they can be stale.
     """
     return [p for p in psutil.process_iter() if p.pid != os.getpid() and _is_ours(p)]
 
@@ -130,7 +130,10 @@ def end_orphans(timeout_seconds: float = 10) -> int:
 
 
 def restarts(name: str) -> int:
-    """Return how often the program `name` has crashed since supervisord started, from supervisord's log."""
+    """Return how often the program `name` has exited by itself since supervisord started.
+
+    The exits are counted in the log of supervisord.
+    """
     log = STATE / "log" / "supervisord.log"
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     return text.rpartition("supervisord started")[2].count(f"exited: {name} ")

@@ -1,7 +1,8 @@
 """Compare the locked packages with an advisory database: `python -m testing.advisories FOLDER`.
 
-FOLDER is a checkout of the Python Packaging Authority's advisory-database. No network is used. What is newer than the
-checkout is unknown, so its date is printed. Exit codes: 0 no locked version is affected, 1 some are, 2 no such folder.
+An advisory describes a security problem of a package. FOLDER is a checkout of the Python Packaging Authority's
+advisory-database. No network is used, so advisories newer than the checkout are not found. The date of the checkout is
+printed. Exit codes: 0 if no locked version is affected, 1 if one is, 2 if FOLDER is no such checkout.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ _LOCKED = re.compile(r"^([a-z0-9][a-z0-9._-]*)(?:\[.*?\])?==([^\s;\\]+)", re.MUL
 
 
 def locked_versions(folder: Path = LOCKS) -> dict[tuple[str, str], list[str]]:
-    """Return the lock files that hold each package in each version."""
+    """Map each locked package and version to the names of the lock files that pin it.
+
+    The lock files are the `*.txt` files in `folder`.
+    """
     files: dict[tuple[str, str], list[str]] = {}
     for file in sorted(folder.glob("*.txt")):
         for name, version in _LOCKED.findall(file.read_text(encoding="utf-8")):
@@ -30,7 +34,10 @@ def locked_versions(folder: Path = LOCKS) -> dict[tuple[str, str], list[str]]:
 
 
 def advisories(database: Path, package: str, version: str) -> Iterator[str]:
-    """Yield the id of each advisory that affects this version, with its other names and the versions that fix it."""
+    """Yield a line of text for each advisory that affects this version of the package.
+
+    The line has the id of the advisory, its ids in other databases, and the versions in which the problem is fixed.
+    """
     for file in sorted((database / "vulns" / package).glob("*.yaml")):
         advisory = yaml.safe_load(file.read_text(encoding="utf-8"))
         if "withdrawn" in advisory:

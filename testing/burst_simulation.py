@@ -1,4 +1,7 @@
-"""Simulated bursts with a given true capacity, for tests and benchmarks of the estimators."""
+"""Simulate bursts whose capacity is known.
+
+Tests and benchmarks compare the known capacity with the one that Aforo estimates from the simulated times.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from capacity.estimators.interval import Floats, Integers
 class SimulatedBurst:
     """Result of a simulated burst: start, end and slot of each video, in the order of their starts.
 
-    Times are in seconds after all videos were sent.
+    All videos are sent at time 0. Times are in seconds.
     """
 
     started_at: Floats
@@ -31,9 +34,9 @@ def burst(
 ) -> SimulatedBurst:
     """Simulate a burst of videos with these service times (seconds) on `slots` slots.
 
-    `start_lags` are the seconds after which each slot starts its first video. `poll_gaps` are the seconds for which the
-    slot is idle before each further video, one entry per video. `contention` (sigma) slows the videos down: while
-    `busy` slots work, each video runs at 1 / (1 + sigma (busy - 1)) of its full speed.
+    `start_lags` has one entry per slot: the seconds after which the slot starts its first video. `poll_gaps` has one
+    entry per video. Its values are the seconds for which a slot is idle between two videos. `contention` (sigma) slows
+    the videos down: while `busy` slots work, each video runs at 1 / (1 + sigma (busy - 1)) of its full speed.
     """
     lags = np.zeros(slots) if start_lags is None else start_lags
     gaps = np.zeros(services.size) if poll_gaps is None else poll_gaps

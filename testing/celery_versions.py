@@ -20,7 +20,10 @@ PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
 
 @dataclass(frozen=True)
 class Pair:
-    """A version of Celery, with kombu and billiard versions of the same time, and a version of Python."""
+    """A Celery version and a Python version that are tested together.
+
+    `kombu` and `billiard` are the versions of these libraries that are installed with this Celery.
+    """
 
     celery: str
     kombu: str

@@ -1,4 +1,4 @@
-"""Store execution records of an app's worker as the collector does, without a worker."""
+"""Store made-up execution records in the database, as if the collector had read them from a worker."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ FIELDS: Mapping[str, Any] = dict(
 
 
 def collect(sessions: Sessions, records: Iterable[Mapping[str, Any]], seconds: float) -> None:
-    """Store execution records as the collector does. Each execution took `seconds`.
+    """Store execution records with the collector's own code. Each execution lasts `seconds`.
 
-    A record has `number`, `task_id`, `root_id`, `slot`, `sent` and `start`. The other fields are filled in.
+    The caller gives these fields of a record: its `number` in the spool, `task_id`, `root_id` (the id of the task that
+    started the chain), `slot`, `sent` (the ids of the tasks that this one sent) and `start` in epoch seconds. All other
+    fields get fixed values.
     """
     complete = []
     for record in records:

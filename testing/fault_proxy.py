@@ -30,10 +30,10 @@ class Fault:
     - status: answer with the HTTP status `status` and an SQS error with the code `code`
     - content: answer with the HTTP status `status` and the body `content`
     - reset: end the connection with RST
-    - hang: accept, never answer
-    - latency: forward after `seconds`
-    - drop: forward, then RST, so that SQS acts on the request and the client gets no answer
-    - replay: answer with the previous answer
+    - hang: accept the request, never answer it
+    - latency: wait `seconds`, then forward the request
+    - drop: forward, then end the connection with RST; SQS acts on the request, but the client gets no answer
+    - replay: answer with the last answer to the same action
     - s3_error: answer with the XML of an S3 error
     - shorten: answer with half of the requested S3 object, and the length of that half
     - cut: answer with half of the S3 object and the length of the whole object, then close the connection

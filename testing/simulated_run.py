@@ -1,6 +1,7 @@
-"""Simulate runs without any fault, with all data that the real analysis reads.
+"""Simulate runs without failures, and produce all data that the analysis of a real run reads.
 
-The data are rows, resource samples and queue readings. The simulated host has one core per slot and no other load.
+The data are rows of the database, resource samples and queue readings. The simulated host has one core per slot and no
+other load.
 Service times are independent and log-normal. The first video of each slot is slower. The exporter reads the queue as
 `exporters.sqs` does, and Prometheus scrapes every second.
 """
@@ -34,10 +35,10 @@ CALIBRATION_SECONDS = (0.0685, 0.0878)
 
 @dataclass(frozen=True)
 class Load:
-    """Load of a simulated run, with times in seconds.
+    """Load of a simulated run, which lasts about `seconds`.
 
-    `service_cv` and `cpu_cv` are coefficients of variation. `utilisation` is arrival rate / capacity, or None for a
-    burst.
+    `service_seconds` is the mean service time. `service_cv` is the coefficient of variation of the service times, and
+    `cpu_cv` that of the videos' CPU seconds. `utilisation` is arrival rate / capacity, or None for a burst.
     """
 
     slots: int
@@ -54,7 +55,7 @@ class Load:
 
     @property
     def count(self) -> int:
-        """Return the number of videos that keep the run busy for about `seconds`, at least two per slot."""
+        """Return the number of videos that fill this load's duration `seconds`, at least two per slot."""
         share = 1.0 if self.utilisation is None else self.utilisation
         return max(2 * self.slots, round(share * self.slots * self.seconds / self.service_seconds))
 

@@ -1,4 +1,7 @@
-"""ffmpeg that reads its input at its own speed: a video of ten seconds takes ten seconds and almost no CPU."""
+"""Replace ffmpeg by a script that transcodes in real time, with ffmpeg's option `-re`.
+
+A video of ten seconds takes ten seconds and little CPU.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ SCRIPT = '#!/bin/sh\ncase "$*" in *-progress*) exec {real} -re "$@";; esac\nexec
 
 
 def slow_ffmpeg(folder: Path) -> Path:
-    """Write the program `ffmpeg` into `folder`/bin. Return that folder, which belongs at the front of PATH."""
+    """Write the slow `ffmpeg` into `folder`/bin. Return that folder, which the caller puts first in PATH."""
     programs = folder / "bin"
     programs.mkdir()
     (programs / "ffmpeg").write_text(SCRIPT.format(real=shutil.which("ffmpeg")))

@@ -108,9 +108,9 @@ class TcpProxy:
 
 
 class Sender:
-    """Side of a connection (client or server) that sent the last bytes.
+    """The side of a connection, client or server, that sent the last bytes.
 
-    It shows where a request begins: when the client sends and the server was the last sender.
+    A request begins when the client sends bytes and the last bytes came from the server.
     """
 
     def __init__(self) -> None:

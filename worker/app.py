@@ -49,7 +49,10 @@ CHECKS_PER_TIMEOUT = 4
 
 @dataclass(frozen=True)
 class WorkerApp:
-    """The worker's Celery application with its metrics, event forwarder, queue URL and outage log."""
+    """The worker's Celery application, with the parts that other functions of this module need.
+
+    `forwarder` sends Celery events to Redis. It is None if no Redis is set. `outages` logs failures of the database.
+    """
 
     celery: Celery
     registry: CollectorRegistry
@@ -91,7 +94,10 @@ def _harden(app: Celery, worker_metrics: WorkerMetrics) -> None:
 
 
 def serve_metrics(parts: WorkerApp, settings: Settings) -> None:
-    """Serve /metrics and start the forwarding of Celery events, in the main process after the pool forked."""
+    """Serve /metrics in the worker's main process, and send Celery events from there to Redis.
+
+    Both start when the worker is ready, after the pool has forked.
+    """
     worker, limits = settings.worker, bandwidth_limits(settings)
     places = {"work": worker.work_path, "storage": settings.storage.path}
     instrument.serve_when_ready(

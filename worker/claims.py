@@ -68,8 +68,8 @@ class _Ending:
     def columns(self) -> dict[str, Any]:
         """Return the column values that an execution's row gets when the execution ends.
 
-        `finish_seconds` is the time that ending the execution has taken so far. The commit that stores it is not
-        included.
+        The column `finish_seconds` gets the time that the stage finish has taken so far. The commit that stores this
+        time is not included.
         """
         finish_seconds = time.perf_counter() - self.started
         return self.measured | {"reason": self.reason, "ended_at": self.at, "finish_seconds": finish_seconds}

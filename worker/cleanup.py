@@ -85,7 +85,7 @@ def clean_up_dead_slots(folder: Path) -> None:
 def end_orphans(folder: Path) -> int:
     """Kill each ffmpeg and ffprobe that still works on files in `folder`. Return the number of them.
 
-    On a machine with setpriv there is none, because no ffmpeg outlives its worker there.
+    The number is 0 on a machine that has the program setpriv. There, the kernel kills ffmpeg when its worker dies.
     """
     argument_start, ended = f"file:{folder.resolve()}{os.sep}", 0
     for process in psutil.process_iter(["name", "cmdline"]):

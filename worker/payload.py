@@ -15,9 +15,9 @@ from core.video import PAYLOAD_VERSION
 def check_payload(call: Call) -> InvalidReason | None:
     """Return why the worker must not run this task call, or None if the call is valid.
 
-    Valid are calls of the video task with a payload of the version that this worker supports, and without options of
-    Celery. Options are harmful: a time limit would kill a child, a callback would run another call, an eta would hold
-    the message, and an expired message would leave its video without a final state.
+    A call is valid if its payload is complete and of the version that this worker supports, and if the sender set no
+    options of Celery. Options do harm. A time limit kills the slot's process. A callback runs another task. An
+    eta delays the message. A message that expires leaves its video without a final state.
     """
     if call.options:
         return InvalidReason.UNEXPECTED_OPTION

@@ -13,7 +13,7 @@ from testing.kubernetes.programs import build_missing, missing_requirement, prog
 
 
 def main() -> None:
-    """Build what is missing, start the control plane, and print how to use it."""
+    """Build the Kubernetes programs that are not built yet, run a control plane, and print how to use it."""
     if reason := missing_requirement():
         sys.exit(f"error: control plane; {reason}; install it")
     build_missing()

@@ -1,4 +1,4 @@
-"""Certificates for loopback, made by openssl."""
+"""Make TLS certificates and keys for the Kubernetes control plane, with openssl."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ EXTENSIONS = "subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=server
 
 
 def create_certificate(folder: Path, common_name: str) -> None:
-    """Write ca.crt, tls.key and tls.crt into `folder`, which is created."""
+    """Create `folder` with a certificate for localhost: tls.crt, its key tls.key, and ca.crt of a new CA.
+
+    `common_name` is the name in the certificate's subject.
+    """
     folder.mkdir()
     (folder / "extensions").write_text(EXTENSIONS, encoding="utf-8")
     new_key = ("-newkey", "rsa:2048", "-nodes")
@@ -21,7 +24,7 @@ def create_certificate(folder: Path, common_name: str) -> None:
 
 
 def create_key_pair(folder: Path) -> None:
-    """Write the RSA keys private.pem and public.pem into `folder`, which is created."""
+    """Create `folder` with a new RSA key pair: private.pem and public.pem."""
     folder.mkdir()
     _openssl(folder, "genrsa", "-out", "private.pem", "2048")
     _openssl(folder, "rsa", "-in", "private.pem", "-pubout", "-out", "public.pem")

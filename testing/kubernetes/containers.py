@@ -1,4 +1,4 @@
-"""Command and environment of a pod's container, for a process outside the cluster."""
+"""Translate a pod's container into the command and environment of an ordinary process on this machine."""
 
 from __future__ import annotations
 
@@ -15,15 +15,20 @@ TEMPORARY = "/tmp"  # noqa: S108
 
 
 def command_of(container: Mapping[str, Any], default: list[str]) -> list[str]:
-    """Return the command of a container, with the Python of this environment."""
+    """Return the command of a container, or `default` if it has none.
+
+    `python` in the command becomes the path of the Python that runs this test.
+    """
     command = container.get("command", default)
     return [sys.executable if word == "python" else _with_own_python(word) for word in command]
 
 
 def environment_of(plane: ControlPlane, container: Mapping[str, Any], folder: Path) -> dict[str, str]:
-    """Return the variables of a container. Paths in its volumes become folders below `folder`.
+    """Return the environment variables of a container.
 
-    Only TMPDIR moves with the volume at /tmp, because files of the test may be there too.
+    Create a folder below `folder` for each volume of the container. A variable whose value is a path in a volume gets
+    the path in that folder instead. The volume at /tmp is an exception, because a path in /tmp can be a file of the
+    test. For this volume, only TMPDIR is set to the new folder.
     """
     variables: dict[str, str] = {}
     for source in container.get("envFrom", []):

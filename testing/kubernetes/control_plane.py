@@ -1,6 +1,8 @@
-"""The running control plane: etcd, API server, controllers, scheduler, KEDA and kwok, on free ports of loopback.
+"""Run a Kubernetes control plane on free ports of this machine.
 
-Nodes and pods are objects that kwok keeps alive. No container runs, and nothing enforces a NetworkPolicy.
+It consists of etcd, API server, controllers, scheduler, KEDA and kwok. KEDA scales the workers by the length of the
+queue. kwok plays the kubelet: it reports nodes and pods as running, although no container runs. Nothing enforces a
+NetworkPolicy.
 """
 
 from __future__ import annotations
@@ -34,14 +36,14 @@ DEFAULT_SYNC_SECONDS = 15
 
 @dataclass(frozen=True)
 class ControlPlane:
-    """A control plane, as its administrator sees it."""
+    """Access to a running control plane with all rights, by kubectl or by requests to its API server."""
 
     kubeconfig: Path
     port: int
     token: str
 
     def kubectl(self, *words: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run kubectl. Raise AssertionError with its error text if it fails, unless `check` is False."""
+        """Run kubectl with these arguments. If it fails, raise AssertionError unless `check` is False."""
         command = [program("kubectl"), "--kubeconfig", str(self.kubeconfig), *words]
         answer = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
         assert not check or answer.returncode == 0, f"{' '.join(words)}: {answer.stderr}"
@@ -65,14 +67,15 @@ class ControlPlane:
         return json.loads(self.kubectl("get", *words, "-n", namespace, "-o", "json").stdout)
 
     def apply(self, *manifests: Mapping[str, Any]) -> None:
-        """Apply manifests."""
+        """Create or update the objects of these manifests with `kubectl apply`."""
         self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(manifests))
 
 
 @contextmanager
 def running_control_plane(folder: Path, autoscaler_seconds: int = DEFAULT_SYNC_SECONDS) -> Iterator[ControlPlane]:
-    """Run a control plane with `NODES` nodes. Its data and logs are in `folder`.
+    """Context manager: run a control plane with simulated nodes, and yield access to it.
 
+    The data and logs of the control plane are in `folder`.
     `autoscaler_seconds` is how often the HorizontalPodAutoscaler computes the number of replicas.
     """
     token = secrets.token_hex(16)

@@ -12,7 +12,11 @@ PAGE = ROOT / "docs/operating.md"
 
 
 def install_commands(owner_url: str, reader_url: str, overlay: str) -> Iterator[list[str]]:
-    """Yield the words after `kubectl` of each command, with these URLs and this overlay in place of the examples."""
+    """Yield the arguments of each documented kubectl command, without the word `kubectl`.
+
+    The example values in the commands are replaced: the two database URLs by `owner_url` and `reader_url`, and the
+    folder of the Kustomize overlay by `overlay`.
+    """
     values = {"AFORO_DATABASE_URL": owner_url, "AFORO_DATABASE_READONLY_URL": reader_url}
     for words in map(_words, _lines()):
         if words[0] == "kubectl":

@@ -1,4 +1,4 @@
-"""Aforo in a namespace of the control plane, with the emulator in place of AWS."""
+"""Install Aforo in the Kubernetes control plane of a test. An emulator of SQS takes the place of AWS."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ NAMESPACE = "aforo"
 
 @dataclass
 class Installation:
-    """The installed objects. `proxy` stands between KEDA and the emulator."""
+    """Aforo in a namespace of a control plane, installed from the test's Kustomize overlay.
+
+    KEDA reads the queue through `proxy`, which can inject faults. `folder` is where the overlay is written.
+    """
 
     plane: ControlPlane
     overlay: Overlay
@@ -34,11 +37,14 @@ class Installation:
     database_url: str
 
     def change(self, **fields: Any) -> None:
-        """Change fields of the overlay. They take effect with the next `install` or `apply`."""
+        """Change fields of the test's Overlay. They take effect with the next `install` or `apply`."""
         self.overlay = replace(self.overlay, **fields)
 
     def install(self) -> None:
-        """Run the commands of the documentation. An existing namespace is used again."""
+        """Run the kubectl commands that docs/operating.md gives for the installation, with the test's overlay.
+
+        An existing namespace is kept.
+        """
         folder = str(self.overlay.write(self.folder))
         for words in install_commands(self.database_url, self.database_url, folder):
             creates_namespace = words[:2] == ["create", "namespace"]
@@ -48,31 +54,34 @@ class Installation:
                 self.plane.apply(keys_secret())
 
     def apply(self) -> None:
-        """Apply the overlay as it is now."""
+        """Write the test's overlay with its current fields and apply it to the cluster."""
         self.plane.kubectl("apply", "-k", str(self.overlay.write(self.folder)))
 
     def differences(self) -> str:
-        """Return what `kubectl diff` prints: nothing if the cluster is as the overlay says."""
+        """Return the output of `kubectl diff`. It is empty if the cluster matches the written overlay."""
         answer = self.plane.kubectl("diff", "-k", str(self.folder), check=False)
         return answer.stdout + answer.stderr
 
     def expected(self) -> set[tuple[str, str]]:
-        """Return kind and name of every object of the overlay."""
+        """Return kind and name of every Kubernetes object that the written overlay defines."""
         built = yaml.safe_load_all(self.plane.kubectl("kustomize", str(self.folder)).stdout)
         return {(each["kind"], each["metadata"]["name"]) for each in built}
 
     def created(self) -> set[tuple[str, str]]:
-        """Return kind and name of every object of the overlay that the API server has."""
+        """Return kind and name of those objects of the overlay that exist in the cluster."""
         answer = self.plane.kubectl("get", "-k", str(self.folder), "--ignore-not-found", "-o", "json")
         return {(each["kind"], each["metadata"]["name"]) for each in json.loads(answer.stdout)["items"]}
 
     def condition(self, name: str, of: str = "scaledobject/worker") -> Mapping[str, str]:
-        """Return a condition of an object, or nothing if it has none of this name."""
+        """Return the condition `name`, such as `Ready`, from the status of the Kubernetes object `of`.
+
+        Return an empty mapping if the object has no such condition.
+        """
         conditions = self.plane.get(of).get("status", {}).get("conditions", [])
         return next((each for each in conditions if each["type"] == name), {})
 
     def await_condition(self, name: str, of: str = "scaledobject/worker", seconds: float = 60.0) -> None:
-        """Wait until a condition of an object is True."""
+        """Wait at most `seconds` until the condition `name` of the Kubernetes object `of` has the status True."""
         try:
             until(lambda: self.condition(name, of).get("status") == "True", f"{of} is {name}", seconds, 0.5)
         except AssertionError as late:
@@ -87,14 +96,17 @@ class Installation:
         until(lambda: self.replicas() == number, f"{number} replicas; there are {self.replicas()}", seconds, 0.5)
 
     def planned_queue_length(self) -> int:
-        """Return the messages per worker that `capacity plan` prints for the annotation of the ScaledObject."""
+        """Return the messages per worker at which KEDA should add a worker, computed by `capacity plan`.
+
+        The options of the command come from the annotation `aforo/plan` of the ScaledObject.
+        """
         options = self.plane.get("scaledobject", "worker")["metadata"]["annotations"]["aforo/plan"]
         command = [sys.executable, "-m", "capacity", "plan", *shlex.split(options), "--json"]
         shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         return int(json.loads(shown.stdout)["keda_queue_length"])
 
     def send(self, count: int) -> None:
-        """Send messages to the queue, which no worker of ours would understand."""
+        """Send `count` messages to the queue, only to make it longer. They are no valid Celery messages."""
         queue = self.overlay.queue
         for first in range(0, count, 10):
             numbers = range(first, min(first + 10, count))
@@ -102,27 +114,31 @@ class Installation:
             queue.client.send_message_batch(QueueUrl=queue.url, Entries=entries)
 
     def pods(self, name: str = "worker") -> list[Any]:
-        """Return the pods with this name label that are not being deleted."""
+        """Return the pods with the label `app.kubernetes.io/name`=`name` that are not being deleted."""
         pods = self.plane.get("pods", "-l", f"app.kubernetes.io/name={name}")["items"]
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
     def ready_pods(self, name: str = "worker") -> int:
-        """Return the number of ready pods with this name label.
+        """Return the number of ready pods with the label `app.kubernetes.io/name`=`name`.
 
-        The status of a Deployment can miss a pod that kwok makes ready in the moment of its creation.
+        The pods are counted one by one. The count in the status of a Deployment can be too low, because kwok makes a
+        pod ready at the moment of its creation.
         """
         conditions = [each for pod in self.pods(name) for each in pod["status"].get("conditions", [])]
         return sum(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
     def clear(self) -> None:
-        """Delete what runs, what scales it, and the claims and keys. The namespace and the rest stay."""
+        """Delete workloads, pods, scaling objects, disruption budgets, volume claims and Secrets of Aforo.
+
+        The namespace and its other objects stay.
+        """
         kinds = "deployment,job,scaledobject,triggerauthentication,poddisruptionbudget,persistentvolumeclaim,secret"
         self.plane.kubectl("delete", kinds, "--all", "-n", NAMESPACE, "--wait=false")
         self.plane.kubectl("delete", "pods", "--all", "-n", NAMESPACE, "--force", "--grace-period=0")
         self.plane.kubectl("delete", "scaledobject,persistentvolumeclaim", "--all", "-n", NAMESPACE)
 
     def delete_namespace(self) -> None:
-        """Delete the namespace with everything in it."""
+        """Delete Aforo's namespace with everything in it."""
         self.plane.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=60s")
 
     def _has_namespace(self) -> bool:

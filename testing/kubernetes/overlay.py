@@ -1,7 +1,8 @@
-"""Overlay of deploy/kubernetes for the tests: the emulator in place of AWS, and short times.
+"""Write the Kustomize overlay with which the tests install the manifests in deploy/kubernetes.
 
-It changes what a user's overlay changes, and where noted the times, because a test cannot wait five minutes for fewer
-pods. Everything else is applied as it is written.
+The overlay makes the changes that a user makes, with an SQS emulator in place of AWS. By default it also shortens the
+times of scaling, because a test cannot wait five minutes until pods are removed. The rest of the manifests is
+unchanged.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ SCALE_DOWN = {
 
 @dataclass(frozen=True)
 class Overlay:
-    """What the overlay sets. `endpoint_url` is the emulator as KEDA reaches it."""
+    """Values that the tests' Kustomize overlay sets. `endpoint_url` is the URL at which KEDA reads SQS."""
 
     queue: TestQueue
     endpoint_url: str
@@ -45,7 +46,7 @@ class Overlay:
     manifests: Path = ROOT / "deploy/kubernetes"
 
     def write(self, folder: Path) -> Path:
-        """Write kustomization.yaml into `folder` and return the folder."""
+        """Write the overlay's file kustomization.yaml into `folder`, and return `folder`."""
         folder.mkdir(exist_ok=True)
         (folder / "kustomization.yaml").write_text(yaml.safe_dump(self._kustomization(folder)), encoding="utf-8")
         return folder
@@ -106,7 +107,7 @@ def _static_keys() -> list[dict[str, Any]]:
 
 
 def keys_secret() -> dict[str, Any]:
-    """Return the Secret with the emulator's keys for KEDA."""
+    """Return the manifest of the Secret whose keys KEDA uses for requests to the SQS emulator."""
     metadata = {"name": "sqs-keys", "namespace": "aforo"}
     data = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": KEY}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}

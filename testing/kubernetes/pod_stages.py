@@ -1,8 +1,9 @@
-"""Stages for kwok: what it does with nodes and pods, in place of a kubelet.
+"""Configure kwok, the program that plays the kubelet and changes the state of nodes and pods.
 
-They are kwok's own fast stages. One condition is added, so that a real process can take the part of a pod's container:
-while the annotation `aforo.test/process` says `awaited` the pod is not ready, and until it says `ended` the pod is not
-deleted and its Job is not complete. A pod without the annotation is ready at once.
+A stage is one such change, such as making a pod ready. The stages are kwok's own fast ones, with one addition: the
+annotation `aforo.test/process` tells whether a real process in place of the pod's container is `awaited`, `running` or
+`ended`. The pod becomes ready only after `awaited`. It is completed or deleted only at `ended`. A pod without the
+annotation is ready at once.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ HELD = {"pod-ready": [AWAITED], "pod-complete": [AWAITED, RUNNING], "pod-delete"
 
 
 def write_stages(file: Path) -> None:
-    """Write all stages to `file`."""
+    """Write the stages of nodes and pods to `file`, as configuration of kwok."""
     stage = source(KWOK) / "kustomize/stage"
     folders = ("node/fast", "node/heartbeat-with-lease", "pod/fast")
     files = [file for folder in folders for file in sorted((stage / folder).glob("*.yaml"))]

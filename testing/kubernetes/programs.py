@@ -1,4 +1,4 @@
-"""Programs of the control plane, built from their Go modules into .tools/kubernetes/ when they are missing."""
+"""Build the programs of the Kubernetes control plane from their Go modules, into .tools/kubernetes/."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ CACHE = ROOT / ".tools/kubernetes"
 
 @dataclass(frozen=True)
 class GoModule:
-    """A Go module at one version, and the package of each program to build from it. Packages are relative to it."""
+    """A Go module at one version, with the programs to build from it.
+
+    `programs` has the path of each program's package inside the module.
+    """
 
     path: str
     version: str
@@ -26,15 +29,15 @@ class GoModule:
 
     @property
     def folder(self) -> Path:
-        """Return the folder of the built programs."""
+        """Return the folder into which the programs of this Go module are built."""
         return CACHE / f"{self.path.replace('/', '-')}@{self.version}"
 
     def package(self, program: str) -> str:
-        """Return the import path of a program's package."""
+        """Return the Go import path of the package from which `program` is built."""
         return f"{self.path}/{self.programs[program]}".rstrip("/")
 
     def missing(self) -> list[str]:
-        """Return the programs that are not built yet."""
+        """Return the names of the programs of this Go module that are not built yet."""
         return [program for program in self.programs if not (self.folder / program).exists()]
 
 
@@ -58,20 +61,23 @@ def missing_requirement() -> str | None:
 
 
 def program(name: str) -> str:
-    """Return the path of a program, such as `kubectl`."""
+    """Return the path of a program of the control plane, such as `kubectl`."""
     module = next(module for module in MODULES if name in module.programs)
     return str(module.folder / name)
 
 
 def build_missing() -> None:
-    """Build the programs that are missing. From nothing it takes about half an hour on two cores."""
+    """Build the programs of the control plane that are not built yet.
+
+    To build all takes about half an hour on two cores.
+    """
     for module in MODULES:
         if missing := module.missing():
             _build(module, missing)
 
 
 def source(module: GoModule) -> Path:
-    """Return the folder of the module's source, which Go downloads into its cache once."""
+    """Return the folder with the source of a Go module. Go downloads the source at the first call."""
     shown = _go("mod", "download", "-json", f"{module.path}@{module.version}", folder=ROOT)
     return Path(json.loads(shown)["Dir"])
 

@@ -1,4 +1,7 @@
-"""Prometheus that scrapes the workers in place of the pods, as the PodMonitor tells the operator's Prometheus to do."""
+"""Run a Prometheus that scrapes the processes which take the place of the worker pods.
+
+In a real cluster, the Prometheus operator configures this scraping from Aforo's PodMonitor.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ from testing.ports import free_port, is_open
 
 @contextmanager
 def running_prometheus(folder: Path, targets_file: Path) -> Iterator[str]:
-    """Run Prometheus with Aforo's rules. `targets_file` has the addresses of the workers. Yield its URL."""
+    """Context manager: run Prometheus with Aforo's rules, and yield the URL of Prometheus.
+
+    Its data and log are in `folder`. `targets_file` has the addresses of the workers that it scrapes.
+    """
     folder.mkdir()
     configuration = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},

@@ -1,7 +1,8 @@
-"""Real processes in place of the containers that kwok does not run.
+"""Run stand-ins: processes of this machine in place of the containers of pods.
 
-A process has the command and the environment of its pod's container. It is started when the pod is scheduled, gets
-SIGTERM when the pod is deleted, and SIGKILL when the pod's grace period is over, as a kubelet does it.
+The test's control plane runs no containers. A stand-in has the command and the environment of its pod's container. It
+is started when the pod is scheduled. It gets SIGTERM when the pod is deleted, and SIGKILL after the pod's grace period,
+as from a kubelet.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ INTERVAL_SECONDS = 0.5
 
 @dataclass
 class StandIn:
-    """The process of one pod."""
+    """Process that runs on this machine in place of the container of one pod."""
 
     pod: str
     image: str
@@ -47,7 +48,7 @@ class StandIn:
     kill_at: float | None = None
 
     def log_text(self) -> str:
-        """Return everything that the process wrote."""
+        """Return all output of this process."""
         return (self.folder / "log").read_text(errors="replace")
 
     def has_ended(self) -> bool:
@@ -55,7 +56,7 @@ class StandIn:
         return self.process.poll() is not None
 
     def is_ready(self, container: Mapping[str, Any]) -> bool:
-        """Return True if the startup probe of the container succeeds. Without a probe it is ready at once."""
+        """Return True if the process passes the startup probe of `container`, or if there is no such probe."""
         if "startupProbe" not in container:
             return True
         path = container["startupProbe"]["httpGet"]["path"]
@@ -68,7 +69,7 @@ class StandIn:
 
 @dataclass
 class StandIns:
-    """The processes of all pods with one name label, such as `worker`."""
+    """Processes in place of the containers of all pods whose name label is `name`, such as `worker`."""
 
     plane: ControlPlane
     name: str
@@ -83,7 +84,7 @@ class StandIns:
 
     @property
     def targets_file(self) -> Path:
-        """Return the file with the addresses of the ready processes, for Prometheus."""
+        """Return the path of the file that tells Prometheus the addresses of the ready processes."""
         return self.folder / "targets.json"
 
     def ready(self) -> list[StandIn]:
@@ -91,7 +92,7 @@ class StandIns:
         return [each for each in list(self.all.values()) if each.was_ready and each.kill_at is None]
 
     def tick(self) -> None:
-        """Start, probe and stop processes as the pods say."""
+        """Read the pods once. Start, probe and stop their processes accordingly."""
         _, pods = self.plane.request(f"{PODS}?labelSelector=app.kubernetes.io/name%3D{self.name}")
         for pod in pods["items"]:
             self._tend(pod)
@@ -161,7 +162,10 @@ class StandIns:
 
 @contextmanager
 def stand_ins(plane: ControlPlane, name: str, folder: Path, base: Mapping[str, str]) -> Iterator[StandIns]:
-    """Run a process for each pod with this name label. Kill what is left afterwards."""
+    """Context manager: keep a process running in place of the container of each pod with this name label.
+
+    Kill the remaining processes at the end. `base` has the environment variables that the image would set.
+    """
     folder.mkdir()
     group, stopped = StandIns(plane, name, folder, base), threading.Event()
 

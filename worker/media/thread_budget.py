@@ -1,9 +1,11 @@
 """Compute how many threads ffmpeg is allowed to use in one slot, from the available CPU and memory.
 
-The memory figures in this module are upper bounds of what ffmpeg 5.1 used for H.264 from 1080p to 2160p with 1 to 32
-threads. On the measured machine, each thread of ffmpeg reserved address space of its own (up to 8 such reservations per
-core, so 512 on 64 cores). With 1, 8, 16 and 32 threads, the address space was 390, 1370, 2380 and 4353 MiB. The
-resident memory (2160p) was 166, 421, 704 and 1251 MiB.
+The memory constants of this module are upper bounds of what ffmpeg 5.1 used for H.264 from 1080p to 2160p with 1 to 32
+threads. Measured on one machine with 1, 8, 16 and 32 threads:
+
+- Address space: 390, 1370, 2380 and 4353 MiB. Each thread reserved address space of its own. The number of these
+  reservations is limited to 8 per core, which is 512 on 64 cores.
+- Resident memory at 2160p: 166, 421, 704 and 1251 MiB.
 """
 
 from __future__ import annotations
@@ -42,9 +44,9 @@ class HostLimits:
 def thread_budget(worker: settings.Worker, limits: HostLimits | None = None) -> int:
     """Return the number of threads for one ffmpeg.
 
-    It is the value of AFORO_WORKER_THREADS. Without that setting, it is the slot's share of the cores. The share is
-    reduced if so many threads need more memory than the setting for ffmpeg allows, or than one slot's share of the
-    memory.
+    It is the value of AFORO_WORKER_THREADS. Without that setting, it is the slot's share of the cores. The number is
+    lower if the memory does not suffice: the address space of ffmpeg is limited by a setting, and its resident memory
+    by the slot's share of the memory.
     """
     if worker.threads:
         return worker.threads
