@@ -77,8 +77,8 @@ def app_worker_options(app: AppFile, concurrency: int) -> str:
 def fingerprint(settings: Settings, environment: Mapping[str, str]) -> str:
     """Return a hash of all settings that take effect only when the stack is restarted.
 
-    Credentials are included. A program that is installed or removed changes the hash too, because supervisord gets all
-    ports and the PATH at its start.
+    Credentials are included. So are the names of the stack's programs: supervisord starts only those that were
+    installed when it started itself.
     """
     keys = {name: value for name, value in environment.items() if name.startswith("AWS_")}
     wanted = [program.name for program in programs(settings)]

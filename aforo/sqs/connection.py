@@ -1,4 +1,4 @@
-"""Receive calls to SQS over curl. Each call returns messages, or the reason why there are none."""
+"""Connection that calls SQS ReceiveMessage over curl. A call returns messages, or why there are none."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from celery import current_task
 from aforo.telemetry import event_channel
 from aforo.telemetry.task_result import current_delivery
 
-#: Seconds of the stages that have ended inside the current one, in each thread.
+#: In each thread: seconds of the stages that have ended inside the current one, and the names of the current ones.
 _inner = threading.local()
 
 
@@ -24,23 +24,31 @@ def stage(name: str) -> Iterator[None]:
     stages of a task add up to no more than its duration. `name` becomes a label value. Use a fixed word such as
     `download`, never the name of a video.
     """
-    start, outer_seconds = time.perf_counter(), getattr(_inner, "seconds", 0.0)
-    _inner.seconds = 0.0
+    start, outer_seconds, outer_names = time.perf_counter(), getattr(_inner, "seconds", 0.0), _names()
+    _inner.seconds, _inner.names = 0.0, (*outer_names, name)
     try:
         yield
     finally:
         whole_seconds = time.perf_counter() - start
         _send(name, max(0.0, whole_seconds - _inner.seconds))
-        _inner.seconds = outer_seconds + whole_seconds
+        _inner.seconds, _inner.names = outer_seconds + whole_seconds, outer_names
 
 
 def record_stage(name: str, seconds: float) -> None:
     """Record that the stage `name` of the running task has just ended, and took `seconds`.
 
-    If it ran inside a `stage` block, its time is not counted for that outer stage.
+    If it ran inside a `stage` block, its time is not counted for that outer stage. Inside a block of the same name it
+    is not recorded: the block measures it already.
     """
+    if name in _names():
+        return
     _inner.seconds = getattr(_inner, "seconds", 0.0) + seconds
     _send(name, seconds)
+
+
+def _names() -> tuple[str, ...]:
+    names: tuple[str, ...] = getattr(_inner, "names", ())
+    return names
 
 
 def _send(name: str, seconds: float) -> None:

@@ -33,7 +33,7 @@ class AnalysedRuns:
     def cells(self) -> list[TableCell]:
         """Return the cells of the result table, each with the runs that its figures are averaged over.
 
-        A cell is one combination of video size, slots and mode.
+        A cell is one combination of video size, slots, workers, mode, rate and app.
         """
         analysed = {run.row.run_id: run.row for run in self.runs}
         return fill(analysed.get(row.run_id, row) for row in self.rows)

@@ -1,8 +1,8 @@
 """What limits the throughput of a cell? The most likely cause, with its evidence and confidence.
 
-A cell is one combination of video size, slots and mode. Each candidate cause has criteria, which compare measurements
-with limits. Many of them need a run with one slot to compare with. A criterion that was not measured counts neither for
-nor against its cause.
+A cell is one combination of video size, slots, workers, mode, rate and app. Each candidate cause has criteria, which
+compare measurements with limits. Many of them need a run with one slot to compare with. A criterion that was not
+measured counts neither for nor against its cause.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class SpeedChange:
     def exceeds(self, tolerance: float) -> bool:
         """Return True if the speed surely changed by more than `tolerance`; 0.05 is 5 %.
 
-        It surely did if no value in the interval of the ratio is within `tolerance` of 1.
+        It surely did if the whole interval of the ratio lies outside 1 ± `tolerance`.
         """
         return self.interval.low > 1 + tolerance or self.interval.high < 1 - tolerance
 

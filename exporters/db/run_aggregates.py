@@ -144,9 +144,9 @@ class RunAggregates:
                 self._mark_changed(execution.run_id)
 
     def set_lost(self, counts: Iterable[tuple[str, str, int]]) -> None:
-        """Replace the counts of lost executions, which have no end because their process died.
+        """Replace the number of lost executions of each run: those whose process died before they ended.
 
-        Each item of `counts` is a run id, an outcome and a number of executions.
+        Each item of `counts` is a run id, the outcome under which they are counted, and their number.
         """
         lost: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for run_id, outcome, count in counts:
