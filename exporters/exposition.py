@@ -142,12 +142,12 @@ def self_families(exporter: str, healths: dict[str, Health]) -> Iterator[Metric]
     yield errors
 
 
-def gauge_family(name: str, value: float | None, labels: Iterable[str] = ()) -> Metric:
-    """Return the gauge `name` with one sample, or without a sample if the value is None (unknown)."""
-    gauge = family(name)
+def single_sample_family(name: str, value: float | None, labels: Iterable[str] = ()) -> Metric:
+    """Return the metric family `name` with one sample, or without a sample if the value is None (unknown)."""
+    single = family(name)
     if value is not None:
-        gauge.add_metric(list(labels), value)
-    return gauge
+        single.add_metric(list(labels), value)
+    return single
 
 
 def _per_collector(name: str, healths: dict[str, Health], value: Callable[[Health], float | None]) -> Metric:

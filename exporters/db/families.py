@@ -16,7 +16,7 @@ from core.run import Mode, RunStatus
 from core.video import Outcome, Stage, VideoState
 from exporters.db.run_aggregates import Run, RunAggregates
 from exporters.db.tally import ExecutionTally, Tally
-from exporters.exposition import gauge_family
+from exporters.exposition import single_sample_family
 
 #: By metric name without `aforo_run_`, then label values after run_id. None is unknown.
 Samples = dict[tuple[str, ...], float | None]
@@ -59,10 +59,10 @@ def database_families(aggregates: RunAggregates, queue: str) -> list[Metric]:
     return [
         videos,
         runs,
-        gauge_family("aforo_videos_oldest_waiting_timestamp_seconds", aggregates.oldest_waiting),
-        gauge_family("aforo_videos_total_response_seconds", total.response_seconds),
-        gauge_family("aforo_videos_total_queue_wait_seconds", total.queue_wait_seconds),
-        gauge_family("aforo_videos_total_service_seconds", total.service_seconds),
+        single_sample_family("aforo_videos_oldest_waiting_timestamp_seconds", aggregates.oldest_waiting),
+        single_sample_family("aforo_videos_total_response_seconds", total.response_seconds),
+        single_sample_family("aforo_videos_total_queue_wait_seconds", total.queue_wait_seconds),
+        single_sample_family("aforo_videos_total_service_seconds", total.service_seconds),
     ]
 
 

@@ -17,7 +17,7 @@ from exporters.db.families import database_families
 from exporters.db.incremental_count import IncrementalCount, difference
 from exporters.db.reader import Database
 from exporters.db.run_text import RunText
-from exporters.exposition import Clock, Collected, Incomplete, gauge_family
+from exporters.exposition import Clock, Collected, Incomplete, single_sample_family
 from exporters.faults import SourceNotReady
 from exporters.time_limited_call import TimeLimitedCall
 
@@ -146,6 +146,6 @@ class DatabaseSource:
             rows.add_metric([table], count.rows_read[table])
         return [
             rows,
-            gauge_family("aforo_exporter_rebuilds_total", self.rebuilds),
-            gauge_family("aforo_exporter_corrected_videos_total", self.corrected),
+            single_sample_family("aforo_exporter_rebuilds_total", self.rebuilds),
+            single_sample_family("aforo_exporter_corrected_videos_total", self.corrected),
         ]

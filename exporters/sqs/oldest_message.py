@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from core.settings import Settings
 from exporters.db.reader import Database
-from exporters.exposition import Collected, gauge_family
+from exporters.exposition import Collected, single_sample_family
 from exporters.faults import SourceNotReady
 from exporters.time_limited_call import TimeLimitedCall
 
@@ -65,7 +65,7 @@ class OldestMessage:
         if self._failure is not None:
             raise self._failure
         name = "aforo_sqs_oldest_message_timestamp_seconds"
-        return Collected([gauge_family(name, self._sent_at, [self.queue])])
+        return Collected([single_sample_family(name, self._sent_at, [self.queue])])
 
     def _read(self) -> float | None:
         with self.database.snapshot(self.settings.exporters.timeout_seconds) as reader:

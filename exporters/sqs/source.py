@@ -18,7 +18,7 @@ from core.settings import Exporters, Settings
 from core.sqs_queue import QueueAttributes
 from exporters.db.reader import open_database
 from exporters.db.statements import VideosTable
-from exporters.exposition import Clock, Collected, Incomplete, Source, gauge_family, to_text
+from exporters.exposition import Clock, Collected, Incomplete, Source, single_sample_family, to_text
 from exporters.faults import Fault, SourceNotReady, fault_of
 from exporters.sqs.active_runs import ActiveRuns
 from exporters.sqs.oldest_message import OldestMessage
@@ -122,7 +122,7 @@ class QueueSource:
             errors.add_metric([queue, reason], count)
         for operation, count in sorted(self.counter.calls.items()):
             calls.add_metric([operation], count)
-        cost = gauge_family("aforo_sqs_api_cost_usd_per_month", self._usd_per_month())
+        cost = single_sample_family("aforo_sqs_api_cost_usd_per_month", self._usd_per_month())
         return [errors, calls, cost]
 
     def _usd_per_month(self) -> float | None:

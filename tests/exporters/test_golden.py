@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from botocore.exceptions import ClientError
 from prometheus_client.exposition import generate_latest
 
+import exporters.db
+from core import metrics
 from core.settings import Settings
 from exporters.db.reader import open_database
 from exporters.db.source import DatabaseSource
@@ -20,6 +23,22 @@ from tests.exporters.store import Store
 
 GOLDEN = Path(__file__).with_name("golden")
 T0 = 1_790_000_000.0
+#: metrics of a run that the map in `exporters.db` writes with a wildcard
+IN_GROUPS = ("_window_", "_total_")
+
+
+@pytest.mark.parametrize("name", [metric.name for metric in metrics.RUN])
+def test_the_map_of_statements_and_metrics_has_every_metric_of_a_run(name: str) -> None:
+    ending = name.removeprefix("aforo_run")
+    mapped = exporters.db.__doc__ or ""
+    assert f"`{ending}`" in mapped or f"`{name}`" in mapped or any(ending.startswith(group) for group in IN_GROUPS)
+
+
+def test_the_map_of_statements_and_metrics_has_every_statement() -> None:
+    statements = Path(exporters.db.__file__).with_name("statements.sql").read_text(encoding="utf-8")
+    names = re.findall(r"(?m)^-- name: (\w+)", statements)
+    assert len(names) > 10
+    assert [name for name in names if f"`{name}`" not in (exporters.db.__doc__ or "")] == []
 
 
 def test_the_database_exporters_whole_exposition(store: Store) -> None:
