@@ -356,6 +356,10 @@ ALERTS: dict[str, tuple[Text, Text]] = {
         Text("Disco casi lleno", "Disk nearly full"),
         Text("borre resultados antiguos", "delete old results"),
     ),
+    "SlotStopped": (
+        Text("Slot detenido por una señal", "Slot stopped by a signal"),
+        Text("busque qué envía SIGSTOP", "find what sends SIGSTOP"),
+    ),
     "CpuStolen": (
         Text("CPU robada", "CPU stolen"),
         Text("repita la prueba más tarde", "repeat the run later"),
