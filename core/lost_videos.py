@@ -76,7 +76,7 @@ class LossWatch:
         self._open_videos = 0
 
     def lost_videos(self) -> int:
-        """Return the number of videos that the queue has lost, or 0 as long as no loss is certain."""
+        """Return how many videos the queue has lost. Return 0 until the loss is certain."""
         now = self._clock()
         if now < self._next_at:
             return 0

@@ -100,9 +100,9 @@ class StallWarning:
     def update(self, counts: Mapping[str, int]) -> None:
         """Print a warning if the run has made no progress for too long.
 
-        `counts` has the current number of videos by state. The run makes progress if they differ from those of the last
-        call, or if a worker processes a video. Each warning doubles the time until the next one. Progress resets this
-        time.
+        `counts` has the current number of videos by state. The run makes progress if these numbers have changed since
+        the last call, or if a video is in processing. Without progress, warnings come after 30 s, 60 s, 120 s and so
+        on.
         """
         if counts != self._last or counts.get(VideoState.PROCESSING):
             self._last, self._unchanged_since, self._limit_seconds = counts, self._clock(), FIRST_WARNING_SECONDS

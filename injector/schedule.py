@@ -15,9 +15,9 @@ ROUNDING_SECONDS = 1e-9
 class Schedule:
     """Send times of the `count` videos of a run.
 
-    Without a rate, all videos are sent at once. With a rate, one video is sent every 60/rate seconds. If `arrivals` is
-    given, the videos are sent at these times (seconds after the start, ascending), whose mean rate is
-    `rate_per_minute`.
+    Without `rate_per_minute`, all videos are sent at once. With it, one video is sent every 60/rate seconds. If
+    `arrivals` is given, the videos are sent at these times instead: seconds after the start, ascending. Then
+    `rate_per_minute` is their mean rate.
     """
 
     count: int
@@ -32,7 +32,7 @@ class Schedule:
 
     @property
     def window_seconds(self) -> float | None:
-        """Return the length of the test window in seconds, which is count/rate.
+        """Return the length of the test window: the seconds that `count` videos take at the rate.
 
         Return None for a burst, whose window ends with its last video.
         """

@@ -1,4 +1,7 @@
-"""Start an app's worker: by its command under supervisord, or by the `scale` line of its aforo.toml."""
+"""Start an app's worker as its aforo.toml says: by `worker.command` or by `worker.scale`.
+
+`worker.command` starts one worker under supervisord. `worker.scale` is a shell command that starts workers elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +36,9 @@ SOURCES = frozenset({".py", ".toml", ".cfg", ".ini", ".yml", ".yaml", ".env"})
 def run_app_worker(settings: Settings, app: AppFile, concurrency: int, workers: int) -> None:
     """Start the app's worker with `concurrency` slots, and wait until it receives messages.
 
-    A worker that already runs with the same code and settings keeps running. If aforo.toml has no command, its `scale`
-    line starts `workers` workers.
+    If aforo.toml has a `worker.command`, it starts one worker. If that worker already runs with the same code and
+    settings, it keeps running. If aforo.toml has no `worker.command`, the shell command `worker.scale` starts `workers`
+    workers.
     """
     if app.worker.command is None:
         _scale(settings, app, concurrency, workers)
@@ -43,9 +47,9 @@ def run_app_worker(settings: Settings, app: AppFile, concurrency: int, workers: 
 
 
 def restore(app: AppFile) -> None:
-    """Run the `restore` line of the app's aforo.toml, if there is one.
+    """Run the shell command `worker.restore` of the app's aforo.toml, if there is one.
 
-    It brings the app's workers back to their usual state after our runs.
+    After our runs, this command brings the app's workers back to their usual state.
     """
     if app.worker.restore is not None:
         _run_line(app, "worker.restore", app.worker.restore)

@@ -108,18 +108,18 @@ class TcpProxy:
 
 
 class Sender:
-    """The side of a connection, client or server, that sent the last bytes.
+    """Remembers which side of a connection, client or server, sent the last bytes.
 
-    A request begins when the client sends bytes and the last bytes came from the server.
+    This shows where a request begins: at the client's first bytes, and at its first bytes after an answer.
     """
 
     def __init__(self) -> None:
         self._current = "back"
 
     def begins_request(self, direction: str) -> bool:
-        """Return True if bytes in this direction begin a new request. Remember the direction.
+        """Record that bytes were sent in this direction. Return True if they begin a new request.
 
-        The direction is `there` (client to server) or `back`.
+        The direction is `there` (client to server) or `back` (server to client).
         """
         begins = direction == "there" != self._current
         self._current = direction

@@ -49,9 +49,10 @@ CHECKS_PER_TIMEOUT = 4
 
 @dataclass(frozen=True)
 class WorkerApp:
-    """The worker's Celery application, with the parts that other functions of this module need.
+    """The worker's Celery application, with the objects that the functions of this module share.
 
-    `forwarder` sends Celery events to Redis. It is None if no Redis is set. `outages` logs failures of the database.
+    `forwarder` sends Celery events to Redis. It is None if no Redis is configured. `outages` logs failures of the
+    database.
     """
 
     celery: Celery
@@ -166,7 +167,7 @@ def clean_up(parts: WorkerApp, settings: Settings) -> None:
 
 
 def clean_up_after_dead_slots(settings: Settings) -> None:
-    """Make each new child process of the pool first delete the work files of killed child processes."""
+    """Let each child process of the pool, when it starts, delete the work files of killed ones."""
 
     def clean_up(**_signal: object) -> None:
         cleanup.clean_up_dead_slots(settings.worker.work_path)

@@ -22,7 +22,8 @@ _STATE = struct.Struct("dQ")  # monotonic time of the last line, number of error
 class OutageLog:
     """Log of database failures that all processes of a worker share. Create it before the pool forks.
 
-    The time of the last line is in shared memory. If two slots fail at the same moment, both can write a line.
+    The processes share the time of the last line, but without a lock. So two slots that fail at the same moment can
+    both write a line.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -44,10 +45,10 @@ class OutageLog:
 
 
 class RejectedTasks(logging.Filter):
-    """Logging filter that shortens Celery's lines about rejected tasks, which have long tracebacks.
+    """Logging filter for Celery's log lines about rejected tasks, which have long tracebacks.
 
-    If the database failed, the line is dropped, because the outage log has it. Otherwise only the traceback is
-    removed, because the task rejected the message on purpose.
+    If a task was rejected because the database failed, its line is dropped: the outage log reports that failure. From
+    the line of any other rejected task, only the traceback is removed.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:

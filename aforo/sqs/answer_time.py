@@ -16,8 +16,8 @@ LONGEST_CALL_SECONDS = 13
 class AnswerTime:
     """Timeout of the next receive call to one queue, derived from how fast SQS answered before.
 
-    The messages of an answer that arrives after the timeout are lost until SQS delivers them again. So the timeout
-    doubles after each call that timed out, and returns to its first value after a fast answer.
+    If an answer comes after the timeout, the worker does not get its messages until SQS delivers them again. So the
+    timeout doubles after each call that timed out, up to a limit. After a fast answer it has its first value again.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -40,8 +40,8 @@ class AnswerTime:
     def answered(self, has_messages: bool) -> None:
         """Record that SQS answered the receive call. After a fast answer, set the timeout to its first value.
 
-        SQS sends an answer without messages at the end of the long poll, so its delay is counted from that end. For an
-        answer with messages, it is unknown how long SQS waited for them, so its delay is counted from the call.
+        An answer without messages is due at the end of the long poll, so its delay is measured from there. An answer
+        with messages can come at any time, so its delay is measured from the start of the call.
         """
         self.is_known = True
         lasted_seconds = self._clock() - self._sent_at
@@ -51,8 +51,8 @@ class AnswerTime:
     def failed(self, is_timeout: bool) -> None:
         """Record that the receive call failed. If it timed out, double the timeout of the next call.
 
-        The attribute `is_known` becomes False after a timeout, because it is then unknown whether SQS answers at all.
-        The caller should test that before the next receive call.
+        After a timeout, it is unknown whether SQS answers at all, so the attribute `is_known` becomes False. The caller
+        should then test by another call whether SQS answers, before it receives again.
         """
         self.is_known = not is_timeout
         if is_timeout:

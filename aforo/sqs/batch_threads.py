@@ -24,15 +24,16 @@ class _Lane(Generic[Item]):
     idle: int = 0
 
     def is_empty(self) -> bool:
-        """Return True if no item of this lane (the items of one key) is waiting or being processed."""
+        """Return True if no item of this key is waiting or being processed."""
         return not self.waiting and self.idle == self.threads
 
 
 class BatchThreads(Generic[Item]):
-    """Call `serve` with batches of up to 10 items that have the same key, in daemon threads.
+    """Pass items to `serve` in daemon threads, up to 10 items with the same key in one call.
 
-    An item is passed immediately while fewer than `threads` calls for its key are running. Otherwise the item waits for
-    the next batch. So slow calls make larger batches, and one key never delays another key. `serve` must not raise.
+    For each key, at most `threads` calls run at the same time. While fewer run, a new item is passed at once. Otherwise
+    it waits, and a later call gets it in a batch with other waiting items. So slow calls make larger batches, and one
+    key never delays another key. `serve` must not raise an exception.
     """
 
     def __init__(self, name: str, serve: Callable[[str, list[Item]], None], threads: int) -> None:

@@ -1,4 +1,4 @@
-"""Schedule of a worker's receive calls to SQS: at once for a free slot, after a pause if calls fail."""
+"""Timing of a worker's receive calls to SQS: at once for a free slot, later after a failed call."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ class PollingChannel(TimedChannel):
 
     @property
     def requested_attributes(self) -> dict[str, list[str]]:
-        """Return the names of the message attributes to request from SQS.
+        """Return the names of the message attributes to request, by parameter of the receive call.
 
-        The keys are parameters of the receive call, such as `MessageAttributeNames`. The names always include the send
-        time, from which queue wait is measured. The transport option `fetch_message_attributes` adds names. It is a
-        list of system attributes, or a dict with the keys `MessageSystemAttributeNames` and `MessageAttributeNames`.
+        A parameter is, for example, `MessageAttributeNames`. The send time is always requested, because queue wait is
+        computed from it. The transport option `fetch_message_attributes` adds names. It is a list of system attributes,
+        or a dict with the keys `MessageSystemAttributeNames` and `MessageAttributeNames`.
         """
         option = self.transport_options.get("fetch_message_attributes") or []
         names = option if isinstance(option, dict) else {SYSTEM: [option] if isinstance(option, str) else option}
@@ -87,8 +87,9 @@ class PollingChannel(TimedChannel):
     def basic_cancel(self, consumer_tag: str) -> None:
         """Stop receiving for the consumer `consumer_tag`, and wait until the running receive call ends.
 
-        Messages of that call are then returned to the queue. This method corrects a defect: kombu leaves the call open
-        in SQS. SQS delivers the next message to it, and that message stays invisible for the visibility timeout.
+        Messages that this call receives are returned to the queue. This method corrects a defect: kombu does not wait,
+        so the call stays open in SQS. SQS then delivers a message to it that nobody processes. That message stays
+        invisible for the visibility timeout.
         """
         super().basic_cancel(consumer_tag)
         self._await_open_polls()

@@ -1,6 +1,6 @@
 """Check a message before Celery decodes it, so that a malformed one cannot harm the worker.
 
-Without this check, five kinds of malformed message end the worker, and two kinds are lost.
+Without this check, a malformed message could end the worker process, or be lost.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ LARGEST_BODY_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class Call:
-    """Task call in a message: task name, arguments, and the names of the options that the message sets.
+    """Task call in a message: task name, arguments, and the options (such as `eta`) that are set.
 
-    Only options in `OPTIONS` are listed. The arguments of a compressed message are missing, because it is not
-    decompressed.
+    `options` has only names that the constant OPTIONS lists. For a compressed message, `args` and `kwargs` are empty,
+    because nothing is decompressed.
     """
 
     task: str
@@ -85,8 +85,9 @@ class InvalidMessage(Exception):
 def read_call(body: object, largest_body_bytes: int = LARGEST_BODY_BYTES, allows_compression: bool = False) -> Call:
     """Parse the task call in the body of an SQS message. Raise InvalidMessage if the body is malformed.
 
-    The body is Celery's task protocol 2 as JSON, in the envelope that kombu puts around it for SQS. Everything is
-    checked before Celery's own decoders run. Nothing is decompressed or unpickled here.
+    The body must be Celery's task protocol 2, inside the JSON object that kombu puts around it for SQS. A body of more
+    than `largest_body_bytes` is malformed. So is a compressed one, unless `allows_compression` is true. Nothing is
+    decompressed or unpickled here.
     """
     _require(isinstance(body, str), InvalidReason.BAD_ENVELOPE)
     _require(len(str(body).encode("utf-8", "replace")) <= largest_body_bytes, InvalidReason.TOO_LARGE)
@@ -111,9 +112,9 @@ def _require(holds: bool, reason: InvalidReason) -> None:
 
 
 def json_text(body: str) -> str:
-    """Return the JSON text in the body of an SQS message, which kombu encodes as base64 by default.
+    """Return the JSON text in the body of an SQS message. The body is this text, or its base64 form.
 
-    Raise InvalidMessage if the body cannot be decoded.
+    Raise InvalidMessage if the base64 cannot be decoded.
     """
     return body if body.lstrip().startswith(("{", "[")) else decode_base64(body)
 

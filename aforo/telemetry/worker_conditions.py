@@ -25,9 +25,9 @@ POOLS = {"prefork": "prefork", "thread": "threads", "solo": "solo"}
 def worker_conditions(app: Any, pool: Any, facts: Mapping[str, str]) -> dict[str, str]:
     """Return the conditions of this worker as label values. Call this in its main process.
 
-    `pool` is the worker's Celery pool. `facts` are the conditions that only the app knows. Their names are `profile`
-    (how videos are encoded), `threads` (threads of one ffmpeg) and `threads_setting` (`auto`, or the number that the
-    user set). A value that cannot be known is `unknown`.
+    `pool` is the worker's Celery pool. `facts` has three conditions that only the app knows: `profile` (how videos are
+    encoded), `threads` (threads of one ffmpeg) and `threads_setting` (`auto`, or the number that the user set). A
+    condition that cannot be found out has the value `unknown`. Only `profile` is then empty.
     """
     return {
         "worker": WorkerProcess.this().owner,

@@ -1,7 +1,7 @@
 """Metrics of a worker, and how telemetry events change them.
 
-All metrics are in the main process. No data is lost when a child dies, and memory does not grow with the number of
-children.
+All metrics are kept in the worker's main process, to which its children send events. So no metric is lost when a child
+dies, and memory does not grow with the number of children.
 """
 
 from __future__ import annotations
@@ -123,10 +123,9 @@ class WorkerMetrics:
     def ended(self, task: str, outcome: str, seconds: float | None, delivery: str = "") -> str:
         """Count the end of an execution of the task named `task`, and return the counted outcome.
 
-        `seconds` is the execution's duration, or None if it never started. `delivery` is a key that identifies one
-        delivery of the task. If the task has recorded an outcome of its own under this key, the recorded one is counted
-        in place of `succeeded`. The event with the recorded outcome was sent before the task ended, so it is already in
-        the channel.
+        `seconds` is the execution's duration, or None if it never started. `delivery` identifies one delivery of the
+        task. Before it ends, a task can send an event with an outcome of its own for this delivery. Then that outcome
+        is counted in place of `succeeded`.
         """
         if self.channel is not None:
             self.channel.drain()
@@ -146,7 +145,7 @@ class WorkerMetrics:
         self.failures.labels(task, reason).inc()
 
     def polled(self, result: str) -> None:
-        """Count one receive call to SQS by its result.
+        """Count one receive call to SQS by its result, such as `messages`, `empty` or `timeout`.
 
         The SQS transport (aforo.sqs) calls this.
         """
@@ -169,8 +168,8 @@ class WorkerMetrics:
     def stopped_slots(self, count: int, replaced: int) -> None:
         """Set the number of slots whose process is stopped (SIGSTOP) to `count`.
 
-        Also count the `replaced` slots: those that are replaced now because they were stopped too long. The SQS
-        transport (aforo.sqs) calls this.
+        Slots that were stopped too long are replaced. `replaced` is how many are replaced now, and is added to a
+        counter. The SQS transport (aforo.sqs) calls this.
         """
         self._send("stopped_slots", count=count, replaced=replaced)
 
@@ -182,10 +181,10 @@ class WorkerMetrics:
         self._send("handled_error", operation=str(operation))
 
     def visibility_extended(self, result: str) -> None:
-        """Count one attempt to keep the message of a running task invisible, by its result.
+        """Count one attempt to extend the visibility of a running task's message, by its result.
 
-        The SQS transport (aforo.sqs) calls this several times per visibility timeout. The result also tells whether the
-        video's lease was renewed.
+        Each attempt also renews the video's lease. The result is `ok` only if both succeed, otherwise `failed` or
+        `gone`. The SQS transport (aforo.sqs) calls this several times per visibility timeout.
         """
         self._send("visibility_extended", result=result)
 

@@ -31,9 +31,9 @@ ARCHIVES_KEPT = Text(
 def table(as_csv: bool, as_json: bool, lang: Language) -> None:
     """Print the result table of all runs, and write results/table.md and table.csv.
 
-    Each row is one cell. Its runs are the valid ones in which every video is done exactly once, or else the
-    indicative ones. X_sat is the mean over these runs. X and S are means over those of them with the most videos. A
-    cell without such runs shows another run, and its notes say so.
+    Each row is one cell. It uses the valid runs in which every video is done exactly once. If there are
+    none, it uses the indicative ones. X_sat is the mean over these runs. X and S are means over only those
+    with the most videos. A cell without such runs shows another run, and its notes say so.
     """
     launcher = RunLauncher.open(lang)
     cells = launcher.analyse().cells

@@ -62,10 +62,10 @@ class Relation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A quantity, its measured value (None means unknown), and the limit that the value is compared with.
+    """The measured value of a quantity (None if unknown), and the limit with which it is compared.
 
-    `upper_limit` is used only by the relation `between`. `cores` is used only for the CPU utilisation: it is the number
-    of cores that are all busy at 100 %.
+    `relation` says how they are compared. For `between`, `limit` is the lowest allowed value, and `upper_limit` the
+    highest. `cores` is set only for the CPU utilisation: it is the number of cores that a value of 100 % stands for.
     """
 
     quantity: Quantity
@@ -80,8 +80,9 @@ class Measurement:
 class Criterion:
     """One or more comparisons of measured values with limits.
 
-    `holds` is None when unknown. `sufficient` is true if this criterion decides a bottleneck verdict alone.
-    If the criterion holds, `measurements` has all its values. Otherwise it has only those that fail or are unknown.
+    `holds` is None if it is unknown. `measurements` are the comparisons that explain `holds`. If an AND of several
+    comparisons fails, for example, they are only the ones that fail. `sufficient` marks a criterion that is enough
+    evidence for a bottleneck: if it holds, no other criterion has to hold.
     """
 
     measurements: tuple[Measurement, ...]
@@ -117,7 +118,7 @@ def between(measured: Measurement, low: float, high: float) -> Criterion:
 
 
 def sufficient(criterion: Criterion) -> Criterion:
-    """Return a copy of the criterion, marked so that it decides a bottleneck verdict alone if it holds."""
+    """Return a copy of the criterion, marked as enough evidence for a bottleneck if it holds."""
     return replace(criterion, sufficient=True)
 
 
@@ -142,7 +143,10 @@ def any_of(*criteria: Criterion) -> Criterion:
 
 
 def jointly(*criteria: Criterion) -> list[Criterion]:
-    """Return a copy of each criterion. Each copy holds only if all of the criteria hold."""
+    """Return copies of the criteria that hold or fail together.
+
+    All copies hold if every criterion holds. All fail if one criterion fails. Otherwise all are unknown.
+    """
     holds = all_of(*criteria).holds
     return [replace(criterion, holds=holds) for criterion in criteria]
 

@@ -1,7 +1,7 @@
-"""May a result be an answer? It is valid, indicative or invalid, with the reasons against it.
+"""Validity of a result: valid, indicative or invalid. It decides whether the result may be an answer.
 
-A valid result is an answer. An indicative result is an answer only where there is no valid one, and the
-answer says so. An invalid result is never an answer.
+A valid result may be an answer to the user. An indicative one may be an answer only if there is no valid result, and
+the answer says so. An invalid result is never an answer.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Validity:
 def judge_validity(warnings: Iterable[QualityWarning]) -> Validity:
     """Return the validity of a run that has these data-quality warnings.
 
-    The reasons of an invalid run are only the warnings that make it invalid.
+    Its reasons are the codes of these warnings. If some warnings make the run invalid, only those are reasons.
     """
     by_severity: dict[Severity, list[str]] = {severity: [] for severity in Severity}
     for warning in warnings:
@@ -54,7 +54,10 @@ def judge_validity(warnings: Iterable[QualityWarning]) -> Validity:
 
 
 def combined(validities: Iterable[Validity]) -> Validity:
-    """Return the validity of a figure made from several runs: the worst level, with its reasons."""
+    """Return the validity of a figure made from several runs: the worst level of these runs.
+
+    Its reasons are those of the runs that have this level.
+    """
     members = list(validities)
     worst = max((member.level for member in members), key=lambda level: level.rank, default=Level.VALID)
     reasons = (reason for member in members if member.level is worst for reason in member.reasons)

@@ -52,16 +52,17 @@ OTHERS_SECONDS = 60.0
 
 
 class MeasurementFailed(AforoError):
-    """Error: a program of the run failed, or the queue or the run makes no progress."""
+    """Error: a program of the run failed, no video ends, or the queue does not become empty."""
 
 
 @dataclass(frozen=True)
 class RunRequest:
     """Options of a run to carry out.
 
-    `concurrency` is the number of slots of each worker, `count` the number of videos. `note` is stored with the run.
-    With `adaptive`, a burst stops as soon as its throughput is known precisely enough. If `profile` is None, the
-    injector's default is used. If `workers` (their number) is None, the workers that already run are used.
+    `concurrency` is the number of slots of each worker, and `count` the number of videos. `note` is stored with the
+    run. With `adaptive`, a burst stops as soon as its throughput is known precisely enough. If `profile` is None, the
+    injector's default is used. `workers` is the number of workers to start. If it is None, the workers that already run
+    are used.
     """
 
     size: str
@@ -175,9 +176,10 @@ class RunLauncher:
             time.sleep(POLL_SECONDS)
 
     def adopt(self, run_id: str) -> bool:
-        """Return True if a run that an earlier program started has finished, or can still finish.
+        """Return True if a run of an earlier program has finished, or if all its videos have been sent.
 
-        Wait while the injector of the run is sending. If the injector died while sending, mark the run as interrupted.
+        Wait while the injector of the run is sending. Return False if the run failed or was interrupted. If its
+        injector died while sending, mark the run as interrupted.
         """
         while True:
             with reading(self.sessions) as session:
@@ -195,7 +197,8 @@ class RunLauncher:
     def wait_for_empty_queue(self, stuck_seconds: float = STUCK_SECONDS) -> None:
         """Cancel the queued videos of interrupted and failed runs, and wait until the queue has no message.
 
-        In an app's queue nothing is cancelled, and the wait also ends when no more messages leave the queue.
+        Raise MeasurementFailed if the number of messages stays the same for `stuck_seconds`. In an app's queue, nothing
+        is cancelled. There the wait also ends, without an error, when the messages no longer become fewer.
         """
         self._close_dead_runs()
         if self.settings.app is not None:
@@ -213,8 +216,8 @@ class RunLauncher:
     def restore(self) -> None:
         """Bring an app's workers back to the state that they had before the first run.
 
-        The app's aforo.toml says how. Its shell line `worker.restore` is run if there is one. Otherwise its shell line
-        `worker.scale` sets the earlier slots and number of workers.
+        The app's aforo.toml can have two shell commands for this. `worker.restore` is run if there is one. Otherwise
+        `worker.scale` is run with the earlier number of slots and workers, if these are known.
         """
         app, before = self.settings.app, self.level_before
         if app is None:
@@ -242,10 +245,10 @@ class RunLauncher:
             self.confirmed.add(app.queue)
 
     def count_messages(self, run_id: str) -> None:
-        """Store with the run how many messages SQS has, if some of its videos are unfinished.
+        """Count the messages in SQS and store the numbers with the run, if the run has open videos.
 
-        Nothing is stored if SQS does not answer, or for an app. Call this before the videos are read for the analysis.
-        In the other order, a video that ends in between looks lost: it was read as unfinished, and its message is gone.
+        Nothing is stored for an app, or if SQS does not answer. Call this before the analysis reads the videos. In the
+        other order, a video could end in between. It would look lost, because it was read as open and has no message.
         """
         if self.settings.app is not None:
             return  # its task may be acknowledged before it runs: a missing message is then no lost video

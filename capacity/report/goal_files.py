@@ -45,7 +45,10 @@ def goal_table(results: Sequence[GoalResult], lang: Language) -> str:
 
 
 def summary(answers: Sequence[str], table: str, results: Sequence[GoalResult], lang: Language) -> str:
-    """Return a Markdown summary: the sentences of the answer, the result table, and the goals' outcomes."""
+    """Return a Markdown summary: the sentences `answers`, the result `table`, and the goals' outcomes.
+
+    The sentences state the results. The first one is the heading. `results` are the outcomes of the goals.
+    """
     heading, *others = [*answers, ""]
     goals = goal_table(results, lang) if results else ""
     parts = [f"### {heading}", *(line for line in others if line), table.strip(), goals]
@@ -55,7 +58,7 @@ def summary(answers: Sequence[str], table: str, results: Sequence[GoalResult], l
 def junit_xml(results: Sequence[GoalResult], suite: str) -> str:
     """Return the goals' outcomes as JUnit XML, with one test case per entry of `results`.
 
-    An entry is the outcome of one goal for one run or other result. `suite` is the name of the test suite. A missed
+    An entry is the outcome of one goal for one run or cell. `suite` is the name of the test suite. A missed
     goal is a failure, an unknown figure an error, and a goal that does not apply is skipped.
     """
     count = {outcome: sum(result.outcome is outcome for result in results) for outcome in Outcome}

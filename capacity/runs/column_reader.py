@@ -1,7 +1,8 @@
-"""Read a database query as numeric arrays, so that a million rows never exist as Python objects.
+"""Read the rows of a database query as numeric arrays, one array per column.
 
-The rows come from the driver's own cursor and hold only numbers. A word is represented by its position in a list of
-words. numpy reads a chunk in one call, ten times as fast as through SQLAlchemy's rows (benchmarks/report_million.py).
+The rows come in chunks from the database driver's own cursor. This is ten times as fast as SQLAlchemy's rows
+(benchmarks/report_million.py). All columns must be numeric. So a text, such as a state, is read as a number: its
+position in a list of texts.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def read_columns(session: Session, statement: Select[Any]) -> list[Array]:
 
 @contextmanager
 def open_rows(session: Session, statement: Select[Any]) -> Iterator[Any]:
-    """Run a query with the database driver's own cursor, inside a `with` block that gets the cursor.
+    """Run a query, and give the database driver's cursor with its rows to a `with` block.
 
     On PostgreSQL it is a server-side cursor, whose rows arrive in chunks. Raise EnvironmentFault if the driver fails.
     """
@@ -50,8 +51,8 @@ def open_rows(session: Session, statement: Select[Any]) -> Iterator[Any]:
 def position_of(
     column: InstrumentedAttribute[Any] | ColumnElement[Any], vocabulary: Sequence[str]
 ) -> ColumnElement[Any]:
-    """Return an SQL expression that turns a word of `column` into its position in `vocabulary`.
+    """Return an SQL expression for the position that the text in `column` has in `vocabulary`.
 
-    The position is -1 for null and for any other word.
+    The position is -1 for null and for a text that is not in `vocabulary`.
     """
     return case({str(word): position for position, word in enumerate(vocabulary)}, value=column, else_=UNKNOWN_WORD)

@@ -22,7 +22,7 @@ class Conditions:
     """Facts that must be equal before two runs are compared: video, encoding, machines and versions.
 
     A condition that is unknown is None. The name of a machine is left out, because a container has a new name in each
-    run. Where workers differ, a value is the text of all their values, joined by ` + `.
+    run. If the workers differ in a condition, its value is the text of their different values, joined by ` + `.
     """
 
     profile: str = "full"
@@ -61,8 +61,8 @@ class Conditions:
     def of(cls, profile: str, source_sha256: str, environment: Mapping[str, Any]) -> Conditions:
         """Return the conditions of a run from three columns of its database row.
 
-        `environment` has the facts that were recorded at the start. In runs of older versions it has no workers. The
-        machine is then that of the injector.
+        `environment` has the facts that were recorded at the start of the run. Older versions of Aforo did not record
+        the workers there. For their runs, the facts of the injector's machine are used instead.
         """
         app = environment.get("app", {})
         known = cls(

@@ -47,7 +47,8 @@ MOST_IDS = 1 << 47
 class VideoCounts:
     """Number of videos of a run by state.
 
-    The numbers of all states must add up to `injected`. `failed` does not include the dead-lettered videos.
+    `injected` is the number of all videos. The other numbers must add up to it. A dead-lettered video counts in
+    `dead_lettered`, and not in `failed`.
     """
 
     injected: int
@@ -75,10 +76,11 @@ class OtherWork:
 class RecordedRun:
     """The records of a run: its database row, its videos, and its ended executions without duplicates.
 
-    Times are epoch seconds, with one entry per video. A time that has not happened is NaN. `is_part`, `stage_seconds`,
-    `ffmpeg_cpu_seconds` and `source_bytes` have one entry per execution, in the order of `executions`. An app may have
-    several tasks per video. `is_part` is true for an execution that ended one of these tasks, but not the last one.
-    `oom_kills` counts the executions whose ffmpeg was killed because memory ran out.
+    The arrays of times and `done` have one entry per video. Times are epoch seconds. A time that has not happened is
+    NaN. `is_part`, `stage_seconds`, `ffmpeg_cpu_seconds` and `source_bytes` have one entry per execution, in the order
+    of `executions`. An app may process a video in several tasks. `is_part` is true for an execution that ended one of
+    these tasks, except the video's last one. `oom_kills` counts the executions whose ffmpeg was killed because memory
+    ran out.
     """
 
     run: RunRow
@@ -113,7 +115,7 @@ class RecordedRun:
     def has_only_ends(self) -> bool:
         """Return True if an app processed the run, and no execution was recorded.
 
-        Of each video, only the upload and the end are known then.
+        In such a run, only two times of each video are known: its upload and its end.
         """
         return app_name(self.run.environment) is not None and not self.executions.started_at.size
 
@@ -228,7 +230,7 @@ def _column(table: type[VideoRow | ExecutionRow], name: str) -> Any:
 
 
 def unfinished_since(session: Session, run_id: str) -> float | None:
-    """Return the start (epoch seconds) of the earliest execution that still runs. None if none runs."""
+    """Return when the oldest running execution started (epoch seconds), or None if none runs."""
     open_executions = (ExecutionRow.run_id == run_id, ExecutionRow.ended_at.is_(None), ExecutionRow.outcome.is_(None))
     return session.scalar(select(func.min(ExecutionRow.started_at)).where(*open_executions))
 

@@ -26,12 +26,14 @@ class AveragedRuns:
 def averaged_runs(rows: Sequence[ResultRow]) -> AveragedRuns:
     """Choose the runs to average, from all runs of a cell.
 
-    1. The candidates are the valid runs in which every video is done. If there are none, they are the indicative ones.
-    2. The reference run is the candidate with the most videos. Of several with equally many, it is the newest.
-    3. The candidates under the same conditions as the reference run are averaged for X_sat. Those of them with as many
-       videos as the reference run are averaged for X and S.
+    1. The candidates are the valid runs in which every video is done. If there are none, they are the indicative runs
+       in which every video is done.
+    2. The reference run is the candidate with the most videos. If several have as many, it is the newest of them.
+    3. Candidates under other conditions than those of the reference run are left out.
+    4. All remaining candidates are averaged for X_sat. Only those with as many videos as the reference run are averaged
+       for X and S.
 
-    If every run of the cell is incomplete or invalid, one of them is used alone.
+    If the cell has no candidate, one of its other runs is used alone.
     """
     best = min(_quality(row) for row in rows)
     equals = by_age(row for row in rows if _quality(row) == best)

@@ -1,4 +1,4 @@
-"""Figures of a cell that a goal such as `--fail-if 'x_sat<20'` can name."""
+"""Figures of a cell that the user's goals can test, for example by `--fail-if 'x_sat<20'`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from core.run import Mode
 def cell_figures(cell: TableCell) -> dict[str, Figure]:
     """Return the figures of a cell by the names that goals use, such as `x_sat` or `response_p95`.
 
-    A percentile is the highest one of the cell's runs. A count, such as `failed`, is the sum over the runs. If the cell
-    is invalid, its rates and times are unknown. `stable` and `rate` exist for sustained cells only, `x_sat` for burst
-    cells only.
+    If the cell has several runs, a percentile is the highest of theirs, and a count such as `failed` is their sum. In
+    an invalid cell, all rates and times are unknown. Only sustained cells have `stable` and `rate`. Only burst cells
+    have `x_sat`.
     """
     measured = _rates(cell) | _times(cell)
     if cell.validity.is_invalid:

@@ -1,6 +1,7 @@
-"""Sums over the videos and executions of each run, kept in memory. Each change of a row counts once.
+"""Sums over the videos and executions of each run, kept in memory and updated by changed rows.
 
-`incremental_count` passes the rows to this module. docs/adr/0008 explains why the totals are correct.
+A changed row may be read twice, but counts once. docs/adr/0008 explains why. The module `incremental_count` passes the
+changed rows of the database to this one.
 """
 
 from __future__ import annotations
@@ -90,10 +91,10 @@ class OpenVideo(NamedTuple):
 
 @dataclass
 class RunAggregates:
-    """Sums of each of the newest runs (the tracked runs), and sums of all other runs together (the rest).
+    """Sums over videos and executions: separate ones for each of the newest runs, the tracked runs.
 
-    For each video that can still change, this object remembers the state under which the sums count it. A change then
-    replaces that state in the sums, so the video never counts twice.
+    The videos of all other runs have common sums, called the rest. This object remembers in which state it has counted
+    each open video. When the state changes, the video is moved to its new state. So it never counts twice.
     """
 
     runs: dict[str, Run] = field(default_factory=dict)
@@ -146,7 +147,8 @@ class RunAggregates:
     def set_lost(self, counts: Iterable[tuple[str, str, int]]) -> None:
         """Replace the number of lost executions of each run: those whose process died before they ended.
 
-        Each item of `counts` is a run id, the outcome under which they are counted, and their number.
+        Each item of `counts` is a run id, an outcome such as `lost`, and the number of lost executions with this
+        outcome.
         """
         lost: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for run_id, outcome, count in counts:
@@ -157,9 +159,9 @@ class RunAggregates:
                 self.changed_runs.add(run_id)
 
     def set_processing(self, ids: set[str]) -> None:
-        """Count open videos with these ids as processing, and all other open videos as uploaded.
+        """Count the open videos with these ids as `processing`, and all other open videos as `uploaded`.
 
-        Only the totals in memory change. The database is not written.
+        This changes only the totals in memory, not the database.
         """
         for video_id in self._processing - ids:
             self._change_state(video_id, VideoState.UPLOADED)
@@ -172,8 +174,8 @@ class RunAggregates:
         1. A run that is no longer among the newest loses its separate sums. They are added to those of the older runs.
         2. A run that was deleted is dropped.
         3. A new run that was created after `since` gets separate sums.
-        4. Any other run without separate sums needs a full count of the database. `needs_full_count` is set to True,
-           so that the source starts one.
+        4. Any other run without separate sums needs a full count of the database. `needs_full_count` is set to True.
+           The exporter then starts this count.
 
         `since` is the epoch time from which the caller then reads changed rows.
         """
@@ -235,9 +237,10 @@ class RunAggregates:
                 self._add_open(video)
 
     def prune(self, since: float) -> None:
-        """Forget which final videos and ended executions were counted, if they ended before `since`.
+        """Forget the ids of the counted videos and executions that ended before `since` (epoch seconds).
 
-        `since` is in epoch seconds. The next query for changed rows starts there, so it does not return these rows.
+        The ids were kept so that a row which is read again does not count twice. The next query for changed rows starts
+        at `since`, so it does not return these rows again. Their counts in the totals stay.
         """
         self._final = {key: row for key, row in self._final.items() if row[1] >= since}
         self._counted_executions = {
@@ -248,8 +251,8 @@ class RunAggregates:
     def due(self) -> set[str]:
         """Return the ids of the runs whose sums the database must compute again.
 
-        These are the runs in `runs_to_recount`, and ended runs that changed after the database last computed their
-        sums.
+        There are two kinds: the runs that `runs_to_recount` has, and ended runs that have changed since the database
+        last computed their sums.
         """
         return self.runs_to_recount | {run_id for run_id in self.runs if self._has_just_ended(run_id)}
 
@@ -269,7 +272,8 @@ class RunAggregates:
     def states_by_queue(self, queue: str) -> dict[str, Counter[str]]:
         """Return for each queue the number of its videos by state.
 
-        `queue` is the queue of the runs that did not record theirs, and of all runs that are not tracked.
+        A video counts for the queue that its run has recorded. It counts for `queue` if its run has recorded none, or
+        has no separate sums.
         """
         states = {queue: Counter(self.rest.states)}
         for run_id, tally in self.tallies.items():
