@@ -560,9 +560,9 @@ class Settings:
     def from_process(cls, dotenv: Path = Path(".env")) -> Settings:
         """Read the settings of this process from its environment variables, else from the file `.env`.
 
-        The AWS_* variables of `.env` are also exported to this process, for boto3. With an app under test, the queue
-        and all AWS_* variables come from its aforo.toml and from the file of variables that the aforo.toml names as
-        `env_file`. Injector and worker then use the same queue.
+        The AWS_* variables are also set in the environment of this process, where boto3 reads them. With an app under
+        test, its aforo.toml and the `env_file` named there give the queue and the AWS_* variables. The AWS_* variables
+        of `.env` are then ignored. Our injector thus sends to the queue that the app's worker reads.
         """
         filed = {k: v for k, v in dotenv_values(dotenv, encoding="utf-8-sig").items() if v is not None}
         environment = {**filed, **os.environ}

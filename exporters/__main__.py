@@ -29,7 +29,8 @@ SWITCH_SECONDS = 0.0005
 def main() -> None:
     """Serve metrics for Prometheus until stopped.
 
-    A source that fails is reported by a metric, and the scrape still succeeds.
+    If the database or SQS does not answer, a metric reports it.
+    The scrape still succeeds.
     """
     logs.configure()
 
@@ -38,8 +39,8 @@ def main() -> None:
 def db() -> None:
     """Serve metrics of the runs and videos in the database.
 
-    Each of the newest runs has metrics with exact values. All older runs are counted together. The port is
-    AFORO_EXPORTER_DB_PORT.
+    Each of the newest runs has its own metrics. All older runs are summed together.
+    The port is AFORO_EXPORTER_DB_PORT.
     """
     settings = Settings.from_process()
     table = VideosTable.of(settings.exporters)

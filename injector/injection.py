@@ -89,7 +89,11 @@ class Request:
         return Schedule(self.count, self.rate_per_minute, self.arrivals)
 
     def order(self) -> list[int]:
-        """Return for each video the position of its input file among those of the run."""
+        """Return, for each video of the run, the number of the input file that it uses.
+
+        The number is 0 for the first size of a mix, 1 for the second, and so on. All are 0 if the run has one input
+        file.
+        """
         if self.sizes is None:
             return [0] * self.count
         return self.sizes.positions(self.count, DEFAULT_SEED if self.seed is None else self.seed)
@@ -97,7 +101,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Injection:
-    """A run that is ready to start: its input video is stored, and no task has been sent."""
+    """A run that is ready to start: its input videos are stored, and no task has been sent."""
 
     settings: Settings
     request: Request
@@ -109,9 +113,9 @@ class Injection:
 
     @classmethod
     def prepare(cls, settings: Settings, request: Request, say: Callable[[str], None]) -> Injection:
-        """Check the queue and the workers, create the input video, and return the prepared run.
+        """Check the queue and the workers, store the input videos, and return the prepared run.
 
-        If this raises an AforoError, only the input video remains on disk. `say` prints a note for the user.
+        If this raises an AforoError, at most the input videos remain. `say` prints a note for the user.
         """
         sessions = open_store(settings, request)
         client = aws.client(settings, "sqs")
@@ -165,8 +169,8 @@ class Injection:
     def loss_watch(self) -> LossWatch | None:
         """Return a watch that detects when the queue loses videos of this run, or None for an app under test.
 
-        The watch needs claims to know which videos are being processed. An app has none. It can also remove a message
-        from the queue before the work is done.
+        The watch sees from claims which videos are being processed. An app under test makes no claims. Such an app can
+        also remove a message from the queue before its work is done, which would look like a loss.
         """
         if self.settings.app is not None:
             return None
@@ -282,9 +286,9 @@ def open_store(settings: Settings, request: Request) -> Sessions:
 def require_no_other_run(session: Session, run_id: str | None, queue: str, *, is_generated: bool = False) -> None:
     """Raise an AforoError if another run is active on `queue`, or if the run `run_id` exists already.
 
-    A run of another queue is no obstacle, because it has other workers. An active run whose queue is unknown is one. A
-    run whose injector has died is not active. This function records it as interrupted. `is_generated` says that the
-    user did not give `run_id`. The error then does not name the option RUN_ID.
+    An active run of an unknown queue also raises the error. An active run of another queue does not, because it has
+    other workers. A run whose injector has died is not active: this function records it as interrupted. `is_generated`
+    says that the user did not give `run_id`. The error then does not name the option RUN_ID.
     """
     active = select(RunRow).where(RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
     for row in session.scalars(active):
@@ -321,9 +325,10 @@ def _stored(settings: Settings, storage: Storage, media: MediaFile, file: str | 
 
 
 def require_space(settings: Settings, request: Request, input_bytes: int) -> None:
-    """Raise EnvironmentFault if the storage folder has no space for the outputs of all videos of the run.
+    """Raise EnvironmentFault if the storage folder has no space for the output files of the run.
 
-    `input_bytes` is the sum of the sizes of the videos.
+    Their size is estimated from `input_bytes`, the sum of the input sizes of all videos of the run. Storage in S3 and
+    profiles other than `full` are not checked.
     """
     if settings.storage.backend != "filesystem" or request.profile.name != "full":
         return

@@ -45,7 +45,7 @@ class _Queue:
             del self.pending[message.id]
 
     def pause_seconds(self) -> float | None:
-        """Return the seconds until this queue's failed deletes are retried, or None if none is left."""
+        """Return the seconds to wait before this queue's failed deletes are retried. None if there are none."""
         if not self.pending:
             return None
         return backoff_seconds(self.failures, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS) if self.failures else 0.0
@@ -78,10 +78,11 @@ class PendingDeletes:
             self._new.add(message.queue_url, message)
 
     def delete_if_finished(self, message: ReceivedMessage) -> bool:
-        """Return True if the task of this redelivered message has already finished. Then delete the message.
+        """Delete a message that SQS delivered again, if its task has already finished.
 
-        SQS delivers a finished message again if its delete failed or came too late. The receipt handle of the earlier
-        delivery may no longer delete the message, so the new one is used.
+        Return True if the task has finished, so that the caller does not run it again. SQS delivers a finished message
+        again if its delete failed or came too late. The delete uses the receipt handle of the new delivery, because the
+        old handle may no longer work.
         """
         with self._lock:
             newest = self._finished.get(message.id)

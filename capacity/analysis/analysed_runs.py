@@ -71,10 +71,10 @@ class AnalysedRuns:
 
     @property
     def best(self) -> RunAnalysis | None:
-        """Return the run that gives a report's answer, or None if no run has a known X_sat.
+        """Return the run that gives a report's answer, or None if `best_of_sizes` is empty.
 
-        X_sat is the throughput with every slot busy. `best_of_sizes` has one run per video size. The run of the size
-        that was measured last is returned.
+        `best_of_sizes` has one run per video size. Of these sizes, the one that was measured last is chosen. X_sat (the
+        throughput with every slot busy) must be known in that measurement.
         """
         best = {run.row.size_label: run for run in self.best_of_sizes}
         newest = [run.row.size_label for run in self.runs if run.row.x_sat_per_minute]
@@ -83,7 +83,7 @@ class AnalysedRuns:
     def cell_of(self, run: RunAnalysis) -> TableCell | None:
         """Return the cell of the result table whose figures include `run`.
 
-        Return None if no figure includes `run`, because its cell has better runs.
+        Return None if no figure includes `run`, such as an invalid run whose cell has a valid one.
         """
         return next((cell for cell in self.cells if run.row in cell.sources), None)
 

@@ -17,8 +17,10 @@ class MessageCounts:
 class Conservation:
     """Check that no video of a run is lost: each must be done or failed, or have a message in a queue.
 
-    `lost_messages` counts the unfinished videos without a message. It is None if unknown. `repeated` counts executions
-    whose work another execution did too. `lost` counts executions whose process died before it recorded an outcome.
+    `requested` is the number of videos that the run should send, `injected` the number that it sent. `lost_messages` is
+    the number of unfinished videos without a message. It is None if unknown. `repeated` counts executions that worked
+    on a video which another execution finished or claimed first. `lost` counts executions whose process died before it
+    recorded how the execution ended.
     """
 
     requested: int
@@ -29,19 +31,22 @@ class Conservation:
 
     @property
     def holds(self) -> bool | None:
-        """Return True if no video is missing and no work was done twice. None means unknown."""
+        """Return True if all videos were sent, no message or execution was lost, and no work was done twice.
+
+        None means unknown.
+        """
         if self.requested != self.injected or self.repeated or self.lost or self.lost_messages:
             return False
         return None if self.lost_messages is None else True
 
 
 def lost_messages(open_videos: int, dead_lettered_videos: int, messages: MessageCounts | None) -> int | None:
-    """Return how many unfinished videos have a message neither in the queue nor in the dead-letter queue.
+    """Return how many unfinished videos have no message in the queue or in the dead-letter queue.
 
-    `open_videos` is the number of unfinished videos. `dead_lettered_videos` is the number of videos that have already
-    failed because SQS dead-lettered their messages. Their messages belong to no unfinished video, so they are
-    subtracted from the messages in the dead-letter queue. Return None if there are unfinished videos but `messages` is
-    None.
+    The result is `open_videos`, the number of unfinished videos, minus the messages of such videos. A message in the
+    dead-letter queue may be that of a video that has already failed for this reason. `dead_lettered_videos` is the
+    number of these videos. Their messages are not counted. Without unfinished videos, the result is 0. Otherwise it is
+    None if `messages` is None.
     """
     if not open_videos:
         return 0

@@ -17,11 +17,13 @@ NORMAL_QUANTILE = 1.96
 
 
 def saturated_from_completions(ended_at: Floats, counted: Booleans, slots: int) -> SaturatedThroughput:
-    """Estimate X_sat = slots / mean(D[i + slots] - D[i]) from the sorted completion times D of a burst.
+    """Estimate X_sat, the throughput with every slot busy, from the end times of a burst's videos.
 
-    X_sat is the throughput with every slot busy. `ended_at` has one time per video in seconds, and NaN for a video that
-    has not ended. `counted` is true for completed videos. A failed video occupied a slot too, but does not count for
-    X_sat. The interval allows for the correlation of neighbouring differences (Newey and West 1987, `slots` lags).
+    `ended_at` has one time per video in seconds, and NaN for a video that has not ended. `counted` is true for
+    completed videos. E is the sorted list of all end times, with those of failed videos, because these occupied slots
+    too. All videos end at the rate slots / mean(E[i + slots] - E[i]). X_sat is this rate times the share of completed
+    videos among those that ended. The 95 % interval of X_sat allows for the correlation of neighbouring differences
+    (Newey and West 1987, `slots` lags).
     """
     ended = np.isfinite(ended_at)
     order = np.argsort(ended_at[ended], kind="stable")

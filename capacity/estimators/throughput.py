@@ -165,8 +165,9 @@ def scenario_sustained(
 def slot_cycles(executions: Executions, slots: int, slots_per_worker: int | None = None) -> SlotCycles:
     """Return the slot cycle of each execution: service time plus idle time of its slot while work waited.
 
-    `slots_per_worker` is by default all `slots`. The last execution of a slot has no next one, so it gets the mean idle
-    time of the others (0 if there are none).
+    `slots` is the number of slots of all workers, and `slots_per_worker` that of one worker. By default there is one
+    worker. The last execution of a slot has no next one, so its idle time is unknown. It gets the mean idle time of the
+    others, or 0 if there are none.
     """
     finished = executions.finished()
     service = finished.ended_at - finished.started_at
@@ -217,8 +218,10 @@ def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int, *, is_warm: b
     `slots` executions ran while other slots had no work left. They are left out if there are at least three executions
     per slot. The first execution of each slot may include a cold start. It is left out if there are at least four
     executions per slot, unless the slots processed warm-up videos before the run (`is_warm`). The 95 % interval of
-    X_sat is a t interval. X_sat is unknown if there are no more executions than slots, if no video was completed, or if
-    the records are impossible.
+    X_sat is a t interval.
+
+    X_sat is unknown if there are no more executions than slots, or if no video was completed. It is also unknown if
+    executions of one slot overlap, or if X_sat is greater than the service times allow.
     """
     count = cycles.cycle_seconds.size
     if count <= slots:

@@ -31,8 +31,8 @@ class SearchStep:
 class StepResult:
     """Result of one run of a rate search, with its validity and its duration `cost_seconds`.
 
-    `trial` is the run that was carried out. Only a burst has `slots` and `capacity_per_minute`. The latter is X_sat,
-    the throughput with every slot busy.
+    `trial` is the step of the search that this run carried out. `slots` and `capacity_per_minute` are set for a burst
+    only. `capacity_per_minute` is X_sat, the throughput with every slot busy.
     """
 
     trial: SearchStep
@@ -67,9 +67,9 @@ class RateSearch:
         return self.multiple(max(SUSTAINED_ARRIVALS, fewest_arrivals(self.results[0].slots)))
 
     def multiple(self, videos: int) -> int:
-        """Return the smallest multiple of `period` that is at least `videos`.
+        """Return the smallest number of videos that is at least `videos` and fits the mix of sizes.
 
-        In a run of so many videos, a mix of sizes has its exact shares.
+        It is a multiple of `period`, the number of videos after which a mix of sizes has its exact shares.
         """
         return -(-videos // self.period) * self.period
 
@@ -80,7 +80,10 @@ class RateSearch:
 
     @property
     def validity(self) -> Validity:
-        """Return the validity of the search's result: the worst validity among its runs that are not invalid."""
+        """Return the validity of the search's result. Invalid runs are ignored.
+
+        It is indicative if one of the other runs is, and valid otherwise.
+        """
         return combined(result.validity for result in self.results if not result.validity.is_invalid)
 
 

@@ -33,7 +33,8 @@ STAGE_COLOURS = {
 def throughput_chart(curves: Sequence[Curve], lang: Language) -> str:
     """Draw X_sat, the throughput with every slot busy, with its intervals against the number of slots.
 
-    Each video size has one colour. The fitted scalability law is a dashed line. It is not drawn if it must not be used.
+    Each curve has one colour. A dashed line is the scalability law fitted to it. The line is left out if the law
+    fails a check against the measured points.
     """
     most = max(cell.slots for curve in curves for cell in curve.points)
     top = max(max(cell.capacity, _upper(cell)) for curve in curves for cell in curve.points)

@@ -170,7 +170,7 @@ def limit_line(run: RunAnalysis, lang: Language) -> str:
 
 
 def advice_text(run: RunAnalysis, lang: Language) -> str | None:
-    """Return what to try against the bottleneck, and which result would prove the verdict wrong.
+    """Return what to try against the bottleneck, and what would show that it is not the bottleneck.
 
     Return None for a stable sustained run, whose limit is the offered rate.
     """
@@ -235,7 +235,10 @@ def _losses(sums: Conservation, lang: Language) -> str:
 
 
 def littles_law(run: RunAnalysis, lang: Language) -> str:
-    """Return how far the recorded times agree with the counters of the queue, as text (Little's law)."""
+    """Return a text that compares two mean numbers of videos present during the run (Little's law).
+
+    One was counted by SQS, the other is computed from the recorded times. If they cannot be compared, the text says so.
+    """
     check = run.little
     if check.agreement is Agreement.UNKNOWN:
         return Text(
@@ -254,7 +257,11 @@ def littles_law(run: RunAnalysis, lang: Language) -> str:
 
 
 def stability(run: RunAnalysis, lang: Language) -> str:
-    """Return the verdict on a sustained run with its numbers as text, or why there is no verdict."""
+    """Return the stability verdict on a sustained run, as text.
+
+    The text also has the growth of the queue, the utilisation and the number of arrivals.
+    If the run has no such verdict, the text says why.
+    """
     verdict = run.stability
     if verdict is None and not run.recorded.is_burst:
         return Text(
@@ -313,7 +320,11 @@ def facts(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
 
 
 def tail_text(tail: Tail | None, lang: Language) -> str:
-    """Return median and 95th percentile with their intervals as text, with ≥ while videos are unfinished."""
+    """Return the median and the 95th percentile of `tail` as text, with their intervals if known.
+
+    While videos are unfinished, each value is a lower bound, and ≥ precedes it. Without times, the text says that the
+    median is unknown.
+    """
     if tail is None or not tail.count:
         return f"p50 {UNKNOWN.to(lang)}"
     parts = (("p50", tail.p50_seconds, tail.p50_interval), ("p95", tail.p95_seconds, tail.p95_interval))
@@ -339,7 +350,7 @@ def limit_check(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
 
 
 def goodput_text(reached: Goodput, lang: Language) -> str:
-    """Return the share of the videos that were done within the user's time goal, as text."""
+    """Return the share of the videos done within the user's goal for the response time, as text."""
     share, bounds = percent(reached.ratio, lang), reached.interval
     interval = f"[{percent(bounds.low, lang)}, {percent(bounds.high, lang)}]"
     seconds, counts = number(reached.goal_seconds, lang, 1), f"{reached.within}/{reached.count}"

@@ -40,7 +40,7 @@ MOST_EXPECTED_QUEUES = 20
 
 @dataclass
 class QueueSource:
-    """Source of the queue metrics. It holds the last reading of every watched queue."""
+    """Supply the metrics of the watched queues for /metrics, from the last reading of each queue."""
 
     watcher: QueueWatcher
     counter: CallCounter
@@ -165,8 +165,8 @@ class SqsSources:
     def poll(self) -> None:
         """Read the queues, then the send time of the oldest waiting message from the database.
 
-        The database can have waiting videos whose message no longer exists. So if SQS reports an empty queue, no
-        message of this queue counts as waiting.
+        The database can have waiting videos whose message no longer exists. So if SQS reports an empty queue, the
+        database's oldest message is ignored, and none is reported as waiting.
         """
         self.queues.poll()
         self.oldest_message.poll(is_queue_empty=self.queues.is_empty(self.oldest_message.queue))

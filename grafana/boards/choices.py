@@ -51,9 +51,9 @@ NONE_KNOWN = Text("ninguno conocido", "none known")
 def numbered(expression: str, label: str, names: Iterable[str]) -> str:
     """Return a PromQL query that gives a number for each value of `label`: its position in `names`.
 
-    `expression` is the query that returns series with this label. Positions start at 0. A panel translates the number
-    into a word. If there is no series, it shows the word for "unknown". A panel that shows the label without a number
-    would be empty in that case.
+    `expression` is the query that returns series with this label. Positions start at 0. The panel translates the
+    number into a word. Without any series, a panel of numbers shows the word for "unknown". A panel of labels would be
+    empty.
     """
     numbers = (f'label_replace(vector({number}), "{label}", "{name}", "", "")' for number, name in enumerate(names))
     return f"0 * ({expression}) + on ({label}) group_left () ({' or '.join(numbers)})"

@@ -38,9 +38,9 @@ def capacity(bound: str) -> str:
 def verdict(kind: str) -> str:
     """Return the PromQL query for the current verdict of each run.
 
-    `kind` is the kind of verdict, such as `bottleneck`. A label of this name has the verdict. Each kind has its own
-    label, because a table that joins queries must not get two columns of the same name. The query reads one moment
-    only. If `capacity report` judged a run twice, a query over a time range would return both verdicts.
+    `kind` is the kind of verdict, such as `bottleneck`. The verdict is the value of a label with the name of the kind.
+    Two kinds can therefore be two columns of one table. The query reads one moment only, because a run that
+    `capacity report` judged twice has two verdicts over a time range.
     """
     return f"max by (run_id, {kind}) ({_stored_verdict(kind)})"
 
@@ -78,8 +78,9 @@ ONE_NODE = 'concurrency!~".*×.*"'
 def bursts(validity: str, chosen: str = CHOSEN) -> str:
     """Return the PromQL query for the complete bursts with this validity (`valid` or `indicative`).
 
-    A burst is complete if it has finished, every expected video is done, and no execution was a duplicate. The result
-    has one series per run. `chosen` has the label matchers of the runs.
+    A burst is complete if it has finished, every expected video is done, and no execution was denied the claim of its
+    video. The query gives one series per run. `chosen` is a list of PromQL label matchers that selects the runs. By
+    default, it selects those chosen on the dashboard.
     """
     facts = last(f'aforo_run_info{{{chosen}, mode="burst"}}', *LABELS)
     complete = last("run_id:aforo_run_complete:bool")
@@ -89,8 +90,9 @@ def bursts(validity: str, chosen: str = CHOSEN) -> str:
 def by_cell(figure: str, chosen: str = CHOSEN) -> str:
     """Return the PromQL query for the mean of `figure` over the bursts of each cell.
 
-    `figure` is a query with one value per run. Only bursts in which every video is done count. The mean is over
-    the valid ones. If a cell has none, it is over the indicative ones. An invalid run never counts.
+    `figure` is a query with one value per run. `chosen` is a list of PromQL label matchers that selects the runs. Only
+    bursts in which every video is done count. The mean is over the valid bursts of the cell. If it has none, the mean
+    is over its indicative ones.
     """
     return " or ".join(
         f"avg by (size, concurrency) ({figure} * on (run_id) group_right () {bursts(validity, chosen)})"
@@ -117,8 +119,8 @@ def of_best_cell(expression: str) -> str:
 def validity_of_cell() -> str:
     """Return the PromQL query for the validity of each cell, as its number in wording.VALIDITY_NUMBERS.
 
-    The best validity among the cell's complete bursts with an X_sat counts: valid (2), else indicative (1). Without
-    such a burst, the number is 0 if the cell has an invalid run.
+    Only complete bursts with a known X_sat are considered. The number is 2 if one of them is valid. Otherwise it is 1
+    if one is indicative. Otherwise it is 0 if the cell has an invalid run. Any other cell has no number.
     """
     measured = f"0 * {capacity('estimate')}"
     usable = (
@@ -131,7 +133,7 @@ def validity_of_cell() -> str:
 def invalid_runs() -> str:
     """Return the PromQL query for the invalid runs among the runs chosen on the dashboard.
 
-    The result has one series per run. Its value is 0, the number for "only invalid runs" in wording.VALIDITY_NUMBERS.
+    The query gives one series per run. Each value is 0, as wording.VALIDITY_NUMBERS has for "only invalid runs".
     """
     return f'0 * ({FACTS} and on (run_id) aforo_run_validity_info{{validity="invalid"}})'
 

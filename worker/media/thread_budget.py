@@ -3,8 +3,8 @@
 The memory constants of this module are upper bounds of what ffmpeg 5.1 used for H.264 from 1080p to 2160p with 1 to 32
 threads. Measured on one machine with 1, 8, 16 and 32 threads:
 
-- Address space: 390, 1370, 2380 and 4353 MiB. Each thread reserved address space of its own. The number of these
-  reservations is limited to 8 per core, which is 512 on 64 cores.
+- Address space: 390, 1370, 2380 and 4353 MiB. It grows because each thread reserves some. At most 8 threads per core
+  reserve their own, which is 512 threads on 64 cores.
 - Resident memory at 2160p: 166, 421, 704 and 1251 MiB.
 """
 
