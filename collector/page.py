@@ -41,10 +41,9 @@ class Page:
     Each record of a spool has a number, and the records are sorted by it. `oldest` and `newest` are the first and last
     number that the spool held when the worker answered.
 
-    A worker process writes one spool, and can also serve the spools of dead processes. `spool` is the spool of these
-    records. `served_by` is the spool that the answering process writes. `dead_spools` lists the spools of dead
-    processes that the answering process serves. `clock` is the time of the answer by the worker's clock, in epoch
-    seconds.
+    The records are from the spool `spool`. It is the answering worker's own spool, `served_by`, or that of a process
+    that has died. `dead_spools` lists all spools of dead processes that the worker serves. `clock` is the time of the
+    answer by the worker's clock, in epoch seconds.
     """
 
     spool: str
@@ -81,7 +80,8 @@ def parse(body: bytes) -> Page:
 def checked(records: list[Any]) -> tuple[Mapping[str, Any], ...]:
     """Return the execution records unchanged if they are valid.
 
-    Raise InvalidPage unless each has every field and their numbers increase.
+    Raise InvalidPage if a record has a missing or invalid field. Raise it too if the records are not sorted by their
+    field `number`, or if two have the same number.
     """
     last = 0
     for record in records:

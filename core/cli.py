@@ -61,9 +61,9 @@ def env_option(
 ) -> Callable[[Any], Any]:
     """Return a click option `flag` that the environment variable `variable` can also set.
 
-    Its help is `text`, followed by the variable and the default, such as `[env: COUNT, default 8]`. If `unset` is
-    given, it is printed in place of `default 8`. It describes what applies without a value, such as another setting.
-    `attributes` are passed to click.
+    Its help is `text`, followed by the variable and the default, such as `[env: COUNT, default 8]`. `unset` is printed
+    in place of `default 8`. It tells the user what applies if the option has no value. `attributes` are passed to
+    click.
     """
     if default is None and not attributes.get("is_flag"):
         unset = unset or "default none"
@@ -115,9 +115,10 @@ class WholeNumber(click.IntRange):
 
 
 def whole_numbers(name: str, text: str, things: str, most: int) -> tuple[int, ...]:
-    """Parse a list such as `1,2,4` into its numbers, each once. Raise UsageError unless all are in 1 to `most`.
+    """Parse a list such as `1,2,4`. Return its numbers, without repetitions.
 
-    `name` is the option, and `things` says what is counted, for the error message.
+    Raise UsageError unless each is a whole number from 1 to `most`. The error names the option by `name`. It also says
+    what the numbers count: `things`, such as "slots".
     """
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() and 1 <= int(part[:9]) <= most for part in parts):
@@ -144,7 +145,7 @@ def _allowed(kind: click.ParamType[Any]) -> tuple[str, str] | None:
 
 
 def file_fault(error: OSError) -> EnvironmentFault:
-    """Return the one-line error for an operating system error (OSError) that no program handled."""
+    """Return the one-line error that the user sees for an OSError, such as a full disk."""
     what = "file" if error.filename is not None else "operating system"
     remedy = "free space on that disk" if error.errno in FULL else "check that path and its permissions"
     why = "it has no space left" if error.errno in FULL else first_line(error.strerror or error)

@@ -213,8 +213,8 @@ def _timeouts(url: URL) -> dict[str, Any]:
 def database_fault(cause: BaseException | None, url: str | None = None) -> EnvironmentFault:
     """Return the one-line error for an error of the database's driver.
 
-    The error names the database by `url`, whose password must already be masked. Without `url`, it takes the URL from
-    the note that an engine of `open_engine` adds to the driver's error `cause`.
+    `cause` is the driver's error. The returned error names the database by `url`, whose password must already be
+    masked. Without `url`, the URL comes from a note on `cause`. Engines of `open_engine` add that note.
     """
     url = url or next(iter(getattr(cause, "__notes__", ())), None)
     if getattr(cause, "sqlite_errorcode", 0) & 0xFF in SQLITE_DAMAGED:

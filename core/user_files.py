@@ -60,10 +60,10 @@ def require_file(what: str, text: str, remedy: str, most_bytes: int | None = Non
 
 
 def read_text(what: str, path: Path, remedy: str, most_bytes: int) -> str:
-    """Return the content of a regular file in UTF-8.
+    """Return the text of a regular file that is written in UTF-8.
 
-    Raise UsageError if the path is no such file, or if the file is larger than `most_bytes`. The error names the file
-    by `what` and tells the user the `remedy`.
+    Raise UsageError if the file is missing, not readable, not UTF-8 or larger than `most_bytes`. The error names the
+    file by `what` and tells the user the `remedy`.
     """
     try:
         return require_file(what, str(path), remedy, most_bytes).read_text(encoding="utf-8-sig")

@@ -1,6 +1,6 @@
 """Names and colours of label values, such as run states, on the dashboards, in both languages.
 
-The same outcome has the same colour on all dashboards.
+A label value has the same colour on all dashboards: `failed` is always red, for example.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ Words = Mapping[str, Word]
 
 
 def named(names: Mapping[str, Text], colors: Mapping[str, str]) -> Words:
-    """Return the name and the colour of each label value that is a key of `colors`.
+    """Return a Word, name and colour, for each label value that has a colour in `colors`.
 
-    `names` has the name of each label value in both languages. The keys of the result are the label values in lower
-    case, as the exporter writes them.
+    Both arguments are mappings by label value. `names` has the names in both languages. In the result, the label values
+    are in lower case, as the exporter writes them.
     """
     return {value.lower(): Word(names[value], color) for value, color in colors.items()}
 

@@ -45,7 +45,7 @@ class BatchMaker(Protocol):
     def make(self, videos: Sequence[NewVideo]) -> Batch:
         """Return the batch of these videos: the values of their rows, and their messages.
 
-        Write nothing to Aforo's own database.
+        The caller writes the rows to Aforo's own database. This method must not.
         """
 
     def encode(self, batch: Batch) -> dict[str, str]:
@@ -67,8 +67,8 @@ class ParallelSender:
     """Context manager that sends batches of tasks with several SQS calls at once.
 
     The rows of a batch are committed before its SQS call and marked as sent after it. Then `on_sent` gets the task ids.
-    At the end of the block, the sender waits for the running calls and marks their rows. It does so also after an
-    exception in the block, but then it repeats no failed call.
+    At the end of the block, the sender waits until all calls have ended, and marks their rows. If the block raised an
+    exception, calls that fail are not tried again.
     """
 
     def __init__(self, maker: BatchMaker, run_id: str, on_sent: Callable[[list[str]], None]) -> None:
@@ -103,10 +103,10 @@ class ParallelSender:
             raise error
 
     def rest(self, seconds: float | None) -> None:
-        """Wait until a running SQS call ends, at most `seconds`. Then mark the rows of ended calls as sent.
+        """Wait until a running SQS call ends, at most `seconds`. Then mark the rows of sent batches as sent.
 
-        With None, wait without a time limit. Also write the current time into the row of the run if that is due,
-        because a run without recent times counts as dead. Raise an AforoError if a batch has failed.
+        With None, wait without a time limit. This also writes the heartbeat of the run if the last is ten seconds
+        old. A run without a recent heartbeat counts as dead. Raise an AforoError if a batch has failed.
         """
         if self._calls:
             wait(self._calls, seconds, FIRST_COMPLETED)

@@ -17,10 +17,10 @@ BANDWIDTH_LIMIT = "aforo_node_bandwidth_limit_bytes_per_second"
 
 @dataclass(frozen=True)
 class WorkerFleet:
-    """The running workers: their number, the sum of their slots, and one record of conditions per worker.
+    """The running workers: their number `nodes`, the sum of their slots, and facts about each worker.
 
-    The records are those of `core.worker_conditions`. `bandwidth_limits` are the measured limits in bytes/s, by
-    resource.
+    `workers` has one mapping per worker with its conditions, such as versions and CPU (see `core.worker_conditions`).
+    `bandwidth_limits` are the highest rates that disk and storage reached in a measurement, in bytes/s, by resource.
     """
 
     nodes: int

@@ -68,7 +68,8 @@ def worker_options(concurrency: int, profile: str, threads: int) -> str:
 def app_worker_options(app: AppFile, concurrency: int) -> str:
     """Return the text of `.local/worker.env` for an app's worker.
 
-    It includes a hash of aforo.toml and its env_file. When the text changes, only the worker is restarted.
+    It includes a hash of aforo.toml and of the app's environment variables (`env_file`). When the text changes, only
+    the worker is restarted.
     """
     settings_of_app = hashlib.sha256(json.dumps([app.text, dict(app.environment)], sort_keys=True).encode()).hexdigest()
     return f"AFORO_WORKER_PROGRAM=local.app_command\nAFORO_WORKER_CONCURRENCY={concurrency}\n# {settings_of_app[:16]}\n"
@@ -77,8 +78,8 @@ def app_worker_options(app: AppFile, concurrency: int) -> str:
 def fingerprint(settings: Settings, environment: Mapping[str, str]) -> str:
     """Return a hash of all settings that take effect only when the stack is restarted.
 
-    Credentials are included. So are the names of the stack's programs: supervisord starts only those that were
-    installed when it started itself.
+    The hash also covers AWS credentials and the names of the stack's programs. A program that is installed later
+    changes the hash, because supervisord does not start it without a restart.
     """
     keys = {name: value for name, value in environment.items() if name.startswith("AWS_")}
     wanted = [program.name for program in programs(settings)]
@@ -99,9 +100,9 @@ def write_prometheus_config(
 ) -> None:
     """Write Prometheus' configuration for this machine, made from the file `source`.
 
-    `scraped` are the programs from which Prometheus collects metrics. `prometheus` has the labels that tell this stack
-    apart, and the settings of remote write, by which Prometheus sends a copy of every sample to a central store. `app`
-    is the app whose workers are scraped in place of the reference worker.
+    `scraped` are the programs from which Prometheus collects metrics. `prometheus` has the settings of remote write, by
+    which Prometheus sends a copy of every sample to a central store, and the labels that mark this stack's samples
+    there. If `app` is given, its workers are scraped in place of the reference worker.
     """
     text = prometheus_config(source.read_text(encoding="utf-8"), scraped, source.parent.resolve(), app)
     PROMETHEUS_CONFIG.write_text(with_remote_write(text, prometheus), encoding="utf-8")

@@ -60,7 +60,8 @@ class ExtensionResult(Label):
     """Result of one tick of the visibility heartbeat, as a metric label value.
 
     While a task runs, each tick does two things: it extends the visibility of the message and renews the lease of the
-    video. The result is `ok` only if both succeed. `gone` of one of them takes precedence over `failed`.
+    video. The result is the worse one of the two. `gone` is worst: the message or the lease belongs to another worker.
+    After `failed`, the next tick tries again.
     """
 
     OK = "ok"
@@ -71,8 +72,9 @@ class ExtensionResult(Label):
 class Observer(Protocol):
     """Callbacks for the transport events that an app may want to count.
 
-    The methods are also called from background threads. The visibility heartbeat of a prefork child calls the copy of
-    the observer in that child. What this copy stores in memory does not reach the worker's main process.
+    The methods are also called from background threads. `visibility_extended` is called in the process that runs the
+    task. In a prefork pool, that is a child with its own copy of the observer. What the copy stores in memory does not
+    reach the worker's main process.
     """
 
     def polled(self, result: PollResult) -> None:
@@ -97,9 +99,10 @@ class Observer(Protocol):
         """Handle the result of one tick of the visibility heartbeat. The heartbeat calls this after each tick."""
 
     def stopped_slots(self, count: int, replaced: int) -> None:
-        """Handle the number of slots whose process a signal has stopped (SIGSTOP).
+        """Handle the number of slots whose process is stopped by SIGSTOP. Called when a slot stops or goes on.
 
-        `replaced` of these `count` processes are being replaced by new ones now.
+        `count` slots are stopped. The processes of `replaced` of them were stopped for too long, and are being replaced
+        now.
         """
 
 

@@ -1,8 +1,8 @@
 """Check the Host header of requests, to stop foreign web pages that use DNS rebinding.
 
 The owner of evil.example can make that name resolve to 127.0.0.1. In a browser on this machine, scripts of its page can
-then read what a server here answers. The Host header of their requests is evil.example, so they can be refused. The
-requests of Prometheus and of the machine's users have the machine's address or name there.
+then read what a server here answers. The Host header of their requests is evil.example, so the server can refuse them.
+Prometheus and the machine's users are not refused: the Host header of their requests is the machine's address or name.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Read the rows of a published result table from a CSV or Markdown file.
 
-A person wrote the table, or it is part of the scenario's document, or Aforo wrote it.
+A person, the scenario's document or Aforo may be its source. The column names of all three are understood.
 """
 
 from __future__ import annotations

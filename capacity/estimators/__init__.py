@@ -1,4 +1,4 @@
 """Formulas that estimate figures, with their intervals, from arrays of times and counts.
 
-A missing estimate has a reason, which is a code with its numbers.
+If an estimate cannot be computed, a `Reason` says why. It consists of a code and numbers for the user's message.
 """

@@ -1,4 +1,4 @@
-"""Does the queue hold as many videos as the recorded times imply? A check by Little's law.
+"""Check by Little's law that the message counts of the queue agree with the recorded times of the videos.
 
 The law is L = X R: the mean number of videos present is rate times mean time present.
 """
@@ -18,7 +18,7 @@ FEWEST_READINGS = 10
 
 
 class Agreement(StrEnum):
-    """How well the queue's counts agree with the recorded times."""
+    """Whether the message counts of the queue agree with the recorded times of the videos."""
 
     OK = "ok"
     WARN = "warn"
@@ -42,11 +42,12 @@ NO_READINGS = QueueReadings(np.empty(0), np.empty(0))
 
 @dataclass(frozen=True, slots=True)
 class LittleCheck:
-    """Mean number of videos present in a run: as the queue counted it, and as the recorded times imply it.
+    """Result of comparing the message counts of the queue with the recorded times of the videos.
 
-    `mismatch` is implied_mean / counted_mean - 1. Here `implied_mean` covers all the time from the first reading of the
-    queue to the end of the run. `excess` is computed like `mismatch`, but with the videos present at the moments when
-    the queue was read. `agreement` follows from `excess`. `limit` is the largest `excess` that is accepted.
+    `counted_mean` is the mean number of messages in the readings of the queue. `implied_mean` is the mean number of
+    videos present, computed from the recorded times, from the first reading to the end of the run. `mismatch` is
+    implied_mean / counted_mean - 1. `excess` is computed in the same way, but with the mean number of videos present at
+    the moments of the readings only. `agreement` is judged by `excess`. `limit` is the largest accepted `excess`.
     """
 
     counted_mean: float
@@ -61,10 +62,11 @@ class LittleCheck:
 def check_littles_law(
     readings: QueueReadings, arrived_at: Floats, left_at: Floats, run_end: float, delay_seconds: float
 ) -> LittleCheck:
-    """Compare the number of messages in the queue with the number of videos present by the records.
+    """Compare the number of messages in the queue with the number of videos present, from their recorded times.
 
-    `arrived_at` and `left_at` have one entry per video, in seconds. `left_at` is NaN for a video that has not ended.
-    The comparison goes from the first reading to `run_end`. The queue may count a message up to `delay_seconds` late.
+    `arrived_at` and `left_at` have one time per video, in epoch seconds. `left_at` is NaN for a video that has not
+    ended. The run is compared from the first reading of the queue to `run_end`. The queue may count a message up to
+    `delay_seconds` late. `agreement` is UNKNOWN if there are too few readings, or no message or video was present.
     """
     known = np.isfinite(arrived_at)
     arrived, left = arrived_at[known], np.where(np.isfinite(left_at), left_at, np.inf)[known]
@@ -104,12 +106,12 @@ def implied_mean(arrived_at: Floats, left_at: Floats, window_start: float, windo
 
 
 def largest_delay_excess(arrived_at: Floats, left_at: Floats, moments: Floats, delay_seconds: float) -> float:
-    """Return the largest relative error of the queue's counts that their delay alone can cause.
+    """Return the largest relative error that late counting by the queue can cause.
 
-    The queue may count arrivals, departures or both up to `delay_seconds` late. For each of these three cases, the
-    error is |recorded / counted - 1|. `recorded` is the mean number of videos present by the recorded times. `counted`
-    is the mean number that the late queue would count. The error is smaller for longer runs and longer response times.
-    `arrived_at` and `left_at` have one time per video, in seconds. `moments` are the times at which the queue was read.
+    Three cases are computed: the queue counts the arrivals, the departures or both `delay_seconds` late. The error is
+    |recorded / counted - 1|. `recorded` is the mean number of videos present, from their recorded times. `counted` is
+    the mean that the queue would count in that case. Both means are over `moments`, the times at which the queue was
+    read. `arrived_at` and `left_at` have one time per video, in seconds.
     """
     recorded = float(videos_present(arrived_at, left_at, moments).mean())
     late = [
@@ -120,10 +122,11 @@ def largest_delay_excess(arrived_at: Floats, left_at: Floats, moments: Floats, d
 
 
 def judge_excess(excess: float, delay_excess: float) -> Agreement:
-    """Return whether the queue's counts agree with the records: ok to 5 %, warn to 10 %, else invalid.
+    """Judge the difference between queue and recorded times: ok to 5 %, warn to 10 %, else invalid.
 
-    `excess` is by how much the recorded mean number of videos present differs from the counted mean, divided by the
-    counted mean. A difference of up to `delay_excess` is ok too, because late counters of the queue explain it.
+    `excess` is recorded / counted - 1. `recorded` is the mean number of videos present, from their recorded times.
+    `counted` is the mean number of messages in the queue. A difference of up to `delay_excess` is always ok, because
+    late counting by the queue can cause it. The result is UNKNOWN if `excess` is NaN.
     """
     if not np.isfinite(excess):
         return Agreement.UNKNOWN

@@ -40,8 +40,9 @@ def knows_enough(executions: Executions, slots: int, unfinished_since: float | N
     """Return True if a running burst may stop, because its X_sat is known precisely enough.
 
     X_sat is the throughput with every slot busy. `unfinished_since` is the start of the earliest execution that is
-    still running, or None. Only executions that started before that time are used. The first execution of each slot is
-    left out. If the burst stops now, X_sat is computed from these same executions.
+    still running, or None if none is. Only executions that started before that time are used: of the later ones, only
+    the short ones have ended so far. The first execution of each slot is not used, because a cold start makes it
+    slower.
     """
     cycles = slot_cycles(executions, slots)
     before = executions.finished().started_at < (math.inf if unfinished_since is None else unfinished_since)
@@ -52,26 +53,28 @@ def knows_enough(executions: Executions, slots: int, unfinished_since: float | N
 def may_stop(cycle_seconds: Floats, minimum: int = MINIMUM_VIDEOS, target: float = TARGET_PRECISION) -> bool:
     """Return True if there are enough slot cycles, and their mean is known precisely enough.
 
-    `cycle_seconds` are in start order, NaN if unfinished. `minimum` is the number of cycles needed. `target` is the
-    largest relative half width of the mean's 95 % interval.
+    `cycle_seconds` are in the order of their starts, with NaN for an unfinished cycle. Only cycles before the first NaN
+    are used. At least `minimum` of them are needed. The 95 % interval of their mean may be at most ± `target` times the
+    mean.
     """
     prefix = finished_prefix(cycle_seconds)
     return prefix.size >= minimum and precision(prefix) <= target
 
 
 def finished_prefix(cycle_seconds: Floats) -> Floats:
-    """Return the slot cycles before the first unfinished one (NaN). The array is in start order.
+    """Return the slot cycles that started before the first unfinished one.
 
-    Of the cycles that started later, the short ones finish first. If they were used, the mean would be too low.
+    The array is in the order of the starts, and NaN is an unfinished cycle. Later cycles are not returned: only short
+    ones have finished so far, so they would make the mean too low.
     """
     unfinished = np.flatnonzero(np.isnan(cycle_seconds))
     return cycle_seconds[: unfinished[0]] if unfinished.size else cycle_seconds
 
 
 def precision(cycle_seconds: Floats) -> float:
-    """Return the relative half width of the 95 % interval of the mean of these slot cycles.
+    """Return how precisely the mean of these slot cycles is known: 0.05 is ±5 %.
 
-    It is half of the interval's width divided by the mean: 0.05 is ±5 %. NaN below two cycles.
+    It is half of the width of the mean's 95 % interval, divided by the mean. It is NaN for fewer than two cycles.
     """
     return t_half_width(cycle_seconds) / float(cycle_seconds.mean()) if cycle_seconds.size > 1 else float("nan")
 
@@ -85,10 +88,10 @@ class QueuedVideos:
     sessions: Sessions
 
     def cancel(self, run_ids: Collection[str]) -> int:
-        """Cancel the queued videos of these runs: delete their messages and rows. Return how many there were.
+        """Cancel the queued videos of these runs: delete their messages and rows. Return how many were cancelled.
 
-        Received messages of other runs stay hidden until all queued videos are cancelled. If they became visible after
-        each batch, they would be received again and again, until SQS moves them to the dead-letter queue.
+        To find the messages, this method also receives messages of other runs. These stay hidden until it ends. If they
+        became visible earlier, they would be received again and again, until SQS moves them to the dead-letter queue.
         """
         total = fruitless = 0
         others: list[str] = []

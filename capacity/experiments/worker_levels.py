@@ -1,6 +1,6 @@
-"""Numbers of workers for a matrix or a rate search.
+"""Check the number of workers that an experiment needs, and find out how many an app has.
 
-Can Aforo start so many? Are they up? How many ran at first, so that they can be restored in the end?
+An experiment is a series of runs. At its end, an app gets back the number of workers that it had before.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ def require_up(settings: Settings, concurrency: int, workers: int | None) -> Non
 
 
 def level_of_app(settings: Settings, app: AppFile) -> WorkerLevel | None:
-    """Return how many workers of an app answer, and their slots, to be set again by `worker.scale` later.
+    """Return the number of an app's workers and their slots, so that both can be restored after the runs.
 
-    `worker.scale` is the shell line of aforo.toml that sets both. Return None if aforo.toml has no such line, or has a
-    line `worker.restore` for this. Return None as well if the workers are not instrumented, none answers, or their
-    slots differ.
+    The shell command `worker.scale` of aforo.toml will restore them. Return None if aforo.toml has no `worker.scale`,
+    or if it has another command for this, `worker.restore`. Return None as well if the workers are not instrumented,
+    none answers, or their slots differ.
     """
     if app.worker.scale is None or app.worker.restore is not None or not app.worker.instrument:
         return None

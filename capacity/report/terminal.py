@@ -28,7 +28,8 @@ def output_width() -> int:
 def render_terminal(run: RunAnalysis, lang: Language, width: int = WIDEST) -> str:
     """Return the report on one run as text, in lines of at most `width` characters.
 
-    The result row is a Markdown table to be copied. If the terminal is too narrow for it, each column is a line.
+    The result row is a Markdown table to be copied. If `width` is too small for the table, each of its cells is printed
+    on its own line, after its column name.
     """
     named = [(name.to(lang), value) for name, value in (*facts(run, lang), *limit_check(run, lang))]
     answers = [line for text in run_answer(run, lang) for line in wrapped(text, width, "  ")]
@@ -52,7 +53,10 @@ def _row(cells: list[TableCell], lang: Language, width: int) -> str:
 
 
 def wrapped(text: str, width: int, indent: str = "") -> list[str]:
-    """Return the text in lines of at most `width` that do not end between a number and its unit."""
+    """Split the text into lines of at most `width` characters. A number and its unit stay on one line.
+
+    All lines but the first begin with `indent`.
+    """
     lines = wrap(unbroken(text), width, subsequent_indent=indent, break_on_hyphens=False)
     return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
 

@@ -19,9 +19,9 @@ S3_WRITES_PER_SECOND = 3_500  # AWS: PUT per prefix
 
 
 class SharedPart(StrEnum):
-    """Limited quantities of the parts that all workers share, such as the messages in flight in SQS.
+    """Parts that all workers share and that can be overloaded, such as SQS.
 
-    A member's value names the quantity, and its unit if it is a rate.
+    The text of a member says what is limited, such as `sqs_messages_in_flight`.
     """
 
     SQS_IN_FLIGHT = "sqs_messages_in_flight"
@@ -35,7 +35,8 @@ class SharedPart(StrEnum):
 class ScaleAssumptions:
     """Assumed figures of an installation, such as the number of Prometheus series per worker.
 
-    From them, the loads and limits of the parts that all workers share are computed, and the number of SQS requests.
+    They are used to compute two things: load and limit of each part that all workers share, and the number of SQS
+    requests.
     """
 
     prefetch_per_slot: int = 1

@@ -41,7 +41,12 @@ class CallCounter:
 
 @dataclass(frozen=True)
 class Reading:
-    """Result of reading all watched queues once: attributes, dead-letter depth and errors, by queue name."""
+    """Result of reading all watched queues once. Each field is a mapping by queue name.
+
+    `facts` has the attributes of the queues. `dead_letters` has the number of messages in the dead-letter queue of each
+    queue. `failures` has the errors. If the queues of a pattern such as `video*` could not be listed, the pattern is
+    the key of that error.
+    """
 
     facts: dict[str, QueueAttributes]
     dead_letters: dict[str, int]
@@ -49,7 +54,7 @@ class Reading:
 
     @property
     def is_busy(self) -> bool:
-        """Return True if any of the queues holds a message."""
+        """Return True if any watched queue holds a message. Dead-letter queues are not considered."""
         return any(facts.total for facts in self.facts.values())
 
 

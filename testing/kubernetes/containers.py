@@ -26,9 +26,9 @@ def command_of(container: Mapping[str, Any], default: list[str]) -> list[str]:
 def environment_of(plane: ControlPlane, container: Mapping[str, Any], folder: Path) -> dict[str, str]:
     """Return the environment variables of a container.
 
-    Create a folder below `folder` for each volume of the container. A variable whose value is a path in a volume gets
-    the path in that folder instead. The volume at /tmp is an exception, because a path in /tmp can be a file of the
-    test. For this volume, only TMPDIR is set to the new folder.
+    Create a folder below `folder` for each volume of the container. If the value of a variable is a path in a volume,
+    replace it by the same path in the volume's new folder. Paths in /tmp are never replaced, because they can be files
+    of the test. Instead, TMPDIR is set to the new folder of the volume at /tmp.
     """
     variables: dict[str, str] = {}
     for source in container.get("envFrom", []):
