@@ -1,6 +1,6 @@
-"""Bandwidth limits, stored by `python -m aforo measure-limits` for later workers.
+"""Bandwidth limits that `python -m aforo measure-limits` has measured, stored in a file.
 
-These are the workers of the same user on the same machine.
+Workers that the same user starts on this machine afterwards read them from there.
 """
 
 from __future__ import annotations

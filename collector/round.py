@@ -41,11 +41,11 @@ class Balanced(Exception):
 
 @dataclass
 class Address:
-    """History of one worker's address: which spools the collector has read there.
+    """History of one worker's address: which spools the collector has found there.
 
-    Each worker process writes its own spool. `spools` are those of the processes that answered at this address, in the
-    order of their first answers. A worker can also serve spools of dead processes. `read_dead` are the spools of dead
-    processes that the collector has read at this address.
+    Each worker process writes a spool of its own. `spools` are the spools of the processes that have answered at this
+    address, in the order of their first answers. A worker also serves the spools that dead processes have left on its
+    disk. `read_dead` are those that the collector has read.
     """
 
     spools: list[str] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Address:
 class Round:
     """Read the execution records of all workers and store them.
 
-    The database holds for each spool up to which record it was read. So reading continues there after a restart of the
+    The database knows up to which record each spool has been read. So reading continues there after a restart of the
     collector.
     """
 
@@ -78,8 +78,8 @@ class Round:
     def run(self, addresses: Iterable[str], now: float | None = None) -> None:
         """Read and store the new execution records of the workers at `addresses`.
 
-        Then assign earlier stored executions to their videos, if these have been recorded in the meantime. `now` is in
-        epoch seconds.
+        Then look again for the videos of those executions that were stored without a video. A video may have been
+        recorded after its execution. `now` is in epoch seconds.
         """
         wanted = list(addresses)
         with ThreadPoolExecutor(THREADS, thread_name_prefix="read") as threads:

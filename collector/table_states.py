@@ -1,8 +1,8 @@
-"""Read the final states of an app's videos from the app's own table, until every video has one.
+"""Read the states of an app's videos in the app's own table, until each video is done or failed.
 
-An app can retry a failed video. So a failure is recorded only when no further message of the video can follow. One of
-three facts shows this: the recorded executions show that all messages of the video have ended, the queue is empty, or
-the video's row in the app's table has not changed for 15 minutes.
+The app can retry a failed video. So a failure is recorded only when no retry can follow. That is known as soon as one
+of these is true: all messages of the video have ended, as the recorded executions show; the queue is empty; or the
+video's row in the app's table has not changed for 15 minutes.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ class _RunUpdate:
 
 @dataclass
 class TableStates:
-    """Read the states of an app's open videos from the app's own table, and record them in Aforo's table.
+    """Read the states of an app's open videos in the app's own table, and store them in our database.
 
-    What was read is kept in Aforo's database, so reading continues after a restart of the collector.
+    Our database also says which videos are still open. So a restart of the collector loses nothing.
     """
 
     settings: Settings
@@ -65,9 +65,10 @@ class TableStates:
     _failure: str = ""
 
     def run(self, now: float | None = None) -> None:
-        """Read the state of every open video once.
+        """Read and store the state of every open video once. `now` is in epoch seconds.
 
-        A table or queue that does not answer is logged once and read again in the next round.
+        If the table or the queue does not answer, log a warning. The next call tries again. It does not repeat the
+        warning for the same error.
         """
         try:
             self._read(time.time() if now is None else now)

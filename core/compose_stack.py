@@ -1,8 +1,9 @@
 """Validate the settings of the compose stack, or wait until the stack is ready.
 
 The commands are `python -m core.compose_stack check|check-levels|ready`. `check` validates the settings. `check-levels`
-validates the lists of slots and workers that a matrix or search is given. `ready` waits until Prometheus scrapes all
-programs of the stack. The script deploy/compose/stack runs the commands in the stack's container `console`.
+validates the numbers of slots and workers for a matrix or a search, such as `1,2,4`. `ready` waits until Prometheus
+scrapes all programs of the stack. The script deploy/compose/stack runs these commands in the stack's container
+`console`.
 """
 
 from __future__ import annotations
@@ -53,9 +54,9 @@ def check(**_validated: object) -> None:
 @cli.env_option("--concurrency", "CONCURRENCY", "Slots of each worker, such as 1,2,4", default="2", empty_is_value=True)
 @cli.env_option("--workers", "WORKERS", "Worker containers, such as 1,2,3", default="1", empty_is_value=True)
 def check_levels(concurrency: str, workers: str) -> None:
-    """Validate the options of a matrix or search, before its first run.
+    """Validate the slots and workers of a matrix or search, before its first run.
 
-    They are lists of numbers: slots of each worker, and workers. Exit with code 2 if one is invalid.
+    Both are lists of numbers, such as 1,2,4. Exit with code 2 if one is invalid.
     """
     cli.whole_numbers("CONCURRENCY", concurrency, "slots", MOST_SLOTS)
     cli.whole_numbers("WORKERS", workers, "workers", MOST_WORKERS)

@@ -23,8 +23,8 @@ LOG_LINES = 8
 def until(holds: Callable[[], bool], what: str, seconds: float, log: Path) -> None:
     """Wait until `holds()` returns True.
 
-    After `seconds`, print the end of the file `log` and raise EnvironmentFault. The text of the fault begins with
-    `what`, the name of the program or state that the caller waits for.
+    If that takes longer than `seconds`, print the end of the file `log` and raise EnvironmentFault. `what` names what
+    the caller waits for, such as a program. The text of the fault begins with it.
     """
     deadline = time.monotonic() + seconds
     while not holds():
@@ -51,8 +51,8 @@ def worker_slots(program: Program) -> int | None:
 def is_scraped(prometheus_url: str, job: str, port: int) -> bool:
     """Return True if Prometheus has collected metrics of `job` from the program on `port`.
 
-    Return False if Prometheus does not answer. Prometheus returns the last sample for up to five minutes. So without
-    the port, a sample of the same program on an earlier port would count.
+    Return False if Prometheus does not answer. The port is compared for this reason: Prometheus returns the last sample
+    of a program for up to five minutes, even after the program has started again on another port.
     """
     return promql.single(prometheus_url, f'up{{job="{job}",instance="127.0.0.1:{port}"}}') == 1
 

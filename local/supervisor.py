@@ -108,8 +108,8 @@ def shut_down() -> None:
 def orphans() -> list[psutil.Process]:
     """Return all processes of the stack that was started from this checkout of the repository.
 
-    Processes that a dead supervisord left running are included. A process is recognised by the environment variable
-    AFORO_STACK_FOLDER, and Redis by its working directory. Pid files are not used, because they can be stale.
+    After supervisord has died, they are the processes that it left running. A process is recognised by the environment
+    variable AFORO_STACK_FOLDER, and Redis by its working directory. Pid files are not used, because they can be stale.
     """
     return [p for p in psutil.process_iter() if p.pid != os.getpid() and _is_ours(p)]
 

@@ -73,7 +73,7 @@ def cut(source: Path, ratio: float) -> Path:
 def overwrite(source: Path, at: float, count: int = 400) -> Path:
     """Write a damaged copy of a file and return its path.
 
-    `count` bytes are overwritten, starting at the share `at` (0 to 1) of its length.
+    In the copy, `count` bytes are overwritten. `at` (0 to 1) says where they start: 0.5 is the middle of the file.
     """
     content = bytearray(source.read_bytes())
     start = round(len(content) * at)

@@ -66,10 +66,10 @@ class _Ending:
     started: float = field(default_factory=time.perf_counter)
 
     def columns(self) -> dict[str, Any]:
-        """Return the column values that an execution's row gets when the execution ends.
+        """Return the column values that are written to the execution's row when the execution ends.
 
-        The column `finish_seconds` gets the time that the stage finish has taken so far. The commit that stores this
-        time is not included.
+        `finish_seconds` is the time that the stage finish has taken until this call. The commit that follows is not
+        included.
         """
         finish_seconds = time.perf_counter() - self.started
         return self.measured | {"reason": self.reason, "ended_at": self.at, "finish_seconds": finish_seconds}
@@ -90,7 +90,8 @@ class Claims:
         """Try to claim the video for `slot`. Return the claim, or the reason why it is denied.
 
         `started_at` is the start of the execution in epoch seconds. If the video is final or another execution holds
-        the claim, an execution row is written although the claim is denied.
+        the claim, this execution is recorded as a duplicate. If the video has had all its allowed executions, it
+        becomes `failed`.
         """
         with self.sessions.begin() as session:
             video = session.get(VideoRow, video_id, with_for_update=True)
@@ -192,8 +193,8 @@ class Claims:
     def remove_worker(self, worker: WorkerProcess) -> bool:
         """Delete the heartbeat rows of this worker and of dead workers. Return True if no worker is left.
 
-        The deletion and the check are two transactions. If several workers stop together, the last one to check sees
-        that all rows are deleted.
+        The rows are deleted in one transaction, and the others are looked for in the next one. So if several workers
+        stop together, at least one of them finds that no worker is left.
         """
         oldest = time.time() - SILENCE_SECONDS
         with self.sessions.begin() as session:

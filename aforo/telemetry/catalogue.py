@@ -1,7 +1,8 @@
 """Declarations of the metrics that a worker exports about itself and its machine.
 
 Each metric is declared once, with kind, help, labels and buckets. Nothing is registered on import. `counter`, `gauge`
-and `histogram` register a metric by its name. `family` returns a metric family for a collector.
+and `histogram` register a metric by its name. `family` returns a metric without values, for code that computes the
+values at each scrape.
 """
 
 from __future__ import annotations
@@ -208,7 +209,10 @@ def histogram(name: str, registry: CollectorRegistry) -> Histogram:
 
 
 def family(name: str) -> GaugeMetricFamily | CounterMetricFamily:
-    """Return the metric family `name` without samples, for a collector that adds them during the scrape."""
+    """Return the declared metric `name` as a Prometheus family without samples.
+
+    The caller adds the samples at each scrape.
+    """
     return empty_family(METRICS[name])
 
 

@@ -65,11 +65,11 @@ def analyse_runs(session: Session, settings: Settings, run_ids: Sequence[str]) -
 
 
 def runs_of(session: Session, settings: Settings, run_id: str | None = None) -> list[RunRow]:
-    """Return the database rows of all runs that one worker program processed, oldest first.
+    """Return the database rows of all runs of one app or of our reference worker, oldest first.
 
-    The worker program is the one that processed the run `run_id`. Without a `run_id`, it is the one in the settings:
-    the user's app, or else our reference worker. Runs of different apps are never mixed, because their videos are not
-    the same work. Warm-up runs are left out, except `run_id` itself.
+    With `run_id`, they are the runs of the same app as that run. Otherwise, they are the runs of the app in the
+    settings. Where there is no app, they are the runs of our reference worker. Runs of different apps are never mixed,
+    because their videos are not the same work. Warm-up runs are left out, except `run_id` itself.
     """
     app = settings.app.name if settings.app else None
     if run_id is not None:
@@ -80,10 +80,10 @@ def runs_of(session: Session, settings: Settings, run_id: str | None = None) -> 
 
 
 def load_and_analyse(session: Session, settings: Settings, run_id: str | None = None) -> AnalysedRuns:
-    """Load all runs of one worker program, and analyse the most important ones for a report.
+    """Load all runs of one app or of our reference worker, and analyse some of them for a report.
 
-    At most a fixed number of runs is analysed. The run `run_id` is chosen first, then the runs whose figures the result
-    table averages, then the newest runs. Warm-up runs are left out, except `run_id` itself.
+    `runs_of` says which runs are loaded. The number of analysed runs is limited. The run `run_id` is chosen first, then
+    the runs whose figures are in the result table, then the newest of the other runs.
     """
     runs = {run.id: run for run in runs_of(session, settings, run_id)}
     loader = _Loader(session, settings, read_figures(settings.prometheus.url))
@@ -108,9 +108,9 @@ def load_resources(recorded: RecordedRun, settings: Settings) -> Resources:
 
     The first of these sources that exists is used:
 
-    1. the archive of the run, if it is final: no record of the run can change any more,
+    1. the run's archive, if it was written after the last change of the run's records,
     2. Prometheus,
-    3. an archive that is not final.
+    3. the run's archive, although it was written earlier.
 
     Without any of them, return no samples.
     """

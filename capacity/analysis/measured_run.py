@@ -54,8 +54,8 @@ class MeasuredRun:
     def row(self) -> ResultRow:
         """Return the result row of the run, with its validity.
 
-        The validity is the worse of two: the one computed now from the run's records, and the one that the last report
-        on the run stored in the database.
+        The validity is judged from the run's records. The last report on the run may have stored another validity in
+        the database. The worse of the two counts.
         """
         recorded = judge_validity(quality_warnings(self.facts))
         return replace(self.unjudged_row, validity=combined([recorded, _stored_validity(self.recorded)]))
@@ -132,9 +132,9 @@ def measure(recorded: RecordedRun, figures: ScenarioFigures = UNKNOWN_FIGURES) -
 def cancelled_videos(recorded: RecordedRun) -> tuple[int, float]:
     """Return how many videos of an interrupted or failed run were cancelled, and their mean upload time.
 
-    The time is in epoch seconds, and NaN if unknown. The rows of cancelled videos are deleted, so the run itself
-    records the time. If it did not, the upload time of the first video is returned for a burst. A burst that stopped
-    early on purpose is complete, so it has no cancelled videos.
+    The time is in epoch seconds, and NaN if unknown. The rows of cancelled videos are deleted, so the time comes from
+    the row of the run. If that has none, a burst gets the upload time of its first video. A burst that stopped early on
+    purpose is complete, so it has no cancelled videos. For a run without cancelled videos, return 0 and NaN.
     """
     run = recorded.run
     cancelled = (run.environment.get("asked_count") or run.count) - run.count

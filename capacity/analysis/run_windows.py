@@ -17,8 +17,9 @@ def run_window(recorded: RecordedRun) -> tuple[float, float]:
 def working_window(recorded: RecordedRun) -> tuple[float, float]:
     """Return start and end of the time in which every slot was busy, in epoch seconds.
 
-    It goes from the first start of an execution to the last start. In a run with fewer than two executions per slot, it
-    goes to the last end.
+    It begins when the first execution starts, and ends when the last execution starts. With fewer than two executions
+    per slot, that time would be too short. It then lasts until the last execution ends. Without executions, both times
+    are 0.
     """
     starts, ends = recorded.executions.started_at, recorded.executions.ended_at
     if not starts.size:

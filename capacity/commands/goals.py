@@ -44,8 +44,8 @@ class WritableFile(click.Path):
 class Goals:
     """Values of the options `--fail-if`, `--junit` and `--summary`.
 
-    `fail_if` has the conditions under which a result fails. The other two are files to write for continuous
-    integration.
+    A command fails if one of the conditions `fail_if` holds, or if its figure is unknown. `junit` and `summary` are the
+    files to write for continuous integration.
     """
 
     fail_if: tuple[Condition, ...] = ()
@@ -53,9 +53,9 @@ class Goals:
     summary: Path | None = None
 
     def judge(self, results: Mapping[str, Mapping[str, Figure]]) -> list[GoalResult]:
-        """Return the outcome of each `--fail-if` condition on each result.
+        """Apply each `--fail-if` condition to each run or cell, and return the outcomes.
 
-        `results` maps the name of a result to its figures by name.
+        `results` has the figures of each run or cell, by the name of the run or cell, then by the name of the figure.
         """
         return judge(self.fail_if, results)
 
@@ -64,8 +64,9 @@ class Goals:
     ) -> None:
         """Write the JUnit file and append to the Markdown summary, each only if its option was given.
 
-        The summary has `answers` (sentences that state the results), `table` (the result table in Markdown), and the
-        outcomes of the conditions. `verb` is part of the JUnit suite's name.
+        `results` are the outcomes of the conditions. Both files have them. The summary also has `answers`, which are
+        sentences, and `table`, the result table in Markdown. `verb` is the name of the command. It becomes part of the
+        JUnit suite's name.
         """
         if self.junit is not None:
             write_file(self.junit, junit_xml(results, f"aforo.{verb}"))
@@ -74,9 +75,9 @@ class Goals:
 
 
 def goal_options(command: Command) -> Command:
-    """Decorate a verb with `--fail-if`, `--junit` and `--summary`.
+    """Add the options `--fail-if`, `--junit` and `--summary` to a command such as `report`.
 
-    The verb gets their values as keyword arguments, which are the fields of `Goals`.
+    The command gets their values as the keyword arguments `fail_if`, `junit` and `summary`.
     """
     path = WritableFile()
     for option in (

@@ -1,9 +1,10 @@
 """Detect at which runs of a history the level of a figure changed, and by which factor.
 
-The method is circular binary segmentation (Olshen et al. 2004) on the logarithms of the values. Each part of the
-history is compared with the rest by a t statistic. The part with the largest statistic has another level if that
-statistic exceeds a limit. The limit comes from simulated histories without a change: only a small share of them exceeds
-it. This keeps false alarms rare, although many parts are compared. See docs/adr/0089.
+The method is circular binary segmentation (Olshen et al. 2004) on the logarithms of the values. Each sequence of
+consecutive runs is compared with all other runs by a t statistic. If the largest statistic exceeds a limit, the level
+changes where that sequence starts and ends. These changes divide the history into parts, and each part is searched in
+the same way. The limit comes from simulated histories without a change: only a small share of them exceeds it. So false
+alarms are rare, although many sequences are compared. See docs/adr/0089.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class Change:
     """A change of the level of a figure in a history: where it is, and by which factor.
 
     `index` is the position of the first run after the change. `factor` is the level after the change divided by the
-    level before it. `interval` is the interval of `factor`. It is widened for the number of comparisons, and never
-    contains 1.
+    level before it. `interval` is the confidence interval of `factor`. It is wider than a usual one, because many
+    possible changes were compared. It never contains 1.
     """
 
     index: int
@@ -50,11 +51,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
-    """The changes of a history in time order, which divide it into parts, and the level of each part.
+    """The changes of a history in time order, and the level of each part between them.
 
-    A level is the geometric mean of the values in a part. `visible_ratio` is the smallest drop of the level that is
-    detected with a probability of 80 % if it affects only the newest runs. 0.1 is a drop by 10 %. The newest runs are
-    three, or two in a history of under six runs. `visible_ratio` is None if the last part has too few runs.
+    The level of a part is the geometric mean of its values. `visible_ratio` is the smallest drop in the newest runs
+    that is detected with a probability of 80 %. 0.1 is a drop by 10 %. The newest runs are the last three, or the last
+    two in a history of fewer than six runs. `visible_ratio` is None if the last part has fewer than twice as many runs.
     """
 
     changes: tuple[Change, ...]
@@ -65,9 +66,9 @@ class Segmentation:
 def change_points(values: Floats, errors: Floats) -> Segmentation | None:
     """Return the changes of a figure over runs, or None for fewer than four runs.
 
-    `values` has the positive value of the figure in each run, in time order. `errors` has its standard error in that
-    run divided by the value, or NaN where unknown. The spread between runs is assumed to be no smaller than the root
-    mean square of `errors`. So a few runs that are alike by chance do not look more precise than they are.
+    `values` has the positive value of the figure in each run, in time order. `errors` has the relative standard error
+    of each value, or NaN where unknown. The spread between runs is taken to be at least as large as these errors.
+    Otherwise a few runs that are alike by chance would look too precise.
     """
     if values.size < FEWEST_RUNS:
         return None
@@ -90,10 +91,9 @@ class _Series:
     shortest: int
 
     def boundaries(self, start: int, end: int) -> Iterator[int]:
-        """Yield the positions in a history at which the level changes, in ascending order.
+        """Yield the index of the first run after each change of the level, in ascending order.
 
-        Only the runs from `start` to `end` (excluded) are searched. A position is the index of the first run after the
-        change.
+        Only the runs with an index from `start` to `end` - 1 are searched.
         """
         logs = self.logs[start:end]
         if logs.size < 2 * self.shortest:
@@ -119,10 +119,10 @@ class _Series:
         return float(np.quantile(maxima, 1 - FALSE_ALARMS))
 
     def without_weak(self, bounds: list[int]) -> list[int]:
-        """Return `bounds` without the positions at which the level does not change enough.
+        """Return `bounds` without the changes that are too weak: the interval of their factor contains 1.
 
-        `bounds` are the positions where parts of the history start and end. The position with the weakest change is
-        removed first. Then the remaining changes are computed again.
+        `bounds` has the index at which each part of the history starts, and at its end the number of runs. The weakest
+        change is removed first. Then the other changes are computed again, because two parts have become one.
         """
         while len(bounds) > 2:
             inner = list(zip(bounds, bounds[1:], bounds[2:], strict=False))
@@ -153,10 +153,11 @@ class _Series:
         return float(after.mean() - before.mean()), _limit(end - start, self.shortest) * error
 
     def visible_ratio(self, bounds: list[int]) -> float | None:
-        """Return the smallest drop of the level in the newest runs that would probably be detected.
+        """Return the smallest drop in the newest runs that is detected with a probability of 80 %.
 
-        The probability is 80 %. A result of 0.1 is a drop by 10 %. `bounds` are the positions where parts of the
-        history start and end. Return None if the last part has too few runs.
+        0.1 is a drop by 10 %. The newest runs are as many as the shortest part may have. `bounds` has the index at
+        which each part of the history starts, and at its end the number of runs. Return None if the last part has fewer
+        than twice as many runs as the shortest part may have.
         """
         count = bounds[-1] - bounds[-2]
         if count < 2 * self.shortest:

@@ -51,9 +51,9 @@ def welch_interval(values: Floats, others: Floats, confidence: float = 0.95) -> 
 def quantile_ranks(count: int, probability: float, confidence: float = 0.95) -> tuple[int | None, int | None]:
     """Return which two of `count` sorted values enclose a quantile, as ranks from 1.
 
-    `probability` names the quantile: 0.95 is the 95th percentile. A rank is None if `count` is too small for that side.
-    Each side misses the quantile with a probability of at most (1 - confidence) / 2. The ranks follow from the binomial
-    distribution of the number of values below the quantile.
+    `probability` names the quantile: 0.95 is the 95th percentile. With a probability of at most (1 - confidence) / 2,
+    the quantile is below the lower value. The same holds for above the upper value. A rank is None if `count` is too
+    small for it. The ranks follow from the binomial distribution of the number of values below the quantile.
     """
     tail = (1 - confidence) / 2
     below = stats.binom(count, probability)
@@ -65,10 +65,10 @@ def quantile_ranks(count: int, probability: float, confidence: float = 0.95) -> 
 
 
 def quantile_interval(values: Floats, probability: float, confidence: float = 0.95) -> Interval:
-    """Return the confidence interval of a quantile, which holds for any distribution of the values.
+    """Return the confidence interval of a quantile. It is right for any distribution of the values.
 
-    `probability` names the quantile: 0.95 is the 95th percentile. An end is infinite if there are too few values for
-    that side.
+    `probability` names the quantile: 0.95 is the 95th percentile. An end is infinite if there are too few values to
+    know it. Values that are not finite are ignored.
     """
     ordered = np.sort(values[np.isfinite(values)])
     low, high = quantile_ranks(ordered.size, probability, confidence)

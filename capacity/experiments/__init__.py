@@ -1,1 +1,1 @@
-"""Experiments that carry out runs themselves: the matrix, the rate search, and the early stop."""
+"""Experiments: the matrix and the rate search, which start runs, and the early stop of a burst."""

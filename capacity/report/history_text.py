@@ -35,7 +35,10 @@ NO_DIFFERENCE = Text("ninguna condición registrada difiere ahí", "no recorded 
 
 
 def heading(history: CellHistory, lang: Language) -> str:
-    """Return the heading of a history: the cell, the options of its runs, their number and their dates."""
+    """Return the heading of a history: the cell, and the profile, number and dates of its runs.
+
+    Stack, storage and warm-up follow the profile. The number of invalid runs is included, if there are any.
+    """
     rows, key = history.rows, history.key
     words = [word for word in (key.profile, key.stack, key.storage) if word]
     words += [Text("caliente", "warm").to(lang)] if key.is_warm else []
@@ -50,7 +53,7 @@ def heading(history: CellHistory, lang: Language) -> str:
 def sentences(series: Series, lang: Language) -> list[str]:
     """Return one sentence per change of a figure, newest first.
 
-    Without a change, return one sentence that says so, or how many runs are needed.
+    If there is no change, or too few runs to see one, return a single sentence that says so.
     """
     if series.changes is None:
         return [_too_few(series, lang)]

@@ -38,7 +38,7 @@ VALIDITY_CLASSES = {Level.VALID: "good", Level.INDICATIVE: "warn", Level.INVALID
 def render_page(analysed: AnalysedRuns, lang: Language, price_per_hour: float | None = None) -> str:
     """Return the whole report on the analysed runs as one HTML document.
 
-    With the price of one worker, it has the cost per 1,000 videos.
+    `price_per_hour` is the price of one worker. If it is given, the report also shows the cost per 1,000 videos.
     """
     page = _unbroken(_page(analysed, lang, price_per_hour)) if analysed.rows else None
     return render_html("page.html.j2", lang, page=page)

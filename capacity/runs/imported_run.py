@@ -24,9 +24,10 @@ NOTE = "imported"
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """What an app's table cannot tell about a test to import: video size, slots, workers and rate.
+    """Facts about an imported test that are not in the app's table: video size, slots, workers and rate.
 
-    `concurrency` is the number of slots of each worker. `rate_per_minute` (videos) is None for a burst.
+    `concurrency` is the number of slots of each worker. `rate_per_minute` is the number of videos sent per minute, or
+    None for a burst.
     """
 
     size_bytes: int
@@ -41,9 +42,10 @@ class ImportRequest:
 
 
 def import_run(sessions: Sessions, app: AppFile, keys: Sequence[Any], request: ImportRequest) -> str:
-    """Record the rows of an app's table that have these keys as a finished run. Return the id of the run.
+    """Make a finished run from the rows with these keys in an app's table. Return the id of the run.
 
-    Raise UsageError if a row is missing, has no upload time, or was imported before.
+    Each row becomes a video of the run. Raise UsageError if a key has no row, if a row has no upload time, or if the
+    rows were imported before.
     """
     found = VideosTable.open(app).read(keys)
     missing = [key for key in keys if key not in found]

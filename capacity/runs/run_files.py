@@ -52,9 +52,9 @@ def write_archive(
 ) -> None:
     """Write the archive of a run from what is recorded now. Each file is replaced atomically.
 
-    `is_settled` says that no record of the run can change any more. Otherwise the archive is marked for being written
-    again. `other_work` is work that took place at the time of this run but belongs to none of its videos, such as that
-    of another run. It is stored in the archive, because it cannot be computed from this run's records.
+    `is_settled` is True if no record of the run can change any more. Otherwise the archive is marked as not final.
+    `other_work` is work that took place at the time of this run but belongs to none of its videos, such as that of
+    another run. It is stored in the archive, because it cannot be computed from this run's records.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / OPEN).touch()

@@ -44,7 +44,7 @@ class TableCell:
     """One row of the result table: a cell, and the runs that its figures are averaged over.
 
     `runs` are averaged for X and S. `x_sat_runs` are averaged for X_sat, the throughput with every slot busy.
-    `left_out` is the number of unused runs.
+    `left_out` is the number of the cell's runs that are in neither list.
     """
 
     key: CellKey
@@ -74,7 +74,7 @@ class TableCell:
 
     @property
     def s_is_lower_bound(self) -> bool:
-        """Return True if some videos have not ended, so that S is at least the stated value."""
+        """Return True if some videos have not ended. The true S is then at least the stated value."""
         return any(run.s_is_lower_bound for run in self.runs)
 
     @property

@@ -144,7 +144,10 @@ def run_sandboxed(
 
 
 def missing_protections() -> tuple[str, ...]:
-    """Return the sandbox protections that this machine lacks. A Linux with util-linux lacks none."""
+    """Return a text for each sandbox protection that this machine cannot give.
+
+    On Linux with the package util-linux, the result is empty.
+    """
     missing = []
     if shutil.which("setpriv") is None:
         missing.append("ffmpeg outlives a killed worker (there is no setpriv)")
@@ -260,7 +263,7 @@ class _Supervisor:
     def wait(self) -> tuple[Ending, struct_rusage]:
         """Wait until the sandboxed program ends. Return how it ended and its resource usage.
 
-        Also set the return code of the program's Popen object.
+        Kill it if it exceeds a limit. Its return code is stored in its Popen object, which did not wait for it.
         """
         ending = Ending.EXITED
         with selectors.DefaultSelector() as selector:

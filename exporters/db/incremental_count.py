@@ -14,9 +14,9 @@ from exporters.db.run_aggregates import RunAggregates
 
 @dataclass
 class IncrementalCount:
-    """Sums over all runs and videos, and the time `read_at` up to which they include every changed row.
+    """Sums over all runs and videos, kept up to date by reading only the rows that have changed.
 
-    `read_at` is in epoch seconds of the exporter's clock.
+    The sums include every change up to `read_at`, in epoch seconds of the exporter's clock.
     """
 
     runs: int
@@ -36,8 +36,8 @@ class IncrementalCount:
     def build(self, reader: Reader) -> None:
         """Count all runs, videos and executions in the database, to get the first sums.
 
-        `reader` reads a snapshot of the database. The snapshot must have been opened after `read_at`. Otherwise changes
-        between the two could be missed.
+        `reader` reads a snapshot of the database. The caller must open it after the time `read_at`. An older snapshot
+        could lack changes from before `read_at`, and `refresh` might not read them either.
         """
         for run in reader.newest_runs(self.runs):
             self.aggregates.track(run)
@@ -55,8 +55,8 @@ class IncrementalCount:
     def refresh(self, reader: Reader, now: float) -> None:
         """Update the sums by the database rows that have changed since the last reading.
 
-        `now` is in epoch seconds. The caller must take it before it opens the snapshot that `reader` reads. Afterwards
-        the sums include every change up to `now`.
+        `reader` reads a snapshot of the database. `now` is a time before the snapshot was opened, in epoch seconds. So
+        the sums then include every change up to `now`.
         """
         since = self.since
         self.aggregates.update_runs(reader.newest_runs(self.runs), self.runs, since)
@@ -91,7 +91,7 @@ class IncrementalCount:
 def difference(current: RunAggregates, recounted: RunAggregates) -> int:
     """Return how many videos `current` counts under a wrong state.
 
-    `recounted` is a full count of the same moment, so it is right where the two differ.
+    `recounted` is a full count at the same moment. It is taken as right.
     """
     one, other = current.all_videos.states, recounted.all_videos.states
     more = sum((one - other).values())

@@ -127,8 +127,9 @@ class Reader:
     def groups_of(self, run_id: str, window_end: float) -> list[Group]:
         """Return the counts and sums over the videos of one run, one Group per state and failure reason.
 
-        A Group has the number of videos and the sums of their response time, queue wait and service time. It also
-        counts the videos whose last update is not after `window_end`, the end of the test window in epoch seconds.
+        A Group has the number of videos and the sums of their response time, queue wait and service time. It also has
+        the number of videos that were last updated at `window_end` or earlier. `window_end` is the end of the test
+        window in epoch seconds.
         """
         return self._groups("videos_of_run", run_id=run_id, window_end=window_end)
 
@@ -162,9 +163,9 @@ class Reader:
         return [(row[0], row[1], tuple(row[2:])) for row in self._rows("executions_of_run", run_id=run_id)]
 
     def lost_executions(self) -> list[tuple[str, str, int]]:
-        """Return how many executions have no end because their process died, per run and outcome.
+        """Return the number of executions whose process died at an unknown time, per run and outcome.
 
-        Each item is (run id, outcome, number).
+        These executions have an outcome, but no end. Each item is (run id, outcome, number).
         """
         return [(run_id, outcome, count) for run_id, outcome, count in self._rows("executions_lost")]
 

@@ -1,10 +1,10 @@
 """Exact sums over videos and executions.
 
-Single rows and sums that the database has computed can be added to them.
+Single rows can be added, and also sums that the database has computed. The result is the same in any order of the
+additions, and the same as that of SUM() in the database (docs/adr/0008).
 
-Times are UTC epoch seconds as doubles. From 2004 to 2038 such a double is a multiple of 2**-22 s, and so is the
-difference of two times. A sum of such differences below 2**31 s (68 years) is therefore exact, in whatever order they
-are added. So this module, which adds row by row, and SUM() in the database give the same bits (docs/adr/0008).
+The reason is this. Times are UTC epoch seconds as doubles. From 2004 to 2038 such a double is a multiple of 2**-22 s,
+and so is the difference of two times. A sum of such differences is exact below 2**31 s (68 years).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from core.video import Outcome, Stage, VideoState
 
 
 class Video(NamedTuple):
-    """One video as the statements `videos_changed` and `videos_live` return it.
+    """One video as the SQL statements `videos_changed` and `videos_live` return it.
 
     The fields have the order of the columns. `state` is one of VideoState.
     """
@@ -56,8 +56,9 @@ class Group(NamedTuple):
 class Tally:
     """Counts of videos by state and failure reason, and sums over done videos, for one or several runs.
 
-    The sums are those of response time, queue wait and service time, in seconds. `window_end` is the end of a sustained
-    run's test window in epoch seconds. It is infinite for a burst.
+    The sums are those of response time, queue wait and service time, in seconds. `in_window` is the number of done
+    videos that ended up to `window_end`. That is the end of a sustained run's test window in epoch seconds. It is
+    infinite for a burst.
     """
 
     window_end: float = math.inf
@@ -91,7 +92,10 @@ class Tally:
         self.add(group_of(video, self.window_end))
 
     def move(self, old: str, new: str) -> None:
-        """Count one video under the state `new` instead of `old`. Neither state is final."""
+        """Count one video under the state `new` instead of `old`.
+
+        Both are states of open videos, so the sums stay the same.
+        """
         self.states[old] -= 1
         self.states[new] += 1
 
@@ -136,8 +140,8 @@ class Execution(NamedTuple):
 class ExecutionTally:
     """Number of executions of one run by outcome, and sums over the executions with outcome done.
 
-    The sums are the seconds of each stage, then the CPU seconds of ffmpeg. `lost` counts, by outcome, the executions
-    that have no end because their process died.
+    The sums are the seconds of each stage, then the CPU seconds of ffmpeg. `outcomes` counts the executions that have
+    an end. `lost` counts those whose process died at an unknown time: they have an outcome but no end.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
