@@ -3,9 +3,9 @@
 The video's row holds this task id. If a task sends further messages, each of them carries the same id as its `root_id`.
 So every execution of a video is recognised, on whichever worker it ran.
 
-An execution without a known video is stored in the table `other_executions`. It waits there until the runs during which
-it ran have ended. If its video is still unknown then, it is recorded as other work: work that took slots during a run,
-but belongs to no video of the run.
+An execution whose video is not known yet is stored in the table `other_executions`. It waits there until every run that
+overlaps it in time has ended. If its video is still unknown then, it is recorded as other work. Other work took slots
+during a run, but belongs to no video of the run.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ def assign(session: Session, spool: str, node: str, records: Sequence[Record]) -
 def assign_waiting(session: Session, now: float) -> None:
     """Assign stored executions whose video has been recorded in the meantime. `now` is in epoch seconds.
 
-    An execution that still has no video waits until all runs during which it ran have ended. Then it is recorded as
-    other work of the latest of these runs: work that took slots, but belongs to no video of the run. An execution that
-    ran during no run is deleted an hour after its end.
+    An execution that still has no video waits until every run that overlaps it in time has ended. Then it is recorded
+    as other work of the latest of these runs. Other work took slots during a run, but belongs to no video of the run.
+    An execution that overlaps no run is deleted an hour after its end.
     """
     joined = select(OtherExecutionRow, VideoRow).join(VideoRow, VideoRow.task_id == OtherExecutionRow.root_id)
     found = set()

@@ -42,7 +42,10 @@ def to_text(families: Iterable[Metric]) -> str:
 
 @dataclass(frozen=True)
 class Collected:
-    """Result of one collection: metric families, and the text of gauges that are rendered already."""
+    """Result of one collection from a source.
+
+    `text` has further gauges, which the source has already rendered as text.
+    """
 
     families: list[Metric] = field(default_factory=list)
     text: str = ""
@@ -60,7 +63,9 @@ class Source(Protocol):
 
 
 class Incomplete(Exception):
-    """Error of a collection that returned only some of its metrics, or old ones. It carries these metrics.
+    """Error of a collection that got only some of its metrics, or only those of an earlier collection.
+
+    `collected` has these metrics, so that they can still be served.
 
     `__cause__` is the original error.
     """

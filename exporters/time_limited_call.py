@@ -14,9 +14,9 @@ T = TypeVar("T")
 class TimeLimitedCall(Generic[T]):
     """A blocking function that callers can wait for with a time limit. One call runs at a time.
 
-    Callers that arrive during a call share its result. Their time limit also counts from the start of that call. Each
-    call runs in a new daemon thread, so the program can exit while a call hangs. A thread of an executor would prevent
-    that.
+    A caller that arrives during a call waits for the result of that call. The time limit of each caller counts from the
+    start of the call, not from the caller's arrival. Each call runs in a new daemon thread, so the program can exit
+    while a call hangs. A thread of an executor would keep the program from exiting.
     """
 
     def __init__(self, function: Callable[[], T], name: str) -> None:

@@ -48,7 +48,8 @@ class AppSender:
     def make(self, videos: Sequence[NewVideo]) -> Batch:
         """Insert the rows of these videos into the app's table, and return their batch of messages.
 
-        Raise an AforoError if the app's database or its producer script rejects a row.
+        If the app has a producer script, the script inserts the rows. Raise an AforoError if the database or the script
+        rejects a row.
         """
         self._copy_app_file()
         prepared = [self._prepare(video) for video in videos]

@@ -26,9 +26,9 @@ Arrivals = tuple[float, ...]
 
 @dataclass(frozen=True)
 class Trace:
-    """Recorded arrivals, which are send times of videos that a run repeats.
+    """Recorded send times. A run with this trace sends its videos at these times.
 
-    `name` holds a digest of the times, so two different traces never count as the same load shape.
+    `name` contains a digest of the times. So two different traces never count as the same load shape.
     """
 
     name: str
@@ -46,9 +46,10 @@ class Trace:
 def poisson_arrivals(count: int, rate_per_minute: float, seed: int) -> Arrivals:
     """Return `count` random send times, in seconds after the start, as a Poisson process yields them.
 
-    They lie in a window of length count/rate. Given their number, the arrivals of a Poisson process are independent and
-    uniform (Ross, Introduction to Probability Models, theorem 5.2). So the offered rate of the run is exactly the
-    requested rate, and the gaps have a coefficient of variation near 1. `seed` makes the result reproducible.
+    The times are uniform random numbers in a window of length count / rate, sorted. If the number of arrivals in a
+    window is given, those of a Poisson process are distributed in the same way (Ross, Introduction to Probability
+    Models, theorem 5.2). So the run has exactly the requested rate, and the gaps have a coefficient of variation near
+    1. The same `seed` gives the same times.
     """
     window, uniform = count * SECONDS_PER_MINUTE / rate_per_minute, random.Random(seed)  # noqa: S311
     return tuple(sorted(uniform.random() * window for _ in range(count)))
@@ -57,8 +58,9 @@ def poisson_arrivals(count: int, rate_per_minute: float, seed: int) -> Arrivals:
 def arrivals_of_parts(parts: tuple[Part, ...], count: int) -> Arrivals:
     """Return `count` send times, in seconds after the start, that follow a load shape.
 
-    `parts` are the parts of the load shape, one after the other. Each has its share of the test window and a rate that
-    changes linearly. A video is due whenever the integral of the rate reaches 0, 1, …, count - 1.
+    A load shape consists of parts, one after the other. Each part covers a share of the test window. In a part, the
+    rate changes linearly from its first to its last value. The integral of the rate over time is the number of videos
+    that are due. So a video is sent whenever the integral reaches 0, 1, …, count - 1.
     """
     mean = sum(part.share * part.mean for part in parts)
     arrivals: list[float] = []

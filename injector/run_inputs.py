@@ -25,9 +25,10 @@ class Source:
 
 @dataclass(frozen=True)
 class RunInputs:
-    """Input files of a run, and the position of each video's file among them.
+    """Input files of a run, and which of them each video uses.
 
-    `sizes` names the size of each file in a mix. It is None where the user gave a file.
+    `order` has one item per video: the position of its file in `sources`. `sizes` has the sizes and shares of a mix. It
+    is None if the user gave a file.
     """
 
     sources: tuple[Source, ...]
@@ -35,7 +36,7 @@ class RunInputs:
     sizes: SizeMix | None = None
 
     def of_video(self, sequence: int) -> Source:
-        """Return the input file of video `sequence`, from 0."""
+        """Return the input file of the video with number `sequence`. The first video has number 0."""
         return self.sources[self.order[sequence]]
 
     @property
@@ -72,7 +73,7 @@ class RunInputs:
     def as_json(self) -> dict[str, Any]:
         """Return the files of a mix, with their shares, as the run's row stores them in JSON.
 
-        Return an empty dictionary for a single file, because other columns of the row have its facts.
+        Return an empty dictionary for a single file, because the row has other columns for its size and digest.
         """
         if self.sizes is None or len(self.sources) == 1:
             return {}

@@ -52,7 +52,7 @@ def main() -> None:
     "--workers", "WORKERS", "Workers of an app that `scale` starts", default=1, type=cli.WholeNumber(1, MOST_WORKERS)
 )
 def up(concurrency: int | None, profile: str | None, workers: int) -> None:
-    """Start the programs that are down, set the worker's slots, and wait until Prometheus reads each one.
+    """Start the programs that are down, set the worker's slots, and wait until Prometheus scrapes them.
 
     With AFORO_APP_FILE, start the app's worker instead of ours.
     """
@@ -86,7 +86,7 @@ def down() -> None:
 
 @main.command(epilog="Example: python -m local status")
 def status() -> None:
-    """Show state, process id, uptime, number of crashes, and page of each program."""
+    """Show state, process id, uptime, number of crashes, and URL or port of each program."""
     try:
         processes = supervisor.processes()
     except supervisor.Stopping:
@@ -192,8 +192,8 @@ def video_folders(settings: Settings) -> list[Path]:
 def worker_options(settings: Settings, concurrency: int | None, profile: str | None) -> stack.WorkerOptions:
     """Return the options with which to start the worker. Options that are None come from the settings.
 
-    If the chosen encoding profile is a file of the user, the worker starts with the profile of its own setting. The
-    worker reads the user's profile from the run.
+    The chosen encoding profile can be a file of the user. The worker then starts with the profile that the setting
+    AFORO_WORKER_PROFILE names. It reads the user's profile later, from each run.
     """
     slots = concurrency or settings.worker.concurrency
     chosen = profile or settings.profile

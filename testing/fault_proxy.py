@@ -25,7 +25,7 @@ Answer = tuple[int, bytes, dict[str, str]]
 
 @dataclass(frozen=True)
 class Fault:
-    """Fault that the proxy applies to a request. `kind` is one of the kinds in the list.
+    """Fault that the proxy applies to a request. `kind` is a name from this list.
 
     - status: answer with the HTTP status `status` and an SQS error with the code `code`
     - content: answer with the HTTP status `status` and the body `content`
@@ -91,9 +91,9 @@ class FaultProxy:
         self.faults[action] = fault
 
     def heal(self) -> float:
-        """Remove all faults. Return the current time, which `count` takes as `since`.
+        """Remove all faults. Return the current time, to pass to `count` as `since`.
 
-        Requests that hang already continue to hang.
+        Requests that already hang get no answer.
         """
         self.faults.clear()
         return time.monotonic()

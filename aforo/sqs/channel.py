@@ -1,7 +1,8 @@
 """The hardened channel: kombu's SQS channel, extended to survive SQS failures and malformed messages.
 
-It works with the event loop of the prefork, threads and solo pools. Under eventlet and gevent, kombu receives through
-other code, which this module does not change. Each overriding method names the defect of kombu 5.7.0 that it corrects.
+It is for the pools prefork, threads and solo, which receive messages in kombu's event loop. With eventlet and gevent,
+kombu receives messages in other code, which this module does not change. A method that replaces one of kombu names the
+defect of kombu 5.7.0 that it corrects.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ logger = logging.getLogger(__name__)
 
 
 class Channel(FinishingChannel):
-    """SQS channel that delivers each valid message to Celery once, and dead-letters invalid messages."""
+    """SQS channel that hands valid messages to Celery, and moves invalid ones to the dead-letter queue.
+
+    If SQS repeats an answer, the messages in it are not handed to Celery again.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -101,10 +105,10 @@ class Channel(FinishingChannel):
             self.undeliverable(message.receipt_handle)
 
     def undeliverable(self, delivery_tag: str) -> None:
-        """Give up a delivery for which Celery raised an error. SQS delivers the message again later.
+        """Forget a message for which Celery raised an error. SQS delivers the message again later.
 
-        The worker no longer counts the message as one that it holds, so its slot is free. The message is not moved to
-        the dead-letter queue at once, because the error can be Celery's. The redrive policy limits the deliveries.
+        The message then takes no slot of the worker. It is not moved to the dead-letter queue at once, because the
+        error may be Celery's. After too many deliveries, SQS moves the message there by the queue's redrive policy.
         """
         self._hardening.observer.invalid_message(InvalidReason.UNDELIVERABLE)
         self.qos.ack(delivery_tag)

@@ -65,10 +65,11 @@ class FinishingChannel(PollingChannel):
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Reject a message without ever raising, then receive a message for the slot that became free.
 
-        With `requeue`, the message returns to its queue. Without `requeue`, the message is deleted, with two
-        exceptions: its queue has a redrive policy, or the app has a back-off policy for its task. In both cases SQS
-        delivers it again. This method corrects a defect: before version 5.7, kombu never deletes a rejected message, so
-        SQS delivers it until it expires.
+        With `requeue`, the message returns to its queue. Without `requeue`, it is deleted. There are two exceptions, in
+        which SQS delivers it again: its queue has a redrive policy, or the app has a back-off policy for its task.
+
+        This method corrects a defect: before version 5.7, kombu never deletes a rejected message, so SQS delivers it
+        until it expires.
         """
         try:
             if not requeue and not self.qos.has_backoff_policy(delivery_tag):
@@ -81,10 +82,10 @@ class FinishingChannel(PollingChannel):
         self._wake()
 
     def close(self) -> None:
-        """Close the channel after finishing its work in the background.
+        """Finish the channel's background work, then close the channel.
 
-        That work is the waiting moves to the dead-letter queue, the waiting deletes, and one retry of each failed
-        delete.
+        The background work moves invalid messages to the dead-letter queue and deletes finished messages. Failed
+        deletes are retried once. The time for all this is limited.
         """
         if not self.closed:
             self._dead_letters.close()

@@ -30,9 +30,12 @@ class UnsupportedApp(ValueError):
 class Hardening:
     """Parts of the hardened transport for one app: event observer, message policy and stall detector.
 
-    The object is a transport option. kombu lets two apps share connections if their broker URL and the `repr` of their
-    transport options are equal. This class keeps Python's default `repr`, which differs for each object, so that two
-    apps never share one.
+    The observer is called for transport events. The policy decides which messages are valid. The detector notices that
+    the worker no longer receives messages although it has free slots. The app's transport options carry this object to
+    the channels.
+
+    Two apps never share a connection. kombu shares one if the broker URL and the `repr` of the transport options are
+    equal. This class keeps Python's default `repr`, which differs for each object.
     """
 
     def __init__(self, observer: Observer | None = None, policy: MessagePolicy | None = None) -> None:

@@ -53,7 +53,7 @@ class TimerHolds:
         self._calls.schedule(_Hold(message, time.monotonic() + delay_seconds), 0)
 
     def close(self) -> None:
-        """Stop keeping delayed messages invisible. A worker that shuts down returns them to their queue."""
+        """Stop keeping delayed messages invisible, because the worker returns them to their queue at its end."""
         self._is_closed = True
 
     def _extend(self, hold: _Hold) -> float | None:

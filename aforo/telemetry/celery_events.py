@@ -117,8 +117,8 @@ class ForwardingDispatcher:
     def send(self, event: str, blind: bool = False, **fields: Any) -> None:
         """Pass one Celery event to the forwarder.
 
-        An event of a received task gets the registered name of the task. Celery would use the message header `shadow`,
-        which can differ in each message. celery-exporter would then create a series for each name.
+        The event `task-received` gets the name under which the task is registered. Celery would use the message header
+        `shadow` instead. That name can differ in each message, and celery-exporter would create a series for each.
         """
         if self._forwarder is None:
             return

@@ -1,6 +1,6 @@
-"""What did one video cost in comparable runs? Stage times and CPU seconds to compare a run with.
+"""Cost of one video in a run: its stage times and ffmpeg's CPU seconds.
 
-Comparable runs processed the same videos under the same conditions. The nearest in time come first.
+A run is compared with the costs in comparable runs. These processed the same videos under the same conditions.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def comparable_costs(row: ResultRow, others: Iterable[tuple[ResultRow, VideoCost
 def usual_calibration_seconds(run: RunRow, others: Iterable[RunRow]) -> float | None:
     """Return how long the CPU calibration usually takes on the machine of `run`, in seconds.
 
-    The CPU calibration is a fixed piece of work, timed before each run. The result is the median over the other runs on
-    that machine. It is None with fewer than five of them.
+    The CPU calibration is a fixed piece of CPU work. The result is the median of its times before the other runs on
+    that machine. It is None if fewer than five other runs have such a time.
     """
     same_host = [other for other in others if other.id != run.id and _host(other) == _host(run)]
     # the key keeps the old name of the CPU calibration, so that old runs can be read

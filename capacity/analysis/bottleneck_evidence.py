@@ -1,6 +1,6 @@
 """Collect the measurements that show the bottleneck of a run.
 
-They are taken from the time in which every slot was busy.
+The resources, such as the CPU, are measured while every slot was busy.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from capacity.runs.resource_samples import BUSY_MODES, Resources
 def cell_evidence(measured: MeasuredRun, resources: Resources, comparable: Sequence[VideoCost]) -> CellEvidence:
     """Return the measurements that show the bottleneck of a run, such as how busy the CPU was.
 
-    They are taken from the time in which every slot was busy. A measurement that is unknown is None. `comparable` has
-    what one video cost (stage times and CPU seconds) in each comparable run, nearest in time first. The first of these
-    runs that has one slot is the baseline. Ratios such as slowdown factors compare the run with the baseline. They are
-    unknown without a baseline, and for a run that has one slot itself.
+    The resources are measured while every slot was busy. A measurement that is unknown is None. `comparable` has the
+    stage times and CPU seconds of one video in each comparable run, nearest in time first. The first of these runs with
+    one slot is the baseline. A slowdown factor compares the run with the baseline. It is unknown if there is no
+    baseline, or if the run itself has one slot.
     """
     recorded, row, ours = measured.recorded, measured.row, video_cost(measured)
     baseline = next((cost for cost in comparable if cost.slots == 1 < row.slots), UNMEASURED)

@@ -28,8 +28,9 @@ def setting_option(
 ) -> Callable[[Command], Command]:
     """Return a click option whose default is a setting, read from the environment or `.env`.
 
-    `flag` is its name, such as `--lang`. `variable` is the setting's environment variable. `read` takes the value from
-    the settings. The help text is `text` with the variable and its default.
+    `flag` is the name of the option, such as `--lang`. `variable` is the environment variable of the setting. `read`
+    returns the setting's value, given all settings. The option's help text is `text`, followed by the variable's name
+    and default.
     """
     default = next(entry["default"] for entry in declared() if entry["name"] == variable)
     names = ", ".join(filter(None, [variable, default and f"default {default}"]))

@@ -63,7 +63,7 @@ PLAN_OPTIONS = (
 
 
 def plan_options(command: Command) -> Command:
-    """Decorate the verb `plan` with its options whose defaults are settings."""
+    """Add to the verb `plan` those of its options whose default values come from the settings."""
     for option in reversed(PLAN_OPTIONS):
         command = option(command)
     return command
@@ -91,9 +91,9 @@ def plan_options(command: Command) -> Command:
 def plan(*, price_per_hour: float | None, backlog: int, as_json: bool, lang: Language, **options: Any) -> None:
     """Size the worker layer for a demand, and show which limit is reached first.
 
-    Give the service time, or recorded runs to take it from. The number of slots comes from a simulated queue. A formula
-    (Erlang C with the Allen-Cunneen correction) is printed beside it, and is used only where the system is too large to
-    simulate.
+    Give the service time, or recorded runs to take it from. The number of slots comes from a simulation of the queue.
+    The result of a formula (Erlang C with the Allen-Cunneen correction) is printed beside it. If the system is too
+    large to simulate, the number of slots comes from the formula.
 
     Exit codes: 0 planned, 2 wrong input.
     """

@@ -28,9 +28,10 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Columns that a table may have, in lower case: required, optional and ignored ones.
+    """Names of the columns that a table may have, in lower case. A column with another name is an error.
 
-    `spellings` maps other spellings of a column to its name.
+    The columns in `ignored` may occur, but an error message does not list them. `spellings` maps another spelling of a
+    column to its name.
     """
 
     required: tuple[str, ...]
@@ -82,8 +83,8 @@ class Line:
     def number_in(self, column: str, parse: Callable[[str], Value], allowed: str) -> Value | None:
         """Return the number in a column's cell, or None if the cell is empty or says that it is unknown.
 
-        Raise UsageError if it is not a number, or ambiguous: where commas are decimal marks, `1.063` may be 1063 or
-        1.063. `allowed` says in the error which values are allowed.
+        Raise UsageError if the cell holds no number, or an ambiguous one. If commas are decimal marks, `1.063` is
+        ambiguous: it may mean 1063 or 1.063. `allowed` says in the error which values are allowed.
         """
         text = SPACE_IN_NUMBER.sub("", self.cells.get(column, ""))
         known = "" if text.casefold() in UNKNOWN else text

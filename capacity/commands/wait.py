@@ -29,10 +29,12 @@ EARLIER_WORK = Text(
 )
 @lang_option
 def wait(run_id: str | None, for_queue: bool, stuck_minutes: float, lang: Language) -> None:
-    """Wait until every video of a run (default: the newest run of the configured queue) is finished.
+    """Wait until every video of a run is done or failed.
 
-    Then store the workers' conditions at the end of the run. With --queue, first cancel the queued videos of ended
-    runs, then wait until the queue holds no message.
+    The default is the newest run of the configured queue. At the end, store the conditions of the workers in the run.
+
+    With --queue, do not wait for a run. First cancel the queued videos of ended runs. Then wait until the queue holds
+    no message.
     """
     launcher = RunLauncher.open(lang)
     if for_queue:

@@ -54,7 +54,7 @@ NUMBER = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|h|%)?")
 
 
 class Outcome(StrEnum):
-    """Outcome of one condition on one result. A figure that is unknown does not meet its goal."""
+    """Outcome of one condition on one result. `UNKNOWN` counts as a failure, as `MISSED` does."""
 
     MET = "met"
     MISSED = "missed"
@@ -119,7 +119,8 @@ def parse_condition(text: str) -> Condition:
 def judge(conditions: Sequence[Condition], results: Mapping[str, Mapping[str, Figure]]) -> list[GoalResult]:
     """Apply every condition to every result. `results` maps the name of a result to its figures by name.
 
-    A condition does not apply to a result without the figure. If no result has the figure, the outcome is unknown.
+    A condition does not apply to a result that lacks its figure, if another result has it. If no result has the figure,
+    return one outcome `unknown` for all results together.
     """
     return [judged for condition in conditions for judged in _judge_one(condition, results)]
 

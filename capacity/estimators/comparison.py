@@ -1,7 +1,8 @@
 """Is system B slower than system A? A statistical test on X_sat of the runs of both.
 
-X_sat is the throughput with every slot busy. One run is one observation, because the videos of a run share the state of
-its machine. A test per video would call equal systems different far too often. The test uses ln X_sat.
+X_sat is the throughput with every slot busy. The test uses ln X_sat. One run is one observation, because the videos of
+a run share the state of its machine. With each video as an observation, the test would find differences between equal
+systems far too often.
 """
 
 from __future__ import annotations
@@ -48,8 +49,9 @@ class NotComparable(StrEnum):
 class Comparison:
     """Outcome of comparing X_sat, the throughput with every slot busy, of the runs A and B.
 
-    `ratio` is X_sat of B divided by X_sat of A, with its 95 % interval. Both are None if the runs must not be compared.
-    `reason` then says why. `extra_runs_per_side` is how many runs to add if the outcome is not certain.
+    `ratio` is X_sat of B divided by X_sat of A. `interval` is the 95 % interval of this ratio. If the runs must not be
+    compared, both are None, and `reason` says why. `extra_runs_per_side` is how many runs of A and of B to add before
+    the next comparison. It is 0 if more runs are not needed or would not help.
     """
 
     gate: Gate
@@ -62,9 +64,11 @@ class Comparison:
 def compare_runs(a: Sequence[float], b: Sequence[float], margin: float = MARGIN) -> Comparison:
     """Compare X_sat (the throughput with every slot busy) of several runs of A and of B.
 
-    `a` and `b` are in videos per minute. The test is Welch's t test on the logarithms, and needs at least two runs per
-    side. Runs should be interleaved (A B B A). The ratio B / A passes if its whole interval is above 1 - `margin`. It
-    fails if its interval is below 1 and the ratio is below 1 - `margin`.
+    `a` and `b` have X_sat of each run, in videos per minute. The test is Welch's t test on ln X_sat. It needs at least
+    two runs of each system. Runs should be interleaved (A B B A).
+
+    B passes if the whole 95 % interval of the ratio B / A is above 1 - `margin`. B fails if the whole interval is below
+    1 and the ratio is below 1 - `margin`. Otherwise the outcome is inconclusive.
     """
     if min(len(a), len(b)) < FEWEST_RUNS or min(*a, *b) <= 0:
         return not_comparable(Reason(NotComparable.TOO_FEW_RUNS, {"runs_per_side_needed": FEWEST_RUNS}), EXTRA_RUNS)
@@ -88,7 +92,8 @@ class SingleRun:
     def variance(self) -> float:
         """Return the variance of ln X_sat that follows from the spread of the service times.
 
-        X_sat is the throughput with every slot busy. NaN means unknown.
+        X_sat is the throughput with every slot busy. The variance is the square of `cv`, divided by `videos`. It is NaN
+        if `cv` is unknown or there are no videos.
         """
         return self.cv**2 / self.videos if self.cv is not None and self.videos else math.nan
 
@@ -98,8 +103,9 @@ def compare_single_runs(
 ) -> Comparison:
     """Compare X_sat (the throughput with every slot busy) of one run of A with that of one run of B.
 
-    `run_deviation` is the standard deviation of ln X_sat between at least five earlier runs. The variance of ln(B / A)
-    is twice the square of that deviation, plus the variance of each run that follows from the spread of its videos.
+    `run_deviation` is the standard deviation of ln X_sat between at least five earlier runs. Without it, the runs are
+    not comparable. The variance of ln(B / A) is the sum of three terms: twice the square of `run_deviation`, and the
+    `variance` of each of the two runs.
     """
     if run_deviation is None:
         return not_comparable(Reason(NotComparable.NO_HISTORY, {"history_runs_needed": HISTORY_RUNS}), EXTRA_RUNS)

@@ -1,4 +1,4 @@
-"""Standard errors of throughputs at several numbers of slots, each measured in only a few runs."""
+"""Standard errors of mean throughputs, one per number of slots, from only a few runs each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ FEWEST_DOF = 2
 
 @dataclass(frozen=True, slots=True)
 class PooledError:
-    """Standard error of the throughput at each number of slots, and the degrees of freedom behind them."""
+    """Standard error of the mean throughput at each number of slots (`se`).
+
+    `dof` is the degrees of freedom of the deviation from which all these errors are computed.
+    """
 
     se: Floats
     dof: int
@@ -22,10 +25,10 @@ class PooledError:
 def pooled_error(x: Floats, deviations: Floats, runs: Floats) -> PooledError | None:
     """Estimate the standard error of each mean throughput in `x`, one per number of slots.
 
-    `runs` is the number of runs behind each mean. `deviations` is the standard deviation between these runs, divided by
-    their mean. A few runs estimate this deviation badly. So one pooled relative deviation is used for all means. It is
-    the root mean square of `deviations`, with `runs` - 1 as weights. Return None if these weights add up to less than
-    two, or if all deviations are 0.
+    `runs` and `deviations` have one item per mean: the number of its runs, and their relative standard deviation
+    (divided by the mean). A few runs give a poor estimate of this deviation. So one pooled deviation is used for all
+    means: the root mean square of `deviations`, weighted by `runs` - 1. Return None if these weights add up to less
+    than two, or if the pooled deviation is 0.
     """
     dof = np.maximum(runs - 1, 0)
     total = int(dof.sum())

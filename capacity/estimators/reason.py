@@ -1,6 +1,6 @@
 """Reason for a missing or doubtful result: a code and its numbers.
 
-`capacity.report.messages` makes a sentence of it in the user's language.
+`capacity.report.messages` turns a reason into a sentence in the user's language.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from enum import StrEnum
 class Reason:
     """Why a result is missing or doubtful: a code, and the numbers for its sentence.
 
-    The names in `values` end in their units. A `_ratio` of 1 is 100 %.
+    `values` maps names to the values in the sentence. The name of a quantity ends in its unit, such as `_seconds`. The
+    ending `_ratio` means a share: 1 is 100 %.
     """
 
     code: StrEnum

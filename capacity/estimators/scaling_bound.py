@@ -32,10 +32,11 @@ class ScalingBound:
 
 
 def scaling_bound(levels: Levels) -> ScalingBound:
-    """Return the bound: no slot gives more than the best measured one, and X never exceeds the ceiling.
+    """Return the upper bound on the throughput X from the measured levels (numbers of slots).
 
-    There is a ceiling only if the last step to more slots gained less than a tenth of what proportional growth would
-    give. The ceiling is then the highest X. X of a repeated level is its mean.
+    `per_slot` is the highest X / slots of all levels. There is a ceiling if the step from the second largest to the
+    largest level gained less than a tenth of what proportional growth would give. The ceiling is then the highest X of
+    all levels. The mean is used for a level that was measured several times.
     """
     n = np.unique(levels.n)
     x = np.array([levels.x[levels.n == level].mean() for level in n])

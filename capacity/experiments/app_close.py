@@ -1,4 +1,4 @@
-"""Close a run of an app: compare its recorded executions with the app's own table of videos."""
+"""After a run of an app: compare its recorded executions with the app's own table of videos."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ ENDED = {Outcome.DONE: VideoState.DONE, Outcome.FAILED: VideoState.FAILED}
 class Comparison:
     """How well an app's table of videos agrees with the recorded executions of a run.
 
-    `without_execution` counts final videos for which no recorded execution says how they ended. `disagreements` counts
-    videos that are done in one source and failed in the other.
+    Only final videos are compared. `without_execution` counts those whose last execution is not recorded as done or
+    failed, or that have no execution. `disagreements` counts those that are done in the table and failed by their last
+    execution, or the reverse.
     """
 
     without_execution: int

@@ -1,11 +1,12 @@
 """Database exporter: exact values per run, updated by reading only changed rows (docs/adr/0008).
 
-1. `source` reads the changed rows on each scrape, and runs full counts in the background.
+1. `source` reads the changed rows on each scrape. In the background, it now and then counts all rows anew.
 2. `reader` executes the statements of `statements.sql`, which `statements` adapts to the user's own table.
-3. `incremental_count` passes the rows to `run_aggregates`, which adds them up with the classes of `tally`.
-4. `families` turns the aggregates into metric families. `run_text` caches their text per run.
+3. `incremental_count` passes the rows to `run_aggregates`, which keeps counts and sums per run (`tally`).
+4. `families` turns these counts and sums into metric families. `run_text` caches their text per run.
 
-Each metric family comes from these statements, which a method of `Reader` executes:
+The table has one line per statement: the method of `Reader` that executes it, and the metric families that use its
+rows. A name that begins with `_` continues `aforo_run`.
 
 | statement                  | method of `Reader`     | metric families                                             |
 |----------------------------|------------------------|-------------------------------------------------------------|
@@ -14,7 +15,7 @@ Each metric family comes from these statements, which a method of `Reader` execu
 |                            |                        | `_capacity_videos_per_minute`, `aforo_runs`                 |
 | `runs_environment`         | `newest_runs`          | labels `app` and `queue` of `aforo_run_info`                |
 | `runs_rest`                | `statuses_of_rest`     | `aforo_runs`                                                |
-| `videos_changed`           | `changed_videos`       | those of `videos_of_run` and `videos_rest` (changed rows)   |
+| `videos_changed`           | `changed_videos`       | same families as `videos_of_run` and `videos_rest`          |
 | `videos_live`              | `live_videos`          | the same, and `aforo_videos_oldest_waiting_timestamp_seconds` |
 | `videos_live_of_run`       | `live_videos_of`       | the same as `videos_live`, for one run                      |
 | `videos_of_run`            | `groups_of`            | `aforo_run_videos`, `_failed_videos`, `_videos_in_window`,  |
@@ -22,11 +23,11 @@ Each metric family comes from these statements, which a method of `Reader` execu
 |                            |                        | `_max_lateness_seconds`, `_window_*`, and `aforo_videos*`   |
 | `videos_rest`              | `groups_of_rest`       | `aforo_videos`, `aforo_videos_total_*_seconds`              |
 | `videos_processing`        | `processing`           | `aforo_run_videos`, `aforo_videos` (uploaded or processing) |
-| `executions_changed`       | `changed_executions`   | those of `executions_of_run` (changed rows)                 |
-| `executions_recent_of_run` | `recent_executions_of` | none: executions that the sums include already              |
+| `executions_changed`       | `changed_executions`   | same families as `executions_of_run`                        |
+| `executions_recent_of_run` | `recent_executions_of` | none: prevents that an execution is counted twice           |
 | `executions_of_run`        | `executions_of`        | `aforo_run_executions`, `_total_stage_seconds`,             |
 |                            |                        | `_total_ffmpeg_cpu_seconds`                                 |
 | `executions_lost`          | `lost_executions`      | `aforo_run_executions`                                      |
 | `runs_active`              | `has_active_run`       | none: an active run lets the SQS exporter poll faster       |
-| `waiting_oldest`           | `oldest_waiting`       | none here: the SQS exporter's oldest waiting message        |
+| `waiting_oldest`           | `oldest_waiting`       | none here: used by the SQS exporter (oldest waiting message) |
 """

@@ -48,7 +48,10 @@ def families_of_run(run_id: str, samples: Samples) -> list[Metric]:
 
 
 def database_families(aggregates: RunAggregates, queue: str) -> list[Metric]:
-    """Return the metric families over all videos and runs. `queue` is that of runs that did not record theirs."""
+    """Return the metric families over all videos and runs.
+
+    `queue` is the name of the queue that is used for a run whose queue was not recorded.
+    """
     videos, runs, total = metrics.family("aforo_videos"), metrics.family("aforo_runs"), aggregates.all_videos
     for name, states in aggregates.states_by_queue(queue).items():
         for state in dict.fromkeys([*VideoState, *states]):
@@ -69,8 +72,9 @@ def database_families(aggregates: RunAggregates, queue: str) -> list[Metric]:
 def window(run: Run, tally: Tally, now: float) -> tuple[float | None, float | None]:
     """Return the start and the end of a run's test window in epoch seconds. None means not known yet.
 
-    The window of a burst goes from the first upload to the last completion, and its end is known when every expected
-    video is final. The window of a sustained run goes from its start to the end of its schedule.
+    The window of a burst goes from the first upload to the last completion. Its end is known when every expected video
+    is final. The window of a sustained run goes from the start of the run to a planned time. Its end is returned once
+    that time has passed.
     """
     if run.mode == Mode.BURST:
         return tally.first_upload, tally.last_done if tally.final >= run.expected else None

@@ -1,8 +1,8 @@
 """Run stand-ins: processes of this machine in place of the containers of pods.
 
-The test's control plane runs no containers. A stand-in has the command and the environment of its pod's container. It
-is started when the pod is scheduled. It gets SIGTERM when the pod is deleted, and SIGKILL after the pod's grace period,
-as from a kubelet.
+The Kubernetes control plane of the tests runs no containers. A stand-in has the command and the environment of its
+pod's container. It is started when the pod is scheduled. When the pod is deleted, the stand-in gets SIGTERM, and
+SIGKILL if it still runs after the pod's grace period. A kubelet does the same with containers.
 """
 
 from __future__ import annotations
@@ -162,9 +162,10 @@ class StandIns:
 
 @contextmanager
 def stand_ins(plane: ControlPlane, name: str, folder: Path, base: Mapping[str, str]) -> Iterator[StandIns]:
-    """Context manager: keep a process running in place of the container of each pod with this name label.
+    """Context manager: run a process in place of the container of each pod whose name label is `name`.
 
-    Kill the remaining processes at the end. `base` has the environment variables that the image would set.
+    At the end, kill the processes that still run. `folder` gets their logs. `base` has the environment variables that
+    the image would set.
     """
     folder.mkdir()
     group, stopped = StandIns(plane, name, folder, base), threading.Event()
