@@ -20,7 +20,10 @@ class Reason(StrEnum):
 
 
 class CollectorMetrics:
-    """Metrics of the collector: workers read, executions stored and missed, errors, and last success."""
+    """Metrics of the collector: workers read, executions stored and missed, errors, and last success.
+
+    An execution is missed if it leaves a worker's full spool before the collector has read it.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.workers = gauge("aforo_collector_workers", registry, CATALOGUE)

@@ -99,10 +99,10 @@ def parse_sizes(text: str) -> SizeMix:
 
 
 def one_spelling(text: str) -> str:
-    """Return the text for the size or mix in `text`. Equal mixes have the same text.
+    """Return the size or mix that the user wrote, with one spelling for equal mixes.
 
-    A mix becomes its label, such as `50MB:3+100MB:1`. A single size stays as the user wrote it. Raise UsageError for
-    anything else.
+    A mix becomes its label, such as `50MB:3+100MB:1`. A single size stays as the user wrote it. Raise UsageError if
+    `text` is neither.
     """
     sizes = parse_sizes(text)
     return sizes.label if len(sizes.shares) > 1 else text.strip()
@@ -121,7 +121,7 @@ def is_mix(label: str) -> bool:
 
 
 def mean_label_bytes(label: str) -> int:
-    """Return the bytes that the label of a size means. Of a mix, return the mean."""
+    """Return the size in bytes for a label such as `50MB`. For a mix, return the mean size of its videos."""
     if not is_mix(label):
         return label_bytes(label)
     shares = [SizeShare(label_bytes(size), int(weight)) for size, weight in _words(label)]

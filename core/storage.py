@@ -65,7 +65,7 @@ class StorageFull(StorageError):
 
 @dataclass(frozen=True)
 class StoredObject:
-    """Description of a complete object in the storage: size in bytes, and SHA-256 of its content in hex."""
+    """Description of a complete object in the storage: key, size in bytes, and SHA-256 in hex."""
 
     key: str
     size_bytes: int

@@ -64,7 +64,8 @@ def field_config(panel: Panel, model: dashboard.Panel, lang: Language) -> dashbo
 def columns(panel: Panel) -> list[tuple[str, Column]]:
     """Return the columns of a table panel, each with the name of its field.
 
-    Grafana calls the data of one column a field. The name is a label, or `Value #A` for the values of query A.
+    Grafana calls the data of one column a field. If the column shows a label of the metrics, that label is the field's
+    name. If it shows the values of query A, the name is `Value #A`.
     """
     named, position = [], 0
     for column in panel.columns:

@@ -58,9 +58,9 @@ class Sender:
     def send(self, messages: Mapping[str, str], stopping: Event | None = None) -> None:
         """Send up to ten messages, keyed by id, and retry until SQS has confirmed each message.
 
-        If a response of SQS is lost, a message can be sent twice. Aforo's task tolerates that. Ids consist of letters,
-        digits, '-' and '_'. Raise EnvironmentFault when SQS rejects messages SEND_ATTEMPTS times, or earlier if
-        `stopping` is set.
+        There are at most SEND_ATTEMPTS attempts, and no further one once `stopping` is set. Raise EnvironmentFault if
+        messages are unsent after the last attempt. If a response of SQS is lost, a message can be sent twice. Aforo's
+        task tolerates that. Ids consist of letters, digits, '-' and '_'.
         """
         unsent, stopping = dict(messages), stopping or Event()
         for attempt in range(SEND_ATTEMPTS):

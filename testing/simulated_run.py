@@ -1,9 +1,8 @@
 """Simulate runs without failures, and produce all data that the analysis of a real run reads.
 
 The data are rows of the database, resource samples and queue readings. The simulated host has one core per slot and no
-other load.
-Service times are independent and log-normal. The first video of each slot is slower. The exporter reads the queue as
-`exporters.sqs` does, and Prometheus scrapes every second.
+other load. Service times are independent and log-normal. The first video of each slot is slower. A simulated
+exporter reads the queue as `exporters.sqs` does, and a simulated Prometheus scrapes every second.
 """
 
 from __future__ import annotations

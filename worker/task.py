@@ -72,9 +72,10 @@ class TaskContext:
     work_path: Path
 
     def delete_outputs(self, run_id: str, video_id: str, executions: Iterable[int]) -> None:
-        """Delete the outputs, also partial ones, of executions that can no longer decide their video's state.
+        """Delete the outputs of some executions of a video, also incomplete outputs.
 
-        `executions` are execution numbers of the video.
+        `executions` are their numbers. Give only executions whose output is not the video's result and cannot become
+        it.
         """
         cleanup.delete_outputs(
             self.storage, (self.claims.output_key(run_id, video_id, number) for number in executions)

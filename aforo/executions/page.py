@@ -1,9 +1,11 @@
-"""WSGI page `/executions?spool=ID&after=N`: JSON with the execution records whose numbers are above N.
+"""WSGI page `/executions?spool=ID&after=N`: JSON with execution records of one spool.
 
-A worker serves its own spool, and the spools of dead worker processes of the same user on this machine. The JSON has
-the id and owner of the requested spool, and its oldest and newest record number. It also has the id of the worker's own
-spool and the ids of the dead processes' spools. If the worker does not know the requested ID, it ignores N and answers
-with its own spool, from the oldest record on.
+The records of a spool are numbered, and the page has those with numbers above N. A worker serves its own spool, and
+the spools of dead workers of the same user on this machine. If it does not know the spool ID, it serves its own spool
+from the oldest record on.
+
+The JSON also has the id of the served spool, the worker that wrote this spool, and the spool's oldest and newest record
+number. It lists the ids of all spools that can be requested.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ READER_SECONDS = 5.0
 
 class _Readable(Protocol):
     def after(self, number: int, max_bytes: int) -> Slice:
-        """Return the spool's execution records with numbers above `number`, up to `max_bytes` together."""
+        """Return this spool's execution records with numbers above `number`, at most `max_bytes` in all."""
 
 
 class ExecutionsPage:

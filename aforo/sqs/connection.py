@@ -1,4 +1,4 @@
-"""Connection that calls SQS ReceiveMessage over curl. A call returns messages, or why there are none."""
+"""Connection that receives SQS messages over curl. A failed call gives a reason, not an exception."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _DENIED = ("AccessDenied", "Expired", "InvalidClientTokenId", "Signature", "Unre
 
 
 class FailedPoll(dict[str, Any]):
-    """Result of a receive call that failed. It holds the reason instead of messages.
+    """Result of an SQS call that failed: the kind of failure (`result`), and a text (`detail`).
 
-    The class is a dict without entries, because kombu reads the result as an SQS answer.
+    It is an empty dict, so kombu can read it like an SQS answer and finds no messages in it.
     """
 
     def __init__(self, result: PollResult, detail: str) -> None:
@@ -36,9 +36,10 @@ class FailedPoll(dict[str, Any]):
 
 
 class PollConnection(AsyncSQSConnection):
-    """HTTP connection for receive calls, which limits the time of each call and passes on no exception.
+    """HTTP connection for receive calls. Each call has a time limit.
 
-    An exception in the event loop would end the worker.
+    A call that fails at SQS or in the network gives a FailedPoll, because an exception in the event loop would end the
+    worker.
     """
 
     def receive_message(

@@ -28,7 +28,7 @@ CHECK_SECONDS = 2.0
 class StoppedSlots:
     """Slot processes of a worker that are stopped (SIGSTOP), and since when.
 
-    The time of a process starts at the first check that finds it stopped.
+    A process counts as stopped from the first check that finds it stopped.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

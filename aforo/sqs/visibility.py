@@ -30,14 +30,14 @@ _WORST_FIRST = (ExtensionResult.GONE, ExtensionResult.FAILED, ExtensionResult.OK
 class VisibilityHeartbeat:
     """Context manager that keeps a message invisible in SQS while its `with` block runs.
 
-    A background thread ticks after each third of the visibility timeout. Each tick renews the lease of the video by the
-    function `renew`, then extends the visibility of the message. `renew` returns False if the lease is lost. The ticks
-    then end. `observer` gets one result for each tick (see ExtensionResult). `client` is an SQS client with short
+    A background thread ticks after each third of the visibility timeout. Each tick calls `renew`, which renews the
+    lease of the video, and then extends the visibility of the message. If `renew` returns False, the lease is lost and
+    the ticks end. `observer` gets the result of each tick (see ExtensionResult). `client` is an SQS client with short
     timeouts. No failure reaches the task.
 
     After an outage longer than the visibility timeout, SQS delivers the message again. This heartbeat can then no
     longer extend the visibility. It still renews the lease, so the second execution can see that the first one is
-    running. From then on, `observer` gets only failures of the lease.
+    running. From then on, `observer` is called only if the lease was not renewed.
     """
 
     def __init__(
@@ -73,8 +73,8 @@ class VisibilityHeartbeat:
     def tick(self) -> bool:
         """Renew the lease of the video, then extend the visibility of the message.
 
-        Return False if no tick must follow: the lease is lost, or the `with` block has ended. The lease is renewed
-        first, so that a slow call to SQS does not delay it.
+        The lease is renewed first, so that a slow call to SQS does not delay it. Return True if another tick has to
+        follow. Return False if the lease is lost or the `with` block has ended.
         """
         with self._in_tick:
             if self._has_left:

@@ -1,7 +1,7 @@
 """Count the start and the end of each delivery exactly once, by a subclass of Celery's `Request`.
 
-A `Request` is a task that the worker has received. The counting runs in the main process. Celery's event dispatcher is
-not changed, so the counts are exact with events off.
+A `Request` is a task that the worker has received. The counting runs in the main process. It does not use Celery's
+events, so the counts are exact even if events are switched off.
 """
 
 from __future__ import annotations

@@ -36,8 +36,8 @@ AWS_DELAY_SECONDS = 15.0
 class RunAnalysis(MeasuredRun):
     """A measured run with the results that need resource samples or comparable runs.
 
-    `parts` are the parts of the mean response time. `little` is the check of Little's law. `offered` tells at which
-    rate the injector sent the videos, and how late. It is None for a burst.
+    `parts` divides the mean response time into queue wait, stages and a rest. `little` is the check of Little's law.
+    `offered` tells at which rate the injector sent the videos, and how late. It is None for a burst.
     """
 
     resources: Resources
@@ -66,9 +66,9 @@ def analyse(
 ) -> RunAnalysis:
     """Find the bottleneck and the data-quality warnings of a run.
 
-    `comparable` has the mean stage times and CPU seconds of a video in each comparable burst, nearest in time first.
-    They differ from the run in their slots at most. `usual_calibration_seconds` is how long the CPU calibration usually
-    takes on this machine.
+    `comparable` tells for each comparable burst what one video took on average: stage times and CPU seconds. The burst
+    nearest in time comes first. Such a burst may have another number of slots than the run. `usual_calibration_seconds`
+    is how long the CPU calibration usually takes on this machine.
     """
     recorded = measured.recorded
     little, offered = _little(recorded, resources), _offered(recorded)

@@ -113,7 +113,8 @@ def with_conditions(
 def conservation(recorded: RecordedRun) -> Conservation:
     """Check that no video of the run is lost: each is done or failed, or has a message in a queue.
 
-    Also count the executions whose work was repeated or lost.
+    Also count two kinds of executions: those whose work another execution did too, and those whose process died before
+    it recorded an outcome.
     """
     counts, counted = recorded.video_counts, recorded.run.environment.get("messages")
     messages = MessageCounts(counted["in_queue"], counted["dead_lettered"]) if counted else None

@@ -13,7 +13,7 @@ KEEPS_UP = 0.95
 
 
 class Oddity(StrEnum):
-    """Codes of the patterns that are possible but unlikely, so that a row needs an explanation."""
+    """Codes of patterns that are possible but unlikely. A row with one needs an explanation."""
 
     UNKNOWN_NUMBERS = "unknown_numbers"
     ROUNDED_TO_ZERO = "rounded_to_zero"
@@ -32,7 +32,7 @@ class Oddity(StrEnum):
 
 
 def oddities(row: PublishedRow) -> list[Reason]:
-    """Return one reason for each unlikely pattern in this row. It is not compared with other rows."""
+    """Return one reason for each unlikely pattern in this row. Other rows are not considered."""
     return [reason for check in _CHECKS if (reason := check(row)) is not None]
 
 

@@ -24,6 +24,9 @@ def ggc(arrivals: Floats, services: Floats, slots: int) -> Floats:
 
 
 def lognormal(rng: np.random.Generator, mean: float, cv: float, size: int | tuple[int, ...]) -> Floats:
-    """Draw random log-normal service times with a mean in seconds and a coefficient of variation `cv`."""
+    """Return random log-normal service times with this mean and coefficient of variation `cv`.
+
+    `mean` and the times are in seconds. `size` is the number of times, or the shape of the array.
+    """
     spread = np.sqrt(np.log1p(cv**2))
     return mean * rng.lognormal(-(spread**2) / 2, spread, size) if cv > 0 else np.full(size, float(mean))

@@ -19,9 +19,9 @@ CORRELATION_POINT = 1.645
 class Tail:
     """Median and 95th percentile of response times or queue waits in seconds, with 95 % intervals.
 
-    A percentile is None if there are no times. With `is_lower_bound`, unfinished videos count with the time that they
-    have waited so far, so the intervals have no upper end. With `is_correlated`, neighbouring videos have similar
-    times, and the intervals are unknown.
+    `count` is the number of times. A percentile is None if there are no times. `is_lower_bound` means that some videos
+    are unfinished, so their real times will be longer. The intervals then have no upper end. `is_correlated` means that
+    neighbouring videos have similar times. The intervals are then unknown.
     """
 
     count: int
@@ -34,11 +34,12 @@ class Tail:
 
 
 def tail(seconds: Floats, *, is_lower_bound: bool = False, is_sustained: bool = False) -> Tail:
-    """Return the median and the 95th percentile of the finite values, in seconds, with their intervals.
+    """Return the median and the 95th percentile of `seconds`, with their intervals.
 
-    The intervals assume independent values. In a burst, they are wider than needed. In a busy sustained run,
-    neighbouring videos have similar times, and the intervals would be far too narrow. They are then left unknown
-    (docs/method.md, "Tails"). `seconds` is in the order of upload.
+    `seconds` has one time per video, in the order of upload. Values that are not finite are left out. The intervals
+    assume independent times. In a burst, this makes them wider than needed. In a busy sustained run, neighbouring
+    videos have similar times, so the intervals would be far too narrow. They are then left unknown (docs/method.md,
+    "Tails").
     """
     known = seconds[np.isfinite(seconds)]
     if not known.size:
@@ -62,8 +63,9 @@ def _neighbours_correlate(values: Floats) -> bool:
 def response_times(uploaded_at: Floats, updated_at: Floats, done: Booleans) -> tuple[Floats, bool]:
     """Return the response times in seconds, and True if some of them are of unfinished videos.
 
-    An unfinished video counts with the time that it has waited so far. All arrays have one entry per video, in seconds.
-    `updated_at` is NaN for an unfinished video. Failed videos are left out.
+    All arrays have one entry per video. `uploaded_at` and `updated_at` are in epoch seconds. `updated_at` is NaN for an
+    unfinished video. Its response time is counted up to the latest `updated_at` of all videos, and is at least 0.
+    Failed videos are left out.
     """
     uploaded = np.isfinite(uploaded_at)
     is_open = uploaded & ~np.isfinite(updated_at)

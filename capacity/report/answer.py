@@ -39,11 +39,11 @@ VIDEOS_PER_SLOT = 5
 
 
 def answer(analysed: AnalysedRuns, lang: Language) -> list[str]:
-    """Return the first lines of a report on all runs, as four sentences.
+    """Return the first lines of a report on all runs, one text per line.
 
-    They say how many videos per minute the workers can process, how sure that is, what limits it, and what to do next.
-    If no capacity is known, one sentence says so.
-    Further sentences say how X_sat grew with the number of workers, where several were measured.
+    Four lines say how many videos per minute the workers can process, how sure that is, what limits it, and what to do
+    next. Where several numbers of workers were measured, further lines say how X_sat grew with that number. If no
+    capacity is known, the result is a single line that says so.
     """
     best = analysed.best
     if best is None:
@@ -64,7 +64,8 @@ def run_answer(run: RunAnalysis, lang: Language) -> list[str]:
 def next_step(run: RunAnalysis) -> Reason:
     """Return the code of the one thing that the user should do next.
 
-    A run whose figures must not be used as an answer is repeated first. Otherwise the bottleneck decides.
+    An invalid run has to be repeated. If another run has a stability verdict, the step follows from the verdict. If it
+    has none, the step is to send more videos where they were too few. Otherwise the step follows from the bottleneck.
     """
     validity = run.row.validity
     if validity.is_invalid:

@@ -54,7 +54,8 @@ class Gain:
 def gain(fewer: Point, more: Point) -> Gain:
     """Return the gain in X_sat, the throughput with every slot busy, between two numbers of slots.
 
-    The interval adds the variances of ln X_sat of both points, because their runs are independent.
+    A point has X_sat at one number of slots. The interval of the gain follows from the intervals of both X_sat. Their
+    runs are independent, so the variances of ln X_sat add up.
     """
     factor, ratio = more.slots / fewer.slots, more.capacity / fewer.capacity
     halves = [half for point in (fewer, more) if (half := _half_width(point)) is not None]

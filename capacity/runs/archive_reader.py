@@ -1,4 +1,4 @@
-"""Read the archive of a run. A wrong value is one error line that names the file, the field and the value."""
+"""Read the archive of a run. The error for a wrong value names the file, the field and the value."""
 
 from __future__ import annotations
 
@@ -109,11 +109,12 @@ class _Table:
         return cls(path, names, dict(zip(names, columns, strict=True)))
 
     def columns(self, wanted: Sequence[str], never_empty: frozenset[str], optional: frozenset[str]) -> list[Array]:
-        """Return columns of this CSV file as numbers, as `read_columns` returns them from the database.
+        """Return the `wanted` columns of this CSV file as numbers, as `read_columns` does for the database.
 
-        A word becomes its position in the list of allowed words, and a worker becomes a number. An `optional` column
-        may be missing, as in old archives. Its values are then unknown, except that each node counts as one worker.
-        Raise UsageError if another column is missing, or if a column of `never_empty` has an empty cell.
+        A word, such as a video's state, becomes its position in the list of allowed words. Workers are numbered from 0.
+        An `optional` column may be missing, as in old archives. Its values are then NaN. Only a missing column `worker`
+        is replaced: each node counts as one worker. Raise UsageError if another column is missing, if a column of
+        `never_empty` has an empty cell, or if a value is not allowed.
         """
         missing = [name for name in wanted if name not in self.cells and name not in optional]
         if missing:

@@ -41,7 +41,7 @@ class Values:
 
     @property
     def or_null(self) -> Values:
-        """Return the allowed values of a field that may have these values or null."""
+        """Return these allowed values, with null (None) as one more."""
         return Values(f"{self.allowed} or null", lambda value: value is None or self.accepts(value))
 
 
@@ -150,7 +150,10 @@ def read_object(file: Path, remedy: str) -> dict[str, Any]:
 
 
 def read_run_fields(file: Path) -> dict[str, Any]:
-    """Return the columns of the run in a `run.json`. Raise UsageError that names a wrong field and its value."""
+    """Return the content of a `run.json`: the fields of the run, named as its columns in the database.
+
+    Raise UsageError if a field is unknown, is missing or has a value that is not allowed. The error names the field.
+    """
     run = read_object(file, REMEDY)
     for name in run.keys() - RUN_FIELDS.keys():
         raise UsageError(f"{file}: {printable(name)}", "this version does not know it", REMEDY)
@@ -164,10 +167,10 @@ def read_run_fields(file: Path) -> dict[str, Any]:
 
 
 def require_figure(file: Path, content: Mapping[str, Any], name: str, remedy: str) -> float | None:
-    """Return the figure `name` from `content`, which was read from a `row.json`.
+    """Return the figure `name` of a `row.json`, or None if the file says null, which means unknown.
 
-    The figure is a number from 0, or None for unknown. Raise UsageError if it is missing or anything else. `file` and
-    `remedy` (what the user should do) are for this error.
+    `content` is the JSON object in `file`. Raise UsageError if it has no such figure, or if the figure is neither null
+    nor a number from 0. `remedy` tells the user in the error what to do.
     """
     if name not in content:
         raise UsageError(f"{file}: {name}", "it is missing", remedy)
@@ -178,7 +181,7 @@ def require_figure(file: Path, content: Mapping[str, Any], name: str, remedy: st
 
 
 def wrong_value(place: str, value: object, allowed: str, remedy: str = REMEDY) -> UsageError:
-    """Return the error for a value in a file that is not allowed.
+    """Return the error that reports `value`, a wrong value in a file.
 
     `place` names the file and the field or line. `allowed` describes the allowed values. `remedy` tells the user what
     to do.

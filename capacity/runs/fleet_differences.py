@@ -43,10 +43,10 @@ def differing(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]
 
 
 def changed(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return the names of the conditions that differ between start and end of a run.
+    """Return the names of the conditions of the workers that changed during a run.
 
-    A worker that was restarted with the same conditions did not change. The name `workers` means that their number
-    changed. The result is empty if start or end is unknown.
+    `before` and `after` have one record per worker, from the start and the end of the run. A restart alone is no
+    change. If the number of workers changed, the only name is `workers`. If start or end is unknown, there are none.
     """
     if not before or not after:
         return ()

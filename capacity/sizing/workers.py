@@ -86,8 +86,8 @@ class WorkerPlan:
     """Number of slots and workers for a demand, with the expected queue waits.
 
     `workers` includes the spare workers of the demand. `simulated` is None when the system is too large to simulate.
-    The two `keda_` fields are values for `queueLength`, a setting of the autoscaler KEDA. The second is for a KEDA that
-    counts visible messages only.
+    `keda_queue_length` is a value for `queueLength`, a setting of the autoscaler KEDA. If KEDA is set to count visible
+    messages only, the value is `keda_queue_length_visible_only`.
     """
 
     demand: Demand

@@ -17,7 +17,7 @@ class WorkerSection:
     """Section `[worker]` of aforo.toml: how to start the app's worker with a given number of slots.
 
     If `command` is set, Aforo starts the worker with this command and supervises it. If the worker runs elsewhere,
-    Aforo sets its number of slots by running `scale`, a shell line. Times are in seconds.
+    `scale` is set instead: a shell command that Aforo runs to set the numbers of slots and workers.
     """
 
     directory: Path
@@ -135,7 +135,7 @@ class AppFile:
     def place(self, key: str) -> str:
         """Return the beginning of an error message about `key`: the file name, the line, and `key` itself.
 
-        `key` names an entry of aforo.toml as `section.key`.
+        `key` is a key of aforo.toml with its section, such as `worker.command`.
         """
         line = self.lines.get(key)
         return f"{self.path.name}{f', line {line}' if line else ''}: {key}"
