@@ -1,7 +1,7 @@
-"""Store a page of execution records together with the position up to which its spool was read.
+"""Store the execution records of a worker's spool, together with the position up to which it was read.
 
-Records and position are written in one transaction. A collector that is killed in the middle of a page reads that page
-again, and no record is stored twice.
+The records arrive in pages. A page has some records of one spool. They are written in one transaction with the
+new position. A collector that is killed in the middle of a page reads that page again, and no record is stored twice.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ NODE_LENGTH = 64
 
 @dataclass(frozen=True)
 class Source:
-    """Origin of a page of execution records: a worker's address or a file, and the time of the reading.
+    """Where and when a page of execution records was read: from a worker or from a file.
 
-    `address` is HOST:PORT of the worker, or the path of the file. `asked_at` is in epoch seconds.
+    `address` is HOST:PORT of the worker, or the path of the file. `asked_at` is the time, in epoch seconds.
     `clock_offset_seconds` is how far the worker's clock is ahead of ours, and `round_trip_seconds` how long the answer
     took. Both are None for a file.
     """

@@ -80,10 +80,10 @@ def with_remote_write(configuration: str, prometheus: Prometheus) -> str:
 
 
 def require_receiver(prometheus: Prometheus) -> None:
-    """Raise EnvironmentFault if the central store does not answer, or refuses the configured credentials.
+    """Check with one empty write that the central store can be reached. Without a URL, check nothing.
 
-    Also raise it if the store's answer shows a wrong URL. The check sends one write without samples. An answer that the
-    content is wrong, or that the store is overloaded, is no error. Without a URL, nothing is checked.
+    Raise EnvironmentFault if the store does not answer, refuses the credentials, redirects the write, or takes no
+    writes at this URL. Ignore every other error that the store answers, such as that it is overloaded.
     """
     if prometheus.remote_write_url is None:
         return

@@ -16,7 +16,7 @@ LARGEST_BYTES = 20 * 10**9
 def parse_size(text: str) -> int:
     """Parse a file size given on the command line and return its bytes.
 
-    Raise UsageError unless it is a number with a byte unit, such as `50MB`.
+    Raise UsageError unless it is a number with a byte unit, such as `50MB`, from 0.1 MB to 20 GB.
     """
     match = _PATTERN.fullmatch(text.strip())
     if not text.strip():
@@ -37,7 +37,7 @@ def size_label(size_bytes: int) -> str:
 def label_bytes(label: str) -> int:
     """Return the bytes that a size label such as `50MB` means.
 
-    Unlike `parse_size`, it has no limits, because a user's own file can have any size.
+    Any size is allowed, because a user's own file can be smaller or larger than the sizes of `parse_size`.
     """
     return round(float(label[:-2]) * _UNITS[label[-2:].lower()])
 

@@ -139,8 +139,8 @@ def place_source(app: AppFile, default_folder: Path, media: Path, name: str, s3:
 def place_all(inputs: Sequence[Inputs], app: AppFile, run_id: str) -> list[PlacedInput]:
     """Return the input file of each video of a run, in the order of the videos.
 
-    `inputs` has one entry per video: the folder or bucket with the file of the video's size. If `aforo.toml` demands a
-    file of its own for each video, this function creates all of them. It does so before anything is sent.
+    `inputs` has one entry per video: the folder or bucket that holds the file of its size. If `aforo.toml` demands a
+    separate file for each video, this function creates all of them. Call it before any video is sent.
     """
     if app.input.per_video == "shared":
         return [each.shared() for each in inputs]

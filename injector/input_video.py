@@ -1,8 +1,8 @@
 """Generate input videos of an exact size: real MP4 files with a moving picture and sound.
 
-Each size is generated once. A segment, a few seconds of noisy test picture, is encoded. Then the segment is repeated
-without encoding until the file almost has the size. A `free` box at the end, smaller than a picture, fills the file to
-the exact byte. So 100 MB take seconds, not minutes.
+Each size is generated once. First, some seconds of noisy test pictures are encoded. Then this segment is repeated
+without encoding, until the file almost has the size. A small `free` box, which players skip, fills the file to the
+exact byte. So 100 MB take seconds, not minutes.
 """
 
 from __future__ import annotations

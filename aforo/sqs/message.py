@@ -1,4 +1,4 @@
-"""A received SQS message, in the one form that both the transport and the tasks use."""
+"""A received SQS message, as one type that the worker's connection to SQS and its tasks share."""
 
 from __future__ import annotations
 

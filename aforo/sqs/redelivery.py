@@ -28,8 +28,8 @@ ClientOf = Callable[[str], Any]
 def redelivery_seconds(receive_count: int, first_seconds: float, jitter: float | None = None) -> int:
     """Return the seconds for which a message that returns to its queue stays invisible.
 
-    That is at most `first_seconds` after the first delivery. Each further delivery doubles this maximum, up to a limit.
-    The result is random, between half of the maximum and all of it. `jitter`, from 0 to 1, replaces the random number.
+    The maximum is `first_seconds` for the first delivery. Each further delivery doubles the maximum, up to a limit. The
+    result is random, between half of the maximum and all of it. `jitter`, from 0 to 1, replaces the random number.
     """
     return math.ceil(backoff_seconds(receive_count - 1, first_seconds, LONGEST_REDELIVERY_SECONDS, jitter))
 

@@ -13,15 +13,20 @@ from aforo.telemetry import event_channel
 def record_result(outcome: str = "", **measurements: Any) -> None:
     """Report the outcome and measurements of the running task. Call this as the last step of the task.
 
-    `outcome` (one of DECLARED_OUTCOMES) replaces `succeeded` if the task returns. If the child process is killed before
-    the task ends, the outcome is `lost` instead. `measurements` enter the metrics at once, however the task ends. They
-    are `bytes` by direction, and `speed`, `cpu_seconds`, `cores` and `max_rss_bytes` of ffmpeg.
+    `outcome` is one of DECLARED_OUTCOMES, or empty for `succeeded`. It is used only if the task returns. If the process
+    of the task is killed before, the outcome is `lost`.
+
+    `measurements` enter the metrics at once, however the task ends. `bytes` maps `in` to the bytes downloaded and `out`
+    to those uploaded. `speed`, `cpu_seconds`, `cores` and `max_rss_bytes` are figures of ffmpeg.
     """
     event_channel.send("result", delivery=current_delivery(), outcome=outcome, **measurements)
 
 
 def current_delivery() -> str:
-    """Return the delivery key of the task that runs in this thread, or '' outside of a task."""
+    """Return the key of the delivery whose task runs in this thread, or '' outside of a task.
+
+    `delivery_key` describes the key.
+    """
     return delivery_of(current_task.request) if current_task else ""
 
 

@@ -112,6 +112,9 @@ def _task_column(app: AppFile) -> str:
 
 
 def id_lines(file: Path) -> list[str]:
-    """Return the ids in a text file, one per line. Raise UsageError for any other file, and for over 100 MB."""
+    """Return the ids in a text file with one id per line.
+
+    Raise UsageError if the file cannot be read, is not a text, or has more than 100 MB.
+    """
     text = read_text("import", file, "give a text file with one id per line", MOST_ID_BYTES)
     return [line for each in text.splitlines() if (line := each.strip())]

@@ -21,6 +21,6 @@ seed_option = env_option(
 def worker_levels(text: str | None) -> tuple[int | None, ...]:
     """Return the numbers of workers in `text`, each once.
 
-    Without a text, return only None, which stands for the workers that are running already.
+    If `text` is None, the result is the tuple `(None,)`. It stands for the workers that are running already.
     """
     return (None,) if text is None else whole_numbers("WORKERS", text, "workers", MOST_WORKERS)

@@ -1,4 +1,4 @@
-"""Plan of a matrix from the texts of its options, each checked before anything starts."""
+"""Check the options of a matrix as the user wrote them, and make its plan before any run starts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def matrix_plan(
     seed: int | None,
     **options: Any,
 ) -> MatrixPlan:
-    """Return the plan of a matrix, made from the texts of its options.
+    """Return the plan of a matrix, made from its options as the user wrote them.
 
     Raise UsageError for an option that is wrong or contradicts another one.
     """

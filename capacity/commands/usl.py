@@ -75,7 +75,7 @@ def usl(file: Path | None, runs: str | None, unweighted: bool, as_json: bool, la
 
 
 def fit_as_json(levels: Levels, fit: UslFit) -> dict[str, Any]:
-    """Return the fitted law as a JSON object. Its keys are the law's names, such as `sigma`.
+    """Return the fitted scalability law as a JSON object, with its coefficients sigma, kappa and lambda.
 
     `n_peak`, the concurrency with the highest throughput, is not rounded. It is null when kappa is 0.
     """

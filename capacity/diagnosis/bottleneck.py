@@ -95,16 +95,17 @@ class CellEvidence:
     def share(self, *stages: str) -> float | None:
         """Return the share (1 is 100 %) of the mean service time that these stages take together.
 
-        Stages are `download`, `probe`, `transcode`, `upload` and `db`. None means unknown.
+        Stages have their own names here: `download` is fetch, `upload` is publish, and `db` is claim plus finish.
+        `probe` and `transcode` are the same. None means unknown.
         """
         seconds = [self.stage_seconds[stage] for stage in stages if stage in self.stage_seconds]
         return sum(seconds) / self.service_seconds if seconds and self.service_seconds else None
 
     def loss_explained_by(self, stage: str) -> float | None:
-        """Return how much of the lost throughput the slowdown of `stage` explains; 1 is all of it.
+        """Return which share of the lost throughput was lost because `stage` is slower than with one slot.
 
-        `efficiency` is the throughput per slot, divided by the throughput of one slot alone. The lost share of the
-        throughput is 1 - `efficiency`. None means that nothing was lost, or that the result is unknown.
+        1 is all of it. The lost throughput is 1 - `efficiency`. `efficiency` is the throughput per slot, divided by the
+        throughput of one slot alone. None means that nothing was lost, or that the result is unknown.
         """
         share, slowdown = self.share(stage), self.stage_slowdown.get(stage)
         if share is None or not slowdown or self.efficiency is None or self.efficiency >= 1:
@@ -116,7 +117,8 @@ class CellEvidence:
     def last_gain(self) -> float | None:
         """Return the gain in throughput from doubling the slots of this cell; 0.5 is 50 %.
 
-        If twice the slots were not measured, return how much this cell gained over a cell with half of its slots.
+        If twice the slots were not measured, return how much this cell gained over a cell with half of its slots. None
+        means that neither was measured.
         """
         return self.gain_up_to_here if self.gain_from_here is None else self.gain_from_here
 
@@ -130,7 +132,7 @@ class CellEvidence:
         return {cause: value for cause, value in pairs.items() if value is not None}
 
     def utilisation(self, cause: Cause) -> Measurement:
-        """Return the utilisation of the CPU, the disk or the network as a measurement for a criterion."""
+        """Return the utilisation of CPU, disk or network as a Measurement. Criteria compare it with limits."""
         if cause is Cause.CPU:
             return Measurement(Quantity.CPU_UTILISATION, self.cpu_utilisation, cores=self.cores or None)
         if cause is Cause.DISK:

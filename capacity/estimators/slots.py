@@ -18,9 +18,10 @@ from capacity.estimators.interval import Booleans, Floats, Integers
 class Executions:
     """Executions of a run: deliveries of a task that reached a slot.
 
-    Each array has one entry per execution. Times are in seconds. `counted` is true for the execution that completed its
-    video. Failures and duplicates take slot time, but are not counted. `slot` is a code of the slot that is unique over
-    all workers, or None when unknown. `worker` is a code of the worker. If it is None, all slots belong to one worker.
+    Each field is an array with one entry per execution. Times are in seconds. `counted` is true for the execution that
+    completed its video, and false for failures and duplicates. `slot` has the number of the slot, unique over all
+    workers. It is None when the slots are unknown. `worker` has the number of the worker. If it is None, the workers
+    are unknown, and all slots are treated as those of one worker.
     """
 
     started_at: Floats
@@ -47,8 +48,9 @@ class Executions:
 def successors(finished: Executions, slots: int, slots_per_worker: int) -> Integers:
     """Return, for each execution, the position of the next execution on the same slot; -1 for none.
 
-    `finished` is sorted by start. If its slot codes do not identify all `slots` slots, the slots are guessed: each
-    execution runs on the slot that has been free longest. The guess makes the idle times longer if a slot never worked.
+    `finished` is sorted by start. `slots` is the number of slots of the run. If the recorded slots are unusable, or
+    fewer than `slots`, the slots are guessed: each execution runs on the slot that has been free longest. If a slot
+    never worked, this guess makes the idle times of the others too long.
     """
     successor = np.full(finished.started_at.size, -1, dtype=np.int64)
     slot = known_slots(finished, slots_per_worker)
@@ -65,9 +67,9 @@ def successors(finished: Executions, slots: int, slots_per_worker: int) -> Integ
 def working_slots(executions: Executions, slots: int, slots_per_worker: int) -> int:
     """Return how many slots were still working when the last execution started.
 
-    A slot had stopped if it was free for longer than a limit. Only the time since the upload of the last execution's
-    video counts, because its message waited from then on. The limit is the mean service time plus the longest idle time
-    between two executions on one slot. Return `slots` if the slots of the executions are unknown.
+    A slot counts as stopped if it was free for too long while the message of the last execution waited. Too long is
+    more than the mean service time plus the longest idle time between two executions on one slot. The message waits
+    from the upload of its video. Return `slots` if the slots of the executions are unknown.
     """
     finished = executions.finished()
     slot = known_slots(finished, slots_per_worker)
@@ -83,9 +85,9 @@ def working_slots(executions: Executions, slots: int, slots_per_worker: int) -> 
 
 
 def most_workers_at_once(executions: Executions) -> int:
-    """Return how many workers worked at the same time at most; 0 if the workers are not known.
+    """Return the highest number of workers that worked at the same time; 0 if the workers are unknown.
 
-    A worker works from its first start to its last end. A worker that begins after another has ended replaces it.
+    A worker works from the start of its first execution to the end of its last one.
     """
     finished = executions.finished()
     if finished.worker is None:
@@ -98,10 +100,10 @@ def most_workers_at_once(executions: Executions) -> int:
 
 
 def known_slots(finished: Executions, slots_per_worker: int) -> Integers | None:
-    """Return the slot code of each execution, or None if the codes do not identify slots.
+    """Return the recorded slot of each execution, or None if the recorded values do not identify slots.
 
-    Workers record a slot code with each execution. A worker with more codes than slots has recorded something else,
-    such as process ids that changed at a restart. So has a worker with one code for executions that overlap.
+    Some workers record process ids, which change at a restart. Then a worker has more values than slots. Others record
+    one id for all slots. Then executions with the same value overlap. In both cases the result is None.
     """
     if finished.slot is None or not finished.slot.size:
         return None

@@ -32,8 +32,8 @@ class Usl:
     def concurrency(self, throughput: float) -> float | None:
         """Return the fewest slots for which the scalability law predicts this throughput.
 
-        Return None if the law predicts it for no number of slots, or if sigma is 1. The formula does not divide by
-        kappa, so it also holds for kappa = 0.
+        Return None if the law predicts it for no number of slots. Also return None if sigma is 1, because then more
+        slots never give more throughput. The formula does not divide by kappa, so it also holds for kappa = 0.
         """
         linear = self.scale + (self.kappa - self.sigma) * throughput
         discriminant = linear**2 - 4 * self.kappa * throughput**2 * (1 - self.sigma)
@@ -61,8 +61,8 @@ def fit_coefficients(n: Floats, x: Floats, weights: Floats) -> Usl:
     """Fit the Universal Scalability Law to points by weighted least squares. Return its coefficients.
 
     `n` (slots), `x` (throughput) and `weights` have one entry per point. The solver starts from the linearised law and
-    from a grid of coefficients. The best fit is taken. If sigma or kappa changes the throughput at the most slots by
-    less than a millionth, it is set to exactly 0.
+    from a grid of coefficients. The best fit is taken. A sigma or kappa that changes the throughput at the largest `n`
+    by less than a millionth is set to exactly 0. Then the other coefficients are fitted again.
     """
     starts = _starts(n, x, weights)
     upper = np.array([np.inf, 1.0, 1.0])
@@ -105,8 +105,8 @@ def least_squares(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: 
 
     The parameters are scale, sigma and kappa. `x` has the shape (fits, points). `starts` has the parameters from which
     each fit starts. It and the returned parameters have the shape (fits, 3). Each parameter is between 0 and its bound
-    in `upper`. The method is Levenberg-Marquardt, with steps that end at the bounds. A parameter at a bound is held
-    there while only a value beyond the bound would fit better.
+    in `upper`. The method is Levenberg-Marquardt. A step that would cross a bound ends at the bound. A parameter at its
+    bound stays there as long as the fit pulls it outwards.
     """
     parameters = np.clip(starts, 0.0, upper)
     damping = np.full(len(parameters), 1e-3)

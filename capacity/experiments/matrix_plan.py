@@ -40,10 +40,10 @@ class Basis(StrEnum):
 class MatrixPlan:
     """Options of a matrix: measure each size × concurrency × number of workers × mode `repeats` times.
 
-    `count` is the number of videos of a run. `arrivals`, if given, replaces it in sustained runs. If `rate_per_minute`
-    is None, a sustained run gets 80 % of the X_sat (throughput with every slot busy) that a burst of its cell gave.
-    With `adaptive`, a burst stops as soon as its X_sat is known precisely enough. None in `workers` stands for the
-    workers that already run.
+    `count` is the number of videos of a run. `arrivals` is that of a sustained run, or None for the same number. If
+    `rate_per_minute` is None, the rate of a sustained run is 80 % of the X_sat (throughput with every slot busy) that
+    a burst of the same size, slots and workers gave. With `adaptive`, a burst stops as soon as its X_sat is known
+    precisely enough. None in `workers` stands for the workers that already run.
     """
 
     sizes: tuple[str, ...]

@@ -13,7 +13,8 @@ from core.language import Language
 def history_as_json(one: CellHistory, margin: float | None, lang: Language) -> dict[str, Any]:
     """Return the history of a cell as a JSON object.
 
-    `margin` is the largest loss that the user allows; 0.05 is 5 %. Without it, the key `trend` is null.
+    The key `trend` says whether the newest change is a loss of more than `margin`; 0.05 is 5 %. It is null without a
+    margin.
     """
     key = one.key
     return {

@@ -1,7 +1,7 @@
 """Sentences in the user's language, made from the codes and numbers that the formulas return.
 
-A template is a format string over the values of a `Reason`. In `{count:video|videos}`, the value `count` chooses
-between the singular and the plural of a noun.
+A `Reason` has a code and values. The code selects a template, such as `{working} of {slots} slots worked`, and the
+values fill its placeholders. `{count:video|videos}` becomes `video` if the value `count` is 1, and else `videos`.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ def curves(analysed: AnalysedRuns) -> list[Curve]:
 
 
 def capacities(analysed: AnalysedRuns) -> list[TableCell]:
-    """Return the burst cells with an X_sat that is not invalid, in the order of the table."""
+    """Return the burst cells that have an X_sat, in the order of the table. Leave out invalid cells."""
     bursts = (cell for cell in analysed.cells if cell.key.mode == Mode.BURST)
     return [cell for cell in bursts if cell.x_sat and not cell.validity.is_invalid]
 

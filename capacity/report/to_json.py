@@ -27,7 +27,10 @@ KEYS: Mapping[type, Mapping[str, str]] = {
 
 
 def row_to_json(row: ResultRow, lang: Language) -> dict[str, Any]:
-    """Return a result row as a JSON object. Its validity is a level and a list of codes."""
+    """Return a result row as a JSON object.
+
+    Its key `validity` has the level, such as `valid`. The key `validity_reasons` has the codes of the reasons.
+    """
     validity = {"validity": row.validity.level.value, "validity_reasons": list(row.validity.reasons)}
     return {**_fields(row, lang), **validity, "s_is_lower_bound": row.s_is_lower_bound}
 
@@ -35,7 +38,8 @@ def row_to_json(row: ResultRow, lang: Language) -> dict[str, Any]:
 def to_json(value: Any, lang: Language) -> Any:
     """Convert any result to JSON values.
 
-    A reason or a measurement also gets its text. An enum becomes its value. NaN and infinity become null.
+    The object of a `Reason` or a `Measurement` also has the key `text`, for readers of the language `lang`. An
+    enum becomes its value. NaN and infinity become null.
     """
     if isinstance(value, Reason):
         return {"code": value.code.value, **to_json(value.values, lang), "text": sentence(value, lang)}

@@ -1,4 +1,4 @@
-"""Write what a report leaves behind: verdicts, archives, row.json, table and HTML page."""
+"""Write the results of a report: verdicts, archives and rows of runs, result table and HTML page."""
 
 from __future__ import annotations
 

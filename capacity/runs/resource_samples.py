@@ -96,19 +96,19 @@ class Resources:
     def clock_offset(self) -> float | None:
         """Return the largest difference between the clock of a worker and that of Prometheus, in seconds.
 
-        It is negative if the worker's clock is behind. None means unknown. Each sample has the difference plus the
-        delay of a slow scrape. So the smallest sample of the run is taken, once for the clock that is most ahead, and
-        once for the clock that is most behind.
+        It is negative if the worker's clock is behind. None means unknown. Two metrics are used: the difference of the
+        clock that is most ahead, and that of the clock that is most behind. A slow scrape makes a sample too large, so
+        the smallest sample of each metric is taken. The one further from 0 is returned.
         """
         offsets = [self._known(key) for key in ("clock_ahead", "clock_behind")]
         smallest = [float(values.min()) for values in offsets if values.size]
         return max(smallest, key=abs, default=None)
 
     def queue_readings(self, start: float, end: float) -> QueueReadings:
-        """Return the numbers of messages in the queue from start to end, with the times of the readings.
+        """Return how many messages the exporter read in the queue, at each reading from start to end.
 
-        The time is when the exporter read the queue. A reading that several samples repeat is returned once. Samples of
-        older versions have no such time, and are left out. All times are epoch seconds.
+        Each reading has its time. Several samples can show the same reading, which is returned once. Samples of older
+        versions do not have the time of the reading, and are left out. All times are epoch seconds.
         """
         unknown = np.full(self.times.size, np.nan)
         at, messages = (self.samples.get(key, unknown) for key in ("messages_read_at", "messages"))
@@ -119,10 +119,12 @@ class Resources:
     def other_cpu_ratio(self, start: float, end: float, started_at: Floats, ended_at: Floats) -> float | None:
         """Return the share of the machine's CPU that processes other than our tasks used. None means unknown.
 
-        `started_at` and `ended_at` are the times of the run's executions. All times are epoch seconds. The CPU of our
-        tasks is estimated. A worker's counter gets the CPU time of an execution only when its ffmpeg ends. So the
-        increase of the counter is divided by the seconds of the executions that ended meanwhile. This is the CPU per
-        second of execution.
+        `started_at` and `ended_at` are the times of the run's executions. All times are epoch seconds.
+
+        The share is all busy CPU minus the CPU of our tasks. The latter is estimated, because a worker adds the CPU
+        time of an execution to its counter only when ffmpeg ends. The increase of the counter is divided by the
+        durations of the executions that ended meanwhile. This gives the mean CPU seconds per second of execution. It is
+        multiplied by the seconds of execution between `start` and `end`.
         """
         within, until_counted = self.during(start, end), self.during(start, end + AFTERMATH_SECONDS)
         cores, busy, span = within.latest("cores"), within.cpu_rate(BUSY_MODES - {"steal"}), within.span("cpu.user")

@@ -162,14 +162,17 @@ def command(value: Any) -> str:
 
 
 def shell_line(value: Any) -> str:
-    """Check a shell line. The only placeholders allowed in it are `{concurrency}` and `{workers}`."""
+    """Check a command that a shell will run, such as the one that changes the number of workers.
+
+    The only placeholders allowed in it are `{concurrency}` and `{workers}`.
+    """
     line = text(value)
     _require_known(line)
     return line
 
 
 def substituted(line: str, concurrency: int, workers: int = 1) -> str:
-    """Return a command or shell line with `{concurrency}` and `{workers}` replaced by these numbers."""
+    """Return the command `line` with `{concurrency}` and `{workers}` replaced by these numbers."""
     return line.replace("{concurrency}", str(concurrency)).replace("{workers}", str(workers))
 
 
@@ -181,8 +184,9 @@ def database_url(url: str, url_from_here: str | None, environment: Mapping[str, 
     the database at another address. The result is then `url_from_here`, with the password of `url` added. If
     `url_from_here` has no user name, the user name of `url` is added too.
 
-    A relative SQLite path is resolved against `directory`. The driver in the result is one that Aforo supports. Raise
-    ValueError for an invalid URL, for an unsupported database, or if aforo.toml itself contains a password.
+    A relative path of an SQLite file starts at `directory`. The URL's driver is replaced by the one that Aforo uses for
+    this kind of database. Raise ValueError for an invalid URL, an unsupported database, a variable that is not set, or
+    a password that is written in aforo.toml.
     """
     full = _parsed(_of_environment(url, environment))
     if not url.startswith("env:") and full.password:
