@@ -1,8 +1,8 @@
 """Instrument Celery workers without a change of the app's code, and add the command `celery aforo`.
 
-This module is an entry point of the group `celery.commands`. Celery therefore imports it when its command line starts,
-before it loads the app. With AFORO_INSTRUMENT=1, this module instruments the app of each worker that starts. To keep
-other Celery commands fast, it imports only `aforo.settings` of this library.
+This package registers the module as an entry point in the group `celery.commands`. Celery's command line therefore
+imports the module before it loads the app. With AFORO_INSTRUMENT=1, the module then instruments the app of each worker
+that starts. It imports little of Aforo, so that other Celery commands stay fast.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def instrument_worker(instance: Any = None, **_signal: Any) -> None:
 
 @click.command("aforo")
 def command() -> None:
-    """Print which metrics Aforo exports for a worker, and where."""
+    """Print the metrics that Aforo exports for a worker, and the address of its /metrics page."""
     from aforo.telemetry.catalogue import NODE, WORKER  # noqa: PLC0415 (Celery imports this module for every command)
 
     state = "on" if settings.is_on(settings.INSTRUMENT) else f"off, set {settings.INSTRUMENT.name}=1"

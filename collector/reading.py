@@ -41,9 +41,11 @@ class Reading:
 
 
 def read(address: str, spool: str, after: int) -> Reading:
-    """Request the execution records of `spool` after number `after` from the worker at HOST:PORT.
+    """Request execution records from the worker at `address` (HOST:PORT).
 
-    Raise Unreachable, NotRecorded or InvalidPage.
+    The records of a spool are numbered. The worker is asked for those of `spool` whose numbers are above `after`. If it
+    does not have that spool, it answers with its own spool from the start. Raise Unreachable or NotRecorded, or
+    InvalidPage if the answer is no page of execution records.
     """
     asked_at, start = time.time(), time.perf_counter()
     connection = http.client.HTTPConnection(address, timeout=TIMEOUT_SECONDS)

@@ -1,7 +1,8 @@
 """Determine the start, the end and the final state of a video from its executions.
 
-A video starts with its first execution. It ends when all its messages have ended: its first message, and the
-messages that its executions sent. A retry is a message with the same task id, so it belongs to the same video.
+A video has a first message, and the messages that its executions sent. It starts with the first execution of any of
+them. It ends when each of these messages has been executed and waits for no further execution. A retry has the task
+id of its message, so it counts as another execution of that message.
 """
 
 from __future__ import annotations
@@ -66,9 +67,9 @@ def _set_state(video: VideoRow, executions: Sequence[ExecutionRow]) -> None:
 def correct_outcomes(executions: Sequence[ExecutionRow]) -> None:
     """Correct the outcomes of a video's executions, so that at most one of them counts as done.
 
-    `executions` are in the order of their ends. A successful execution gets the outcome `part` if another execution
-    of the video follows it. A failed execution gets the outcome `retried` if its message was delivered again. The times
-    of the executions do not change.
+    `executions` are in the order of their ends. A successful execution gets the outcome `done` if it is the last one of
+    the video. Otherwise it gets the outcome `part`: it ended only a part of the video's work. A failed execution gets
+    the outcome `retried` if a later execution has the same message.
     """
     for number, execution in enumerate(executions):
         later = {other.task_id for other in executions[number + 1 :]}
@@ -79,10 +80,11 @@ def correct_outcomes(executions: Sequence[ExecutionRow]) -> None:
 
 
 def final_state(task_id: str, executions: Sequence[ExecutionRow]) -> VideoState | None:
-    """Return the final state of a video, or None while one of its messages has not ended.
+    """Return the final state of a video, or None if the video has not ended.
 
-    `task_id` is the task id of the video's first message. `executions` are in the order of their ends. The video is
-    failed if the last execution of any of its messages failed, else done.
+    `task_id` is the task id of the video's first message. `executions` are in the order of their ends. Only the last
+    execution of each message counts. If one of these failed, the video is failed, else done. It has not ended while one
+    of its messages waits for its first or a further execution.
     """
     outcomes = {str(execution.task_id): execution.outcome for execution in executions}
     messages = {task_id}.union(*(execution.sent_task_ids or [] for execution in executions))

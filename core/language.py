@@ -27,7 +27,7 @@ class Text:
 
 
 def same(word: str) -> Text:
-    """Return a Text that reads `word` in both languages."""
+    """Return a Text for a word that is the same in both languages."""
     return Text(word, word)
 
 

@@ -12,7 +12,8 @@ FASTEST_PER_MINUTE = 60_000.0
 def parse_rate(text: str, or_word: str = "") -> float:
     """Parse a rate in videos per minute. Raise UsageError for any text but a number in the allowed range.
 
-    `or_word` is a word that the caller accepts instead of a rate. The error text mentions it.
+    A caller that accepts a word instead of a rate, such as `auto`, handles that word itself. It passes the word as
+    `or_word`, so that the error text mentions it.
     """
     try:
         rate = plain_number(text)

@@ -138,9 +138,9 @@ def states(title: Text, question: Text, queries: tuple[Query, ...], value_words:
 
 
 def bars(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | str, **more: Any) -> Panel:
-    """Return a panel with one horizontal bar per series, for the end of the dashboard's time range.
+    """Return a panel with one horizontal bar per series.
 
-    `more` has further fields of Panel.
+    A bar shows the value of its series at the end of the dashboard's time range. `more` has further fields of Panel.
     """
     return Panel(Kind.BARS, title, question, queries, unit, **more)
 
@@ -165,8 +165,9 @@ def chart(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | 
 def table(title: Text, question: Text, facts: str, key: str, columns: tuple[Column, ...], **more: Any) -> Panel:
     """Return a panel with a table that has one row per value of the label `key`, such as a run id.
 
-    The first columns are labels of the series that the query `facts` returns. Each other column has the values of its
-    own query, joined by `key`, for the rows of `facts` only. `more` has further fields of Panel.
+    The query `facts` returns the series that become the rows. A column without a query of its own shows a label of
+    these series. A column with its own query shows the query's value with the same `key`. `more` has further fields of
+    Panel.
     """
     chosen = f"and on ({key}) ({facts})"
     queries = (Query(facts), *(Query(f"({column.expr}) {chosen}") for column in columns if column.expr))

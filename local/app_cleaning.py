@@ -63,9 +63,10 @@ def clean_app(settings: Settings, app: AppFile, *, rows: bool, outputs: bool, as
 
 
 def outputs_of(app: AppFile, videos: Sequence[InjectedVideo]) -> list[Path]:
-    """Return the output files that the app wrote for these videos, by the pattern `input.outputs`.
+    """Return the output files that the app wrote for these videos.
 
-    Raise UsageError for a pattern without the key of the row, because it could match files of other videos.
+    They are found with the file name pattern `input.outputs` of aforo.toml. Raise UsageError if it is missing. Raise
+    UsageError too if it does not contain the key of the video's row, because it could match files of other videos.
     """
     pattern = app.input.outputs
     if pattern is None or app.videos is None:

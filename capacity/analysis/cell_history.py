@@ -24,7 +24,7 @@ STANDARD_ERRORS = 1.96
 
 
 class Measure(StrEnum):
-    """Figures of a run whose changes a history detects: X_sat and mean service time.
+    """The two figures that a history watches for changes: X_sat and the mean service time.
 
     X_sat is the throughput with every slot busy.
     """
@@ -81,9 +81,10 @@ class HistoryKey:
 class LevelChange:
     """A change of a figure in a history: the last run before it, the first run after it, and its size.
 
-    Changes divide a history into parts. `from_level` and `to_level` are the geometric means of the figure in the part
-    before the change and in the part after it. `factor` is `to_level` / `from_level`, with its interval. `conditions`
-    maps each condition that differs between the two runs to both values.
+    `from_level` is the geometric mean of the figure over the runs between the previous change and this one. `to_level`
+    is its geometric mean over the runs between this change and the next one. `factor` is `to_level` / `from_level`, and
+    `interval` is the interval of `factor`. `conditions` maps each condition that differs between `before` and `after`
+    to its two values.
     """
 
     before: ResultRow
@@ -154,7 +155,8 @@ class CellHistory:
 def histories(rows: Iterable[ResultRow]) -> list[CellHistory]:
     """Return the history of each cell to which these runs belong, in the order of the result table.
 
-    A cell is left out if no X_sat and no service time is known. Invalid runs do not count for this.
+    A cell is left out if neither X_sat nor the service time is known in any of its runs. Figures of invalid runs count
+    as unknown.
     """
     cells: dict[HistoryKey, list[ResultRow]] = {}
     for row in rows:

@@ -38,9 +38,10 @@ def impossibilities(row: PublishedRow) -> list[Reason]:
 
 
 def is_certain(row: PublishedRow, reason: Reason) -> bool:
-    """Return True if `reason` proves the row impossible, and False if averaging may explain it.
+    """Return True if `reason` proves the row impossible.
 
-    A row that is the mean of several runs may break some identities by a little.
+    Return False if the row is the mean of several runs, and such a mean can break the identity of `reason` although
+    each run satisfies it.
     """
     return row.runs == 1 or reason.code in HOLD_FOR_MEANS
 

@@ -28,10 +28,10 @@ class Printed:
 
     @classmethod
     def parse(cls, text: str) -> Printed:
-        """Parse a printed number, and determine which values would have been printed like it.
+        """Parse a printed number, and determine the range of values that round to it.
 
-        These lie up to half a unit of its last digit away: `9.05` stands for 9.045 to 9.055. `≥ 9.05` has no upper end.
-        Raise ValueError for any other text.
+        The range reaches half a unit of the last digit to each side: `9.05` stands for 9.045 to 9.055. `≥ 9.05` stands
+        for 9.045 to infinity. Raise ValueError for any other text.
         """
         digits = text.strip()
         is_bound = digits.startswith("≥")
@@ -77,11 +77,10 @@ class PublishedRow:
 
     @property
     def all_end_in_test(self) -> bool:
-        """Return True if it is certain that every video ended within the test, which takes 60 N / X seconds.
+        """Return True if it is certain that X counts all N videos, so that the test took 60 N / X seconds.
 
-        N is the number of videos. In a burst, all videos end within the test. In a sustained test, videos may end after
-        the last one was sent. S includes these videos, but X may leave them out. X above rate * (N - 1) / N shows that
-        it left out none.
+        In a burst, X counts all videos. In a sustained test, X may leave out videos that ended after the test window.
+        If it leaves out at least one, it is at most rate * (N - 1) / N. A higher X leaves out none.
         """
         if self.mode is Mode.BURST:
             return True

@@ -91,7 +91,7 @@ def matrix(
     After an interruption, the same command continues with the next run. With more sizes, slots, workers, modes or
     repeats, it carries out only the new runs. A failed run is reported and skipped. Run the command again to retry it.
 
-    Exit codes: 0 every cell is measured, 1 some are not, 2 wrong input, 4 a goal is missed.
+    Exit codes: 0 every cell is measured, 1 some are not, 2 wrong input, 4 a --fail-if goal is missed.
     """
     launcher = RunLauncher.open(lang, assume_yes=yes)
     matrix_run = MatrixRun(launcher, matrix_plan(**_of_app(launcher.settings.app, options)))

@@ -1,4 +1,4 @@
-"""Which facts weaken a run? Warnings that call for a note, or that make the run invalid."""
+"""Data-quality warnings: find the facts that weaken the figures of a run, or make the run invalid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Did the machine become slower or faster during a run? CPU seconds per video in both halves."""
+"""Detect whether the machine became slower or faster during a run, from the CPU seconds per video."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SpeedChange:
     def exceeds(self, tolerance: float) -> bool:
         """Return True if the speed surely changed by more than `tolerance`; 0.05 is 5 %.
 
-        It surely did if the whole interval of the ratio lies outside 1 ± `tolerance`.
+        That is so if the whole `interval` lies above 1 + `tolerance` or below 1 - `tolerance`.
         """
         return self.interval.low > 1 + tolerance or self.interval.high < 1 - tolerance
 
@@ -32,8 +32,9 @@ class SpeedChange:
 def speed_change(cpu_seconds: Floats) -> SpeedChange | None:
     """Compare the CPU seconds per video in the two halves of a run. Return None for too few videos.
 
-    `cpu_seconds` has one entry per execution in start order, all of the same file. The interval is Welch's t interval
-    of the difference of the means, divided by the mean of the first half.
+    `cpu_seconds` has one entry per execution in start order, all of the same file. The interval of the ratio
+    follows from Welch's t interval of the difference of the two means, which is divided by the mean of the first half.
+    Then 1 is added.
     """
     half = cpu_seconds.size // 2
     first, second = cpu_seconds[:half], cpu_seconds[-half:]

@@ -36,7 +36,7 @@ class StabilityVerdict:
     `growth_ratio` is the growth of the queue divided by the offered rate: at 0.1 the queue grows by one video for every
     ten that are sent. `utilisation` is rho. `utilisation_interval` is its 90 % interval: each end is a one-sided 95 %
     limit. `arrivals_needed` is how many videos a verdict needs. `not_fetching` is true if the queue grows although the
-    service times do not fill the slots: the slots are idle while messages wait.
+    slots would have time for all videos: slots are idle while messages wait.
     """
 
     verdict: Stability
@@ -53,8 +53,8 @@ class StabilityVerdict:
 class OfferedRate:
     """Rate at which the injector really sent videos, and how late it sent them.
 
-    `on_target` is true if the rate is as planned. `generator_limited` is true if the injector was too slow for the
-    intended times.
+    `on_target` is true if the rate is within 1 % of the planned rate. `generator_limited` is true if videos were sent
+    too late: 1 % of them by over a tenth of the planned interval between two videos, or one by over a whole interval.
     """
 
     per_minute: float
@@ -111,7 +111,8 @@ def judge_backlog(uploaded_at: Floats, ended_at: Floats, slots: int) -> Stabilit
 
     The verdict follows from the growth of the backlog, which is the number of unfinished videos. Utilisation is
     unknown. At an overload of under 5 %, the backlog grows too slowly to be distinguished from chance. So the verdict
-    is stable only if the backlog does not grow at all. Times are in seconds, one per video.
+    is stable only if the growth is at most 1 % of the offered rate. `uploaded_at` and `ended_at` have one entry per
+    video, in seconds. `ended_at` is NaN for a video that has not ended.
     """
     arrivals = np.sort(uploaded_at[np.isfinite(uploaded_at)])
     rate = _rate_per_second(arrivals)
@@ -131,8 +132,8 @@ def judge_backlog(uploaded_at: Floats, ended_at: Floats, slots: int) -> Stabilit
 def classify(growth: float, utilisation_interval: Interval) -> Stability:
     """Return the verdict for a queue growth ratio and an interval of the utilisation rho.
 
-    There is no trend test. Its p-value would call 20-40 % of stable systems growing, because the length of a queue is
-    correlated in time.
+    The growth is compared with a fixed limit, not tested for significance. Queue lengths are correlated in time, so a
+    trend test would report growth for 20-40 % of stable systems.
     """
     if growth <= GROWTH_TOLERANCE and utilisation_interval.high < 1:
         return Stability.STABLE
@@ -185,7 +186,8 @@ def offered_rate(sent_at: Floats, intended_at: Floats, target_per_minute: float)
     """Compute the rate that was really sent, and how late the videos were sent.
 
     `sent_at` and `intended_at` are in seconds, one per video. The rate is on target if it is within 1 % of the rate of
-    the intended times. For random arrivals, the rate of the intended times differs from `target_per_minute` by chance.
+    the intended times. If no intended times are known, it is compared with `target_per_minute`. Otherwise it is
+    not, because random arrivals miss that rate by chance.
     """
     interval = SECONDS_PER_MINUTE / target_per_minute
     planned = SECONDS_PER_MINUTE * _rate_per_second(np.sort(intended_at[np.isfinite(intended_at)]))

@@ -148,7 +148,10 @@ def efficiency(levels: Levels) -> Floats:
 
 
 def reason_against_fit(levels: Levels, model: Usl, *, weighted: bool = True) -> Reason | None:
-    """Return why the fitted law must not be used for these levels, or None if it may be used."""
+    """Return why the fitted law must not be used for these levels, or None if it may be used.
+
+    `weighted` tells whether the points of the fit were weighted, as in `fit_usl`.
+    """
     best = float(efficiency(levels).max())
     if best > SUPERLINEAR:
         return Reason(FitRefusal.SUPERLINEAR, {"efficiency_ratio": best, "limit_ratio": SUPERLINEAR})

@@ -63,7 +63,7 @@ def sources(cells: Sequence[TableCell], lang: Language) -> str:
 
 
 def csv_text(cells: Sequence[TableCell], lang: Language) -> str:
-    """Return the result table as CSV, for a spreadsheet with the settings of the language.
+    """Return the result table as CSV, in the form that a spreadsheet program expects in the language `lang`.
 
     In Spanish, numbers have a decimal comma and columns are separated by semicolons (docs/adr/0087). An unknown value
     is empty, and run ids are separated by spaces.

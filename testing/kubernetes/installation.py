@@ -25,9 +25,10 @@ NAMESPACE = "aforo"
 
 @dataclass
 class Installation:
-    """Aforo in a namespace of a control plane, installed from the test's Kustomize overlay.
+    """Aforo as a test installs it in the namespace `aforo` of a Kubernetes control plane.
 
-    KEDA reads the queue through `proxy`, which can inject faults. `folder` is where the overlay is written.
+    `overlay` has the test's values for the Kustomize overlay, which is written to `folder` and installed from there.
+    KEDA reads the queue through `proxy`, which can inject faults.
     """
 
     plane: ControlPlane
@@ -121,8 +122,8 @@ class Installation:
     def ready_pods(self, name: str = "worker") -> int:
         """Return the number of ready pods with the label `app.kubernetes.io/name`=`name`.
 
-        The pods are counted one by one. The count in the status of a Deployment can be too low, because kwok makes a
-        pod ready at the moment of its creation.
+        The status of each pod is read. The status of the Deployment has a count too, but that can be too low, because
+        kwok makes pods ready at the moment of their creation.
         """
         conditions = [each for pod in self.pods(name) for each in pod["status"].get("conditions", [])]
         return sum(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

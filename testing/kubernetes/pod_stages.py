@@ -1,9 +1,10 @@
 """Configure kwok, the program that plays the kubelet and changes the state of nodes and pods.
 
-A stage is one such change, such as making a pod ready. The stages are kwok's own fast ones, with one addition: the
-annotation `aforo.test/process` tells whether a real process in place of the pod's container is `awaited`, `running` or
-`ended`. The pod becomes ready only after `awaited`. It is completed or deleted only at `ended`. A pod without the
-annotation is ready at once.
+In kwok, a stage is a rule for one such change, such as making a pod ready. The tests use the fast stages that come with
+kwok, with one addition. A test may run a real process in place of a pod's container. The pod's annotation
+`aforo.test/process` then says whether this process is `awaited`, `running` or `ended`. While it is `awaited`, kwok does
+not make the pod ready. Until it is `ended`, kwok neither completes nor deletes the pod. A pod without the annotation is
+ready at once.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Transcoding in the worker: number of threads, the run of ffmpeg, and verification of its output."""
+"""Transcode in the worker: choose the number of threads, call ffmpeg and verify its output."""
