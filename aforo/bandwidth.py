@@ -1,6 +1,7 @@
-"""Bandwidth of a disk and of an S3 bucket, measured with a bounded time and number of bytes.
+"""Measure the bandwidth of a disk and of an S3 bucket.
 
-A measurement takes some seconds, and moves at most 256 MiB on the disk and about 90 MB in S3. Nothing stays behind.
+A measurement takes some seconds. It moves at most 256 MiB on the disk and about 90 MB in S3. The files and objects that
+it creates are deleted at the end.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ def disk_limits(folder: Path) -> Limits:
 def object_limits(client: S3Client, bucket: str, prefix: str) -> Limits:
     """Measure the S3 bandwidth of four parallel PUTs and of four parallel GETs, in bytes/s.
 
-    The objects are made larger, up to 8 MiB, until latency has little effect on the time of a transfer. Their keys
-    start with `prefix`. They are deleted at the end.
+    The transfers are repeated with larger and larger objects, up to 8 MiB. They stop when latency has little effect on
+    the time of a transfer. The keys of the objects start with `prefix`. The objects are deleted at the end.
     """
     names = [f"{prefix}ceiling-{uuid.uuid4().hex}" for _ in range(PARALLEL_OBJECTS)]
 

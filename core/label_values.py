@@ -1,8 +1,8 @@
 """Allowed label values of every metric of Aforo, as `docs/metrics.md` shows them.
 
-For each label, this module has the closed list of its values, or a text that says what limits the values. The lists
-for a worker's own metrics come from `aforo.telemetry.label_values`. That module belongs to the package that instruments
-the workers.
+For each label, this module has a list of all its values. If they cannot be listed, it has a text that says what they
+are, such as `the sizes that were tested`. The values for a worker's own metrics come from
+`aforo.telemetry.label_values`, in the package that instruments the workers.
 """
 
 from __future__ import annotations

@@ -561,8 +561,8 @@ class Settings:
         """Read the settings of this process from its environment variables, else from the file `.env`.
 
         The AWS_* variables are also set in the environment of this process, where boto3 reads them. With an app under
-        test, its aforo.toml and the `env_file` named there give the queue and the AWS_* variables. The AWS_* variables
-        of `.env` are then ignored. Our injector thus sends to the queue that the app's worker reads.
+        test, the queue is the one in its aforo.toml. The `env_file` named there replaces AWS_* variables of this
+        process, and those of `.env` are ignored. This makes our injector send to the queue that the app's worker reads.
         """
         filed = {k: v for k, v in dotenv_values(dotenv, encoding="utf-8-sig").items() if v is not None}
         environment = {**filed, **os.environ}

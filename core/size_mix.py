@@ -109,7 +109,7 @@ def one_spelling(text: str) -> str:
 
 
 def is_sizes_label(label: str) -> bool:
-    """Return True for a text that can be the `label` of sizes: `50MB`, or `50MB:3+100MB:1`."""
+    """Return True if `label` names one size such as `50MB`, or a mix such as `50MB:3+100MB:1`."""
     if not is_mix(label):
         return is_size_label(label)
     return all(is_size_label(size) and re.fullmatch("[1-9][0-9]{0,2}", weight) for size, weight in _words(label))

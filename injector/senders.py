@@ -56,11 +56,11 @@ class Sender:
     queue_url: str
 
     def send(self, messages: Mapping[str, str], stopping: Event | None = None) -> None:
-        """Send up to ten messages, keyed by id, and retry until SQS has confirmed each message.
+        """Send up to ten messages, and repeat those that SQS has not confirmed.
 
-        There are at most SEND_ATTEMPTS attempts, and no further one once `stopping` is set. Raise EnvironmentFault if
-        messages are unsent after the last attempt. If a response of SQS is lost, a message can be sent twice. Aforo's
-        task tolerates that. Ids consist of letters, digits, '-' and '_'.
+        `messages` has the message bodies by id. An id consists of letters, digits, '-' and '_'. The sending ends after
+        SEND_ATTEMPTS attempts, or when `stopping` is set. Raise EnvironmentFault if a message is then still
+        unconfirmed. If a response of SQS is lost, its messages are sent twice. Aforo's task tolerates that.
         """
         unsent, stopping = dict(messages), stopping or Event()
         for attempt in range(SEND_ATTEMPTS):
@@ -185,7 +185,10 @@ def write_tasks_log(lines: Iterable[str], file: object) -> None:
 
 
 def own_row(video: NewVideo, now: float) -> dict[str, object]:
-    """Return the column values of a new video in Aforo's table, with new ids. `now` is its upload time."""
+    """Return the column values of a new video in Aforo's table. `now` is its upload time.
+
+    The video and its task get new random ids.
+    """
     return {
         "id": uuid.uuid4().hex,
         "run_id": video.run_id,

@@ -73,8 +73,8 @@ class AnalysedRuns:
     def best(self) -> RunAnalysis | None:
         """Return the run that gives a report's answer, or None if `best_of_sizes` is empty.
 
-        `best_of_sizes` has one run per video size. Of these sizes, the one that was measured last is chosen. X_sat (the
-        throughput with every slot busy) must be known in that measurement.
+        `best_of_sizes` has one run per video size. The run of the most recently tested size is returned. Tests
+        without a known X_sat (the throughput with every slot busy) are ignored in this choice.
         """
         best = {run.row.size_label: run for run in self.best_of_sizes}
         newest = [run.row.size_label for run in self.runs if run.row.x_sat_per_minute]
@@ -83,7 +83,8 @@ class AnalysedRuns:
     def cell_of(self, run: RunAnalysis) -> TableCell | None:
         """Return the cell of the result table whose figures include `run`.
 
-        Return None if no figure includes `run`, such as an invalid run whose cell has a valid one.
+        Return None if the table leaves out `run`. For example, it leaves out an invalid run if its cell also has a
+        valid one.
         """
         return next((cell for cell in self.cells if run.row in cell.sources), None)
 

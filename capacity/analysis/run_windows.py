@@ -8,7 +8,11 @@ from capacity.runs.recorded_run import RecordedRun
 
 
 def run_window(recorded: RecordedRun) -> tuple[float, float]:
-    """Return the times of the run's first upload and of its last recorded event, in epoch seconds."""
+    """Return start and end of the whole run, in epoch seconds.
+
+    The start is normally the first upload. The end is the last upload, change of a video's state or end of an
+    execution. Without videos, both times are the creation time of the run.
+    """
     moments = np.concatenate([recorded.uploaded_at, recorded.updated_at, recorded.executions.ended_at])
     finite = moments[np.isfinite(moments)]
     return (float(finite.min()), float(finite.max())) if finite.size else (recorded.run.created_at,) * 2

@@ -46,7 +46,7 @@ class PublishedRow:
 
     `x` is in videos per minute. `s` and `p50` are the mean and the median response time in seconds. `rate` is the
     offered videos per minute. `count` is the number of videos of the test. `concurrency` is the number of slots of one
-    worker. The row is the mean of `runs` runs.
+    worker. `runs` is the number of runs whose mean the row shows.
     """
 
     size: str
@@ -67,9 +67,10 @@ class PublishedRow:
 
     @property
     def makespan_seconds(self) -> float:
-        """Return the longest time in seconds that the test can have taken, by the row's count and X.
+        """Return the longest time in seconds that the test can have taken.
 
-        X is rounded, so its lowest possible value is used. The time is infinite if the row has no count or no X.
+        It is 60 `count` / X, with the lowest X that rounds to the printed one. The time is infinite if the row has no
+        count or no X, or if the lowest X is 0.
         """
         if self.count is None or self.x is None or self.x.low <= 0:
             return math.inf
@@ -77,10 +78,11 @@ class PublishedRow:
 
     @property
     def all_end_in_test(self) -> bool:
-        """Return True if it is certain that X counts all N videos, so that the test took 60 N / X seconds.
+        """Return True if it is certain that all N videos ended in the test window, so that X counts them all.
 
-        In a burst, X counts all videos. In a sustained test, X may leave out videos that ended after the test window.
-        If it leaves out at least one, it is at most rate * (N - 1) / N. A higher X leaves out none.
+        The test then took 60 N / X seconds. In a burst, X always counts all videos. In a sustained test, X leaves out
+        videos that ended after the test window. With one video left out, X is at most rate * (N - 1) / N. So a clearly
+        higher X counts all videos.
         """
         if self.mode is Mode.BURST:
             return True
@@ -98,7 +100,10 @@ class PublishedRow:
 
     @property
     def ladder(self) -> tuple[str, Mode]:
-        """Return size and mode in a uniform spelling, to group rows that differ only in slots or rate."""
+        """Return the key of this row's group: the size without spaces and in lower case, and the mode.
+
+        The rows of one group have the same size and mode, but other numbers of slots or other rates.
+        """
         return self.size.replace(" ", "").casefold(), self.mode
 
 

@@ -119,8 +119,8 @@ def parse_condition(text: str) -> Condition:
 def judge(conditions: Sequence[Condition], results: Mapping[str, Mapping[str, Figure]]) -> list[GoalResult]:
     """Apply every condition to every result. `results` maps the name of a result to its figures by name.
 
-    A condition does not apply to a result that lacks its figure, if another result has it. If no result has the figure,
-    return one outcome `unknown` for all results together.
+    Return one outcome per condition and result. If a result lacks the figure of a condition, the outcome is
+    `not_applicable`. If all results lack it, there is only one outcome `unknown` for all results together.
     """
     return [judged for condition in conditions for judged in _judge_one(condition, results)]
 

@@ -38,7 +38,7 @@ def t_half_width(values: Floats, confidence: float = 0.95) -> float:
 def welch_interval(values: Floats, others: Floats, confidence: float = 0.95) -> Interval:
     """Return Welch's t interval of the difference mean(values) - mean(others).
 
-    If neither `values` nor `others` vary, both ends of the interval are that difference.
+    If all `values` are equal and all `others` are equal, both ends of the interval are that difference.
     """
     if values.var() + others.var() == 0:
         difference = float(values.mean() - others.mean())
@@ -51,9 +51,10 @@ def welch_interval(values: Floats, others: Floats, confidence: float = 0.95) -> 
 def quantile_ranks(count: int, probability: float, confidence: float = 0.95) -> tuple[int | None, int | None]:
     """Return which two of `count` sorted values enclose a quantile, as ranks from 1.
 
-    `probability` names the quantile: 0.95 is the 95th percentile. With a probability of at most (1 - confidence) / 2,
-    the quantile is below the lower value. The same holds for above the upper value. A rank is None if `count` is too
-    small for it. The ranks follow from the binomial distribution of the number of values below the quantile.
+    `probability` names the quantile: 0.95 is the 95th percentile. The quantile is below the lower of the two values
+    with a chance of at most (1 - confidence) / 2. It is above the upper one with at most the same chance. A rank is
+    None if `count` is too small for it. The ranks follow from the binomial distribution of the number of values below
+    the quantile.
     """
     tail = (1 - confidence) / 2
     below = stats.binom(count, probability)

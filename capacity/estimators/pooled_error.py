@@ -15,7 +15,7 @@ FEWEST_DOF = 2
 class PooledError:
     """Standard error of the mean throughput at each number of slots (`se`).
 
-    `dof` is the degrees of freedom of the deviation from which all these errors are computed.
+    All errors are computed from one pooled standard deviation. `dof` is its degrees of freedom.
     """
 
     se: Floats
@@ -25,10 +25,10 @@ class PooledError:
 def pooled_error(x: Floats, deviations: Floats, runs: Floats) -> PooledError | None:
     """Estimate the standard error of each mean throughput in `x`, one per number of slots.
 
-    `runs` and `deviations` have one item per mean: the number of its runs, and their relative standard deviation
-    (divided by the mean). A few runs give a poor estimate of this deviation. So one pooled deviation is used for all
-    means: the root mean square of `deviations`, weighted by `runs` - 1. Return None if these weights add up to less
-    than two, or if the pooled deviation is 0.
+    `runs` has the number of runs behind each mean. `deviations` has the standard deviation of these runs, divided by
+    the mean. It is a poor estimate if the runs are few. Therefore one pooled deviation is used for all means: the root
+    mean square of `deviations`, weighted by `runs` - 1. Return None if the sum of the weights is below two, or if the
+    pooled deviation is 0.
     """
     dof = np.maximum(runs - 1, 0)
     total = int(dof.sum())

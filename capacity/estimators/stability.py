@@ -36,7 +36,7 @@ class StabilityVerdict:
     `growth_ratio` is the growth of the queue divided by the offered rate: at 0.1 the queue grows by one video for every
     ten that are sent. `utilisation` is rho. `utilisation_interval` is its 90 % interval: each end is a one-sided 95 %
     limit. `arrivals_needed` is how many videos a verdict needs. `not_fetching` is true if the queue grows although the
-    slots would have time for all videos: slots are idle while messages wait.
+    service times alone do not fill the slots. Slots are then idle while messages wait.
     """
 
     verdict: Stability
@@ -53,8 +53,9 @@ class StabilityVerdict:
 class OfferedRate:
     """Rate at which the injector really sent videos, and how late it sent them.
 
-    `on_target` is true if the rate is within 1 % of the planned rate. `generator_limited` is true if videos were sent
-    too late: 1 % of them by over a tenth of the planned interval between two videos, or one by over a whole interval.
+    `on_target` is true if the rate is within 1 % of the planned rate. `generator_limited` is true if the p99 of the
+    lateness exceeds a tenth of the planned interval between two videos. It is also true if one video was late by more
+    than a whole interval.
     """
 
     per_minute: float
@@ -109,10 +110,10 @@ def judge_stability(
 def judge_backlog(uploaded_at: Floats, ended_at: Floats, slots: int) -> StabilityVerdict:
     """Judge whether the workers kept up with a sustained run, if no start of a video is known.
 
-    The verdict follows from the growth of the backlog, which is the number of unfinished videos. Utilisation is
-    unknown. At an overload of under 5 %, the backlog grows too slowly to be distinguished from chance. So the verdict
-    is stable only if the growth is at most 1 % of the offered rate. `uploaded_at` and `ended_at` have one entry per
-    video, in seconds. `ended_at` is NaN for a video that has not ended.
+    The verdict follows from the growth of the backlog, which is the number of unfinished videos. Above 5 % of the
+    offered rate, the verdict is unstable. Up to 1 %, it is stable if the run is long enough. Otherwise it is
+    inconclusive. Utilisation is unknown. `uploaded_at` and `ended_at` have one entry per video, in seconds. `ended_at`
+    is NaN for a video that has not ended.
     """
     arrivals = np.sort(uploaded_at[np.isfinite(uploaded_at)])
     rate = _rate_per_second(arrivals)
@@ -174,8 +175,9 @@ def utilisation(rate_per_second: float, cycle_seconds: Floats, slots: int) -> tu
 def arrivals_needed(cv: float, rho: float, slots: int) -> int | None:
     """Return how many videos a run needs to distinguish the utilisation rho from 1 with 90 % power.
 
-    The result is at least `core.run.fewest_arrivals(slots)`, the minimum for any run. It is None if rho is 1 or
-    unknown. `cv` is sqrt(a² + b²): a is the CV of the times between two videos, and b the CV of the slot cycles.
+    `cv` is sqrt(a² + b²): a is the CV of the times between two videos, and b the CV of the slot cycles. The result is
+    at least `core.run.fewest_arrivals(slots)`, the minimum for any run. It is None if rho is 1, or if rho or `cv` is
+    unknown.
     """
     if not math.isfinite(cv) or not math.isfinite(rho) or rho == 1:
         return None
@@ -185,9 +187,9 @@ def arrivals_needed(cv: float, rho: float, slots: int) -> int | None:
 def offered_rate(sent_at: Floats, intended_at: Floats, target_per_minute: float) -> OfferedRate:
     """Compute the rate that was really sent, and how late the videos were sent.
 
-    `sent_at` and `intended_at` are in seconds, one per video. The rate is on target if it is within 1 % of the rate of
-    the intended times. If no intended times are known, it is compared with `target_per_minute`. Otherwise it is
-    not, because random arrivals miss that rate by chance.
+    `sent_at` and `intended_at` are the real and the planned send time of each video, in seconds. The rate is on target
+    if it is within 1 % of the rate of the planned times. That rate can differ from `target_per_minute`, because random
+    times miss a rate by chance. Without planned times, the rate is compared with `target_per_minute`.
     """
     interval = SECONDS_PER_MINUTE / target_per_minute
     planned = SECONDS_PER_MINUTE * _rate_per_second(np.sort(intended_at[np.isfinite(intended_at)]))
@@ -208,7 +210,8 @@ def offered_rate(sent_at: Floats, intended_at: Floats, target_per_minute: float)
 def judged_window(arrivals: Floats, service_mean_seconds: float) -> tuple[float, float]:
     """Return start and end of the part of a run that the stability verdict is about, in seconds.
 
-    The first 20 % of the run or three service times are left out, whichever is longer.
+    The part begins after 20 % of the run, or after three mean service times if they take longer. It ends at the last
+    arrival.
     """
     first, last = float(arrivals[0]), float(arrivals[-1])
     return min(first + max(0.2 * (last - first), 3 * service_mean_seconds), last), last

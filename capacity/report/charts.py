@@ -106,8 +106,8 @@ class Frame:
 def draw(frame: Frame, name: str, shapes: Iterable[str], dots: Iterable[str] = (), names: Sequence[str] = ()) -> str:
     """Return a chart as HTML: the axes of `frame`, the SVG `shapes` and the HTML `dots`.
 
-    `name` is the heading of the chart. If `names` are given, the y axis has these labels in place of numbers: one for
-    each of its rows, which are equally high, from top to bottom.
+    `name` is the heading of the chart. If `names` are given, the chart is divided into rows of equal height. Each row
+    has one of these names on the y axis in place of numbers. The first name is at the top.
     """
     grid = "".join(f'<line class="grid" {_across(frame, y)}/>' for y in ([] if names else frame.y.ticks()))
     return (

@@ -38,8 +38,8 @@ def row_to_json(row: ResultRow, lang: Language) -> dict[str, Any]:
 def to_json(value: Any, lang: Language) -> Any:
     """Convert any result to JSON values.
 
-    The object of a `Reason` or a `Measurement` also has the key `text`, for readers of the language `lang`. An
-    enum becomes its value. NaN and infinity become null.
+    A dataclass becomes an object with its fields. A `Reason` or a `Measurement` also gets the key `text`: a text about
+    it in the language `lang`. An enum becomes its value. NaN and infinity become null.
     """
     if isinstance(value, Reason):
         return {"code": value.code.value, **to_json(value.values, lang), "text": sentence(value, lang)}

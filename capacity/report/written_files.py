@@ -44,17 +44,18 @@ def write_results(sessions: Sessions, settings: Settings, analysed: AnalysedRuns
 
 
 def file_suffix(app: str | None) -> str:
-    """Return what is added to the names of the table and page files: `-APP`, or nothing without an app.
+    """Return the suffix for the names of the table and page files: `-APP` for an app's runs.
 
-    So the files on an app do not replace those on our reference worker.
+    It is empty for runs of our reference worker. Their files thus have other names than those of an app.
     """
     return "" if app is None else f"-{app}"
 
 
 def write_pages(folder: Path, analysed: AnalysedRuns, lang: Language, price_per_hour: float | None) -> None:
-    """Write table.md, table.csv and report.html into the folder. An app's name is in the file names.
+    """Write the result table and the HTML page of a report into the folder.
 
-    With the price of one worker, the report has the cost per 1,000 videos.
+    The files are table.md, table.csv and report.html. For runs of an app, each file name contains the app's name.
+    `price_per_hour` is the price of one worker. If it is given, the page also shows the cost per 1,000 videos.
     """
     suffix = file_suffix(analysed.app)
     folder.mkdir(parents=True, exist_ok=True)

@@ -109,12 +109,12 @@ class _Table:
         return cls(path, names, dict(zip(names, columns, strict=True)))
 
     def columns(self, wanted: Sequence[str], never_empty: frozenset[str], optional: frozenset[str]) -> list[Array]:
-        """Return the `wanted` columns of this CSV file as numbers, as `read_columns` does for the database.
+        """Return the `wanted` columns of this CSV file as numbers, one array per column.
 
         A word, such as a video's state, becomes its position in the list of allowed words. Workers are numbered from 0.
-        An `optional` column may be missing, as in old archives. Its values are then NaN. Only a missing column `worker`
-        is replaced: each node counts as one worker. Raise UsageError if another column is missing, if a column of
-        `never_empty` has an empty cell, or if a value is not allowed.
+        Old archives lack the `optional` columns. The values of such a column are then NaN. The column `worker` is an
+        exception: if it is missing, each node counts as one worker. Raise UsageError if a column that is not optional
+        is missing, if a column of `never_empty` has an empty cell, or if a value is not allowed.
         """
         missing = [name for name in wanted if name not in self.cells and name not in optional]
         if missing:

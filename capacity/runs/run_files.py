@@ -106,7 +106,10 @@ def _write_table(path: Path, names: Sequence[str], rows: Iterable[Sequence[Any]]
 
 
 def replace_json(path: Path, content: object) -> None:
-    """Write a JSON file so that a full disk or a killed process leaves the old one, and never half a file."""
+    """Replace a JSON file atomically.
+
+    If the disk is full or the process is killed, the old file stays intact.
+    """
     partial = path.with_suffix(".part")
     partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     partial.replace(path)

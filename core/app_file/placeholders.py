@@ -51,7 +51,11 @@ def filled(value: Any, values: Mapping[str, Any]) -> Any:
 
 
 def video_values(n: int, task_id: str, path: str, key: str, run_id: str, user_id: str | None) -> dict[str, Any]:
-    """Return the placeholder values of one video, by placeholder name. `n` is its number, from 1."""
+    """Return the placeholder values of one video, by placeholder name. `n` is its number, from 1.
+
+    `path` is the path or `s3://` address of its input file. `key` is the name of that file, or the key of the S3
+    object.
+    """
     return {
         "n": n,
         "uuid": str(uuid.uuid4()),

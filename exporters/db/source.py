@@ -60,8 +60,8 @@ class DatabaseSource:
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:
         """Read the changed rows within the time limit, and return the metric families of the database.
 
-        If the database fails or is too slow, raise an error. If the last result is at most `REPEAT_SECONDS` old, the
-        error is Incomplete, which carries that result. Otherwise it is the database's error, or TimeoutError.
+        If the database fails or is too slow, raise Incomplete with the last result. If there is no result of the last
+        `REPEAT_SECONDS` seconds, raise the original error instead, such as TimeoutError.
         """
         try:
             return self._call.result(min(timeout_seconds, self.settings.timeout_seconds))
@@ -89,11 +89,10 @@ class DatabaseSource:
         return collected
 
     def build(self) -> None:
-        """Count all runs, videos and executions in the database, to correct errors of the current sums.
+        """Count all runs, videos and executions in the database.
 
-        The next refresh replaces the current sums by this result.
-
-        Raise the database's error if the count fails.
+        A refresh reads only changed rows, so an error in its counts would stay. The next refresh replaces the counts
+        by the result of this full count. Raise the database's error if the full count fails.
         """
         count = IncrementalCount(self.settings.runs, self.settings.overlap_seconds, self.clock())
         with self.database.snapshot(BUILD_TIMEOUT_SECONDS) as reader:
@@ -103,7 +102,8 @@ class DatabaseSource:
     def keep_building(self, stop: threading.Event, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Repeat the full count of the database until `stop` is set.
 
-        The counts take at most the share `BUILD_SHARE` of the time.
+        Pauses between the counts limit them to about the share `BUILD_SHARE` of the time. A failed count is repeated
+        after `RETRY_SECONDS`.
         """
         while not stop.is_set():
             started = monotonic()
