@@ -61,9 +61,9 @@ def env_option(
 ) -> Callable[[Any], Any]:
     """Return a click option `flag` that the environment variable `variable` can also set.
 
-    Its help is `text`, followed by the variable and the default, such as `[env: COUNT, default 8]`. `unset` is printed
-    in place of `default 8`. It tells the user what applies if the option has no value. `attributes` are passed to
-    click.
+    Its help is `text`, followed by the variable and the default, such as `[env: COUNT, default 8]`. If
+    `unset` is given, it is printed in place of `default 8`. It describes what happens if the user does not set the
+    option. `attributes` are passed to click.
     """
     if default is None and not attributes.get("is_flag"):
         unset = unset or "default none"

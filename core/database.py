@@ -211,10 +211,10 @@ def _timeouts(url: URL) -> dict[str, Any]:
 
 
 def database_fault(cause: BaseException | None, url: str | None = None) -> EnvironmentFault:
-    """Return the one-line error for an error of the database's driver.
+    """Convert an error of the database's driver (`cause`) to an error of one line.
 
-    `cause` is the driver's error. The returned error names the database by `url`, whose password must already be
-    masked. Without `url`, the URL comes from a note on `cause`. Engines of `open_engine` add that note.
+    The new error names the database by `url`, in which the caller must have masked the password. Without `url`, the
+    URL is the exception note of `cause`. Engines of `open_engine` add this note to each error.
     """
     url = url or next(iter(getattr(cause, "__notes__", ())), None)
     if getattr(cause, "sqlite_errorcode", 0) & 0xFF in SQLITE_DAMAGED:
@@ -224,7 +224,7 @@ def database_fault(cause: BaseException | None, url: str | None = None) -> Envir
 
 @contextmanager
 def driver_errors(connection: Connection) -> Iterator[None]:
-    """Context manager for work with the driver's own cursor: raise EnvironmentFault for an error of the driver."""
+    """Context manager: raise EnvironmentFault for an error of the database's driver in the block."""
     try:
         yield
     except connection.dialect.loaded_dbapi.Error as error:

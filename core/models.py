@@ -71,7 +71,7 @@ class RunRow(Base):
     def is_dead(self, now: float) -> bool:
         """Return True if the injector of this run has died, judged by its last heartbeat.
 
-        `now` is in epoch seconds. A run with a low rate has rarer heartbeats, so its last one is allowed to be older.
+        `now` is in epoch seconds. An injector with a low rate writes heartbeats less often. It counts as dead later.
         """
         return is_heartbeat_overdue(self.heartbeat_at or self.created_at, self.rate_per_minute, now)
 

@@ -1,4 +1,4 @@
-"""Check that a TCP port of this machine is free, and name the process that uses it otherwise."""
+"""Check that a TCP port of this machine is free. If it is not, name the process that uses it."""
 
 from __future__ import annotations
 

@@ -66,9 +66,9 @@ class SentBatch:
 class ParallelSender:
     """Context manager that sends batches of tasks with several SQS calls at once.
 
-    The rows of a batch are committed before its SQS call and marked as sent after it. Then `on_sent` gets the task ids.
-    At the end of the block, the sender waits until all calls have ended, and marks their rows. If the block raised an
-    exception, calls that fail are not tried again.
+    The rows of a batch are committed before its SQS call and marked as sent after it. Then the function `on_sent` is
+    called with the task ids. At the end of the block, the sender waits until all calls have ended, and marks their
+    rows. If the block raised an exception, a failed call is not repeated.
     """
 
     def __init__(self, maker: BatchMaker, run_id: str, on_sent: Callable[[list[str]], None]) -> None:
@@ -103,10 +103,11 @@ class ParallelSender:
             raise error
 
     def rest(self, seconds: float | None) -> None:
-        """Wait until a running SQS call ends, at most `seconds`. Then mark the rows of sent batches as sent.
+        """Wait at most `seconds` until a running SQS call ends. Then mark the rows of sent batches as sent.
 
-        With None, wait without a time limit. This also writes the heartbeat of the run if the last is ten seconds
-        old. A run without a recent heartbeat counts as dead. Raise an AforoError if a batch has failed.
+        If `seconds` is None, there is no time limit. If no call runs, wait `seconds`, or not at all for None. Also
+        write the heartbeat of the run if the last one is ten seconds old: a run without a recent heartbeat counts as
+        dead. Raise an AforoError if a batch has failed.
         """
         if self._calls:
             wait(self._calls, seconds, FIRST_COMPLETED)

@@ -50,7 +50,7 @@ class Process:
 
     @property
     def is_running(self) -> bool:
-        """Return True if the program has a process, even one that has just started."""
+        """Return True if supervisord reports the program as running or starting."""
         return self.state in {"RUNNING", "STARTING"}
 
 
@@ -108,8 +108,8 @@ def shut_down() -> None:
 def orphans() -> list[psutil.Process]:
     """Return all processes of the stack that was started from this checkout of the repository.
 
-    After supervisord has died, they are the processes that it left running. A process is recognised by the environment
-    variable AFORO_STACK_FOLDER, and Redis by its working directory. Pid files are not used, because they can be stale.
+    If supervisord has died, these processes were left running. A process is recognised by the environment variable
+    AFORO_STACK_FOLDER, and Redis by its working directory. Pid files are not used, because they can be stale.
     """
     return [p for p in psutil.process_iter() if p.pid != os.getpid() and _is_ours(p)]
 

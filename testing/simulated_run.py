@@ -54,7 +54,10 @@ class Load:
 
     @property
     def count(self) -> int:
-        """Return the number of videos that fill this load's duration `seconds`, at least two per slot."""
+        """Return the number of videos that arrive in about `seconds`, but at least two per slot.
+
+        In a burst, it is the number that the slots can process in that time.
+        """
         share = 1.0 if self.utilisation is None else self.utilisation
         return max(2 * self.slots, round(share * self.slots * self.seconds / self.service_seconds))
 

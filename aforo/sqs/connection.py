@@ -64,7 +64,8 @@ class PollConnection(AsyncSQSConnection):
     def probe(self, queue_url: str, timeout_seconds: float, callback: Any) -> Any:
         """Test whether SQS answers, by a call that receives no message.
 
-        `callback` gets the answer. If none comes within `timeout_seconds`, it gets a FailedPoll with the reason.
+        `callback` gets the answer of SQS. If the call fails or takes longer than `timeout_seconds`, `callback` gets a
+        FailedPoll with the reason.
         """
         params = {"AttributeNames": ["QueueArn"]}
         return self._call("GetQueueAttributes", queue_url, params, timeout_seconds, callback)

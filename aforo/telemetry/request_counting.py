@@ -65,7 +65,7 @@ class CountedRequest(Request):
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
         """Count the end of the task. Celery calls this when the task raised an exception.
 
-        The end is counted whether Celery then acknowledges, rejects or returns the message.
+        The end is counted in every case: if Celery acknowledges the message, rejects it or returns it to the queue.
         """
         try:
             return super().on_failure(exc_info, *args, **options)

@@ -25,7 +25,7 @@ class Deliveries:
     """Send a telemetry event at the start and at the end of each task of this process.
 
     The events carry the number of the task's slot. `cpu_seconds` is a function that returns the CPU time of this
-    process and its ended children. It is None for a pool of threads, whose tasks share one process.
+    process and its ended children. For a pool of threads, `cpu_seconds` is None, because its tasks share one process.
     """
 
     def __init__(
@@ -41,8 +41,8 @@ class Deliveries:
     def begin(self, task: str, request: Any) -> None:
         """Send the event `delivery` for a task that starts now. `request` is Celery's `task.request`.
 
-        The event has the time `ready_at` from which the queue wait counts. For a redelivery, or if the send time is
-        unknown, `ready_at` is left out.
+        The event has the time `ready_at`, at which the queue wait begins. For a redelivery, or if the send time is
+        unknown, the event has no `ready_at`.
         """
         message = ReceivedMessage.from_request(request)
         receive_count = message.receive_count if message else 1

@@ -123,9 +123,9 @@ class WorkerMetrics:
     def ended(self, task: str, outcome: str, seconds: float | None, delivery: str = "") -> str:
         """Count the end of an execution of the task named `task`, and return the counted outcome.
 
-        `seconds` is the execution's duration, or None if it never started. `delivery` identifies one delivery of the
-        task. Before it ends, a task can send an event with an outcome of its own for this delivery. Then that outcome
-        is counted in place of `succeeded`.
+        `seconds` is the execution's duration, or None if it never started. `delivery` is the delivery key of
+        the execution (see aforo.telemetry.task_result). A running task can send an event with another
+        outcome than `succeeded`. If the task then succeeds, that other outcome is counted.
         """
         if self.channel is not None:
             self.channel.drain()
@@ -183,8 +183,10 @@ class WorkerMetrics:
     def visibility_extended(self, result: str) -> None:
         """Count one attempt to extend the visibility of a running task's message, by its result.
 
-        Each attempt also renews the video's lease. The result is `ok` only if both succeed, otherwise `failed` or
-        `gone`. The SQS transport (aforo.sqs) calls this several times per visibility timeout.
+        Each attempt also renews the video's lease. The result is `ok` if both succeed. It is `gone` if the message or
+        the lease belongs to another worker. Otherwise it is `failed`.
+
+        The SQS transport (aforo.sqs) calls this several times per visibility timeout.
         """
         self._send("visibility_extended", result=result)
 

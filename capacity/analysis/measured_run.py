@@ -1,4 +1,4 @@
-"""Which figures follow from the records of one run alone? Throughput, times, stability and result row."""
+"""Figures that are computed from the records of one run: throughput, times, stability and result row."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class MeasuredRun:
     def row(self) -> ResultRow:
         """Return the result row of the run, with its validity.
 
-        The validity is judged from the run's records. The last report on the run may have stored another validity in
-        the database. The worse of the two counts.
+        The validity is the worse of two. One is judged from the run's records. The other was stored in the database by
+        the last report on the run.
         """
         recorded = judge_validity(quality_warnings(self.facts))
         return replace(self.unjudged_row, validity=combined([recorded, _stored_validity(self.recorded)]))
@@ -70,9 +70,9 @@ class MeasuredRun:
 
     @cached_property
     def unjudged_row(self) -> ResultRow:
-        """Return the result row of the run, still without its validity.
+        """Return the result row of the run, without its validity.
 
-        The validity is judged from this row.
+        The property `row` judges the validity from these figures and adds it.
         """
         recorded, run, saturated = self.recorded, self.recorded.run, self.saturated
         return ResultRow(
@@ -132,9 +132,9 @@ def measure(recorded: RecordedRun, figures: ScenarioFigures = UNKNOWN_FIGURES) -
 def cancelled_videos(recorded: RecordedRun) -> tuple[int, float]:
     """Return how many videos of an interrupted or failed run were cancelled, and their mean upload time.
 
-    The time is in epoch seconds, and NaN if unknown. The rows of cancelled videos are deleted, so the time comes from
-    the row of the run. If that has none, a burst gets the upload time of its first video. A burst that stopped early on
-    purpose is complete, so it has no cancelled videos. For a run without cancelled videos, return 0 and NaN.
+    The time is in epoch seconds, or NaN if unknown. It is read from the run's row, because the rows of cancelled videos
+    are deleted. If the row of a burst has no such time, the upload time of its first remaining video is returned. A
+    burst that stopped early on purpose has no cancelled videos. Without cancelled videos, return 0 and NaN.
     """
     run = recorded.run
     cancelled = (run.environment.get("asked_count") or run.count) - run.count

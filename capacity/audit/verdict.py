@@ -1,7 +1,7 @@
 """Verdict on each row of a published result table: ok, suspicious or impossible.
 
 An impossible row breaks an identity, such as S <= 60 N / X, that holds for every system. A suspicious row shows a
-pattern that queues seldom show, which may have an innocent reason.
+pattern that is rare in queues, but possible.
 """
 
 from __future__ import annotations

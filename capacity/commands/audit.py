@@ -33,7 +33,7 @@ def audit(context: click.Context, file: Path, as_json: bool, lang: Language) -> 
     """Check the result table in FILE for impossible and suspicious rows.
 
     FILE is a CSV or Markdown table, or a document with such a table. Its columns are those of the scenario, or those of
-    Aforo's table.csv and table.md, or size,concurrency,mode,x_per_min,s_mean_s. The last form can also have the columns
+    Aforo's table.csv and table.md, or size,concurrency,mode,x_per_min,s_mean_s. The third form can have more columns:
     count (videos of the test), s_p50_s, rate (offered videos per minute of a sustained run), workers and notes. Notes
     can say N=100, rate=10/min and 2 nodes, in English or Spanish. The numbers can be rounded.
 

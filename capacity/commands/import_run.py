@@ -1,4 +1,4 @@
-"""`import`: record a test that a team made with its own scripts as a run."""
+"""`import`: record a run in Aforo's database for a test that a team made with its own scripts."""
 
 from __future__ import annotations
 

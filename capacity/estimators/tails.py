@@ -61,11 +61,11 @@ def _neighbours_correlate(values: Floats) -> bool:
 
 
 def response_times(uploaded_at: Floats, updated_at: Floats, done: Booleans) -> tuple[Floats, bool]:
-    """Return the response times in seconds, and True if some of them are of unfinished videos.
+    """Return the response times in seconds, and whether some of the videos are unfinished.
 
-    All arrays have one entry per video. `uploaded_at` and `updated_at` are in epoch seconds. `updated_at` is NaN for an
-    unfinished video. Its response time is counted up to the latest `updated_at` of all videos, and is at least 0.
-    Failed videos are left out.
+    All arrays have one entry per video. `uploaded_at` and `updated_at` are in epoch seconds. `done` is True for a video
+    in the state done. `updated_at` is NaN for an unfinished video. The response time of such a video is counted up to
+    the latest `updated_at` of all videos, and is at least 0. Failed videos are left out.
     """
     uploaded = np.isfinite(uploaded_at)
     is_open = uploaded & ~np.isfinite(updated_at)

@@ -52,7 +52,7 @@ OTHERS_SECONDS = 60.0
 
 
 class MeasurementFailed(AforoError):
-    """Error: a program of the run failed, no video ends, or the queue does not become empty."""
+    """Error: a program of the run failed, or the videos or the queue made no progress for too long."""
 
 
 @dataclass(frozen=True)
@@ -176,10 +176,10 @@ class RunLauncher:
             time.sleep(POLL_SECONDS)
 
     def adopt(self, run_id: str) -> bool:
-        """Return True if a run of an earlier program has finished, or if all its videos have been sent.
+        """Wait until the injector of a run that an earlier process started has sent all videos.
 
-        Wait while the injector of the run is sending. Return False if the run failed or was interrupted. If its
-        injector died while sending, mark the run as interrupted.
+        Return True then, or if the run has finished. Return False if it failed or was interrupted. If its injector died
+        while sending, mark the run as interrupted and return False.
         """
         while True:
             with reading(self.sessions) as session:
@@ -197,8 +197,9 @@ class RunLauncher:
     def wait_for_empty_queue(self, stuck_seconds: float = STUCK_SECONDS) -> None:
         """Cancel the queued videos of interrupted and failed runs, and wait until the queue has no message.
 
-        Raise MeasurementFailed if the number of messages stays the same for `stuck_seconds`. In an app's queue, nothing
-        is cancelled. There the wait also ends, without an error, when the messages no longer become fewer.
+        Raise MeasurementFailed if the number of messages stays the same for `stuck_seconds`. An app's queue is treated
+        differently: no video is cancelled, and there is no error. The wait ends when the queue is empty or no longer
+        becomes emptier.
         """
         self._close_dead_runs()
         if self.settings.app is not None:
@@ -247,8 +248,9 @@ class RunLauncher:
     def count_messages(self, run_id: str) -> None:
         """Count the messages in SQS and store the numbers with the run, if the run has open videos.
 
-        Nothing is stored for an app, or if SQS does not answer. Call this before the analysis reads the videos. In the
-        other order, a video could end in between. It would look lost, because it was read as open and has no message.
+        Nothing is stored for an app, or if SQS does not answer. Call this before the analysis reads the videos.
+        Otherwise a video could end after it was read and before the messages are counted. It would look lost: an open
+        video without a message.
         """
         if self.settings.app is not None:
             return  # its task may be acknowledged before it runs: a missing message is then no lost video

@@ -31,10 +31,10 @@ STAGE_COLOURS = {
 
 
 def throughput_chart(curves: Sequence[Curve], lang: Language) -> str:
-    """Draw X_sat, the throughput with every slot busy, with its intervals against the number of slots.
+    """Draw X_sat, the throughput with every slot busy, against the number of slots, with its intervals.
 
-    Each curve has one colour. A dashed line is the scalability law fitted to it. The line is left out if the law
-    fails a check against the measured points.
+    Each curve is a series of measured points in one colour. A dashed line shows the scalability law fitted to them.
+    The line is left out if the law fails a check against the points.
     """
     most = max(cell.slots for curve in curves for cell in curve.points)
     top = max(max(cell.capacity, _upper(cell)) for curve in curves for cell in curve.points)

@@ -84,9 +84,10 @@ def _judged(statement: str, validity: Validity, lang: Language) -> str:
 
 
 def best_sentence(analysed: AnalysedRuns, run: RunAnalysis, lang: Language) -> str:
-    """Return one sentence that states the X_sat of the run's cell.
+    """Return one sentence with the result of the run's cell.
 
-    X_sat is the throughput with every slot busy. If the cell has several runs, their mean is stated.
+    X_sat is the throughput with every slot busy. If several runs of the cell have an X_sat, the sentence states the
+    mean of these values. Otherwise it states the result of one run.
     """
     cell = analysed.cell_of(run)
     rows = (cell.x_sat_runs if cell else ()) or (run.row,)
@@ -185,9 +186,9 @@ def advice_text(run: RunAnalysis, lang: Language) -> str | None:
 
 
 def limit_parts(run: RunAnalysis) -> tuple[Text, Text, Text]:
-    """Return the cause, the confidence and the evidence of what limits the run, as three texts.
+    """Return three texts: what limits the run, the confidence in this verdict, and its evidence.
 
-    A stable sustained run is limited by its offered rate.
+    A stable sustained run is limited by its offered rate. For any other run, the first text names its bottleneck.
     """
     verdict = run.bottleneck
     if kept_up(run) and run.stability is not None:
@@ -206,7 +207,7 @@ def kept_up(run: RunAnalysis) -> bool:
 
 
 def conservation(run: RunAnalysis, lang: Language) -> str:
-    """Return the number of videos by state as text, and whether no video is lost or processed twice."""
+    """Return a text with the number of videos in each state, and what was lost or repeated."""
     c = run.recorded.video_counts
     es = (
         f"{plural(run.row.count, 'pedido', 'pedidos')}, {plural(c.injected, 'inyectado', 'inyectados')} = "
@@ -235,9 +236,10 @@ def _losses(sums: Conservation, lang: Language) -> str:
 
 
 def littles_law(run: RunAnalysis, lang: Language) -> str:
-    """Return a text that compares two mean numbers of videos present during the run (Little's law).
+    """Return a text that checks the run with Little's law.
 
-    One was counted by SQS, the other is computed from the recorded times. If they cannot be compared, the text says so.
+    It compares two values of the mean number of videos present. SQS counted one. The other is computed from the
+    recorded times. If they cannot be compared, the text says so.
     """
     check = run.little
     if check.agreement is Agreement.UNKNOWN:
@@ -322,8 +324,8 @@ def facts(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
 def tail_text(tail: Tail | None, lang: Language) -> str:
     """Return the median and the 95th percentile of `tail` as text, with their intervals if known.
 
-    While videos are unfinished, each value is a lower bound, and ≥ precedes it. Without times, the text says that the
-    median is unknown.
+    If some videos are unfinished, each value is a lower bound and is written with `≥`. If `tail` is None or has no
+    times, the text says that the median is unknown.
     """
     if tail is None or not tail.count:
         return f"p50 {UNKNOWN.to(lang)}"
@@ -340,9 +342,9 @@ def tail_text(tail: Tail | None, lang: Language) -> str:
 
 
 def limit_check(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
-    """Yield what to try in order to test the bottleneck verdict, as a name and a text.
+    """Yield one statement, a name and a text: how to test the bottleneck verdict.
 
-    An invalid run has no verdict to test.
+    Yield nothing for an invalid run, and for a stable sustained run.
     """
     check = None if run.row.validity.is_invalid else advice_text(run, lang)
     if check is not None:
@@ -361,7 +363,7 @@ def goodput_text(reached: Goodput, lang: Language) -> str:
 
 
 def bandwidth_limits(run: RunAnalysis, lang: Language) -> str:
-    """Return the highest rates of disk and storage, as the workers measured them, as text."""
+    """Return a text with the highest rates of disk and storage that the workers measured."""
     measured = run.recorded.run.environment.get("ceilings", {})
     megabytes = {name: measured[key] / 1e6 for key, name in BANDWIDTH_LIMITS.items() if key in measured}
     shown = [f"{name.to(lang)} {significant(value, lang, 3)} MB/s" for name, value in megabytes.items()]
@@ -371,7 +373,7 @@ def bandwidth_limits(run: RunAnalysis, lang: Language) -> str:
 def machine(run: RunAnalysis, lang: Language) -> str:
     """Return the text that names the workers' machines and their ffmpeg, to be quoted with the figures.
 
-    In runs of older versions, the machine is that of the injector.
+    If the run did not record the workers' machines, the text names the injector's machine.
     """
     conditions, environment, unknown = run.row.conditions, run.recorded.run.environment, UNKNOWN.to(lang)
     if workers_at_start(environment) is None:

@@ -34,7 +34,7 @@ def number(value: float | None, lang: Language, digits: int = 2) -> str:
 
 
 def unbroken(text: str) -> str:
-    """Return the text so that no line break can occur inside a number, before its unit, or after `≥`."""
+    """Put no-break spaces inside numbers, before units and after signs such as `≥`. Return the text."""
     return _BREAKS.sub("\N{NO-BREAK SPACE}", text)
 
 

@@ -1,10 +1,11 @@
 """Exact sums over videos and executions.
 
-Single rows can be added, and also sums that the database has computed. The result is the same in any order of the
-additions, and the same as that of SUM() in the database (docs/adr/0008).
+A tally adds single rows, and sums that the database has computed. The order of the additions does not change the
+result. SUM() in the database gives the same result (docs/adr/0008).
 
-The reason is this. Times are UTC epoch seconds as doubles. From 2004 to 2038 such a double is a multiple of 2**-22 s,
-and so is the difference of two times. A sum of such differences is exact below 2**31 s (68 years).
+The sums are exact for this reason. Times are UTC epoch seconds as doubles. From 2004 to 2038 each such double is a
+multiple of 2**-22 s. The difference of two times is also such a multiple. A sum of differences is exact below 2**31 s
+(68 years).
 """
 
 from __future__ import annotations
@@ -56,9 +57,9 @@ class Group(NamedTuple):
 class Tally:
     """Counts of videos by state and failure reason, and sums over done videos, for one or several runs.
 
-    The sums are those of response time, queue wait and service time, in seconds. `in_window` is the number of done
-    videos that ended up to `window_end`. That is the end of a sustained run's test window in epoch seconds. It is
-    infinite for a burst.
+    The sums are those of response time, queue wait and service time, in seconds. `window_end` is the end of
+    a sustained run's test window in epoch seconds. For a burst, it is infinite. `in_window` is the number of videos
+    that were done by then.
     """
 
     window_end: float = math.inf
@@ -140,8 +141,8 @@ class Execution(NamedTuple):
 class ExecutionTally:
     """Number of executions of one run by outcome, and sums over the executions with outcome done.
 
-    The sums are the seconds of each stage, then the CPU seconds of ffmpeg. `outcomes` counts the executions that have
-    an end. `lost` counts those whose process died at an unknown time: they have an outcome but no end.
+    The sums are the seconds of each stage, then the CPU seconds of ffmpeg. `outcomes` counts the executions with a
+    known end time. `lost` counts the executions whose process died at an unknown time.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -149,9 +150,9 @@ class ExecutionTally:
     sums: list[float | None] = field(default_factory=lambda: [None] * (len(Stage) + 1))
 
     def add(self, outcome: str, executions: int, sums: tuple[float | None, ...]) -> None:
-        """Add a number of executions (`executions`) that have the same outcome to this tally.
+        """Add executions with the same outcome to this tally. `executions` is their number.
 
-        `sums` are the sums of their stage seconds and CPU seconds. They are added only if the outcome is done.
+        `sums` are the sums of their stage seconds and CPU seconds. The sums are added only if the outcome is done.
         """
         self.outcomes[outcome] += executions
         if outcome == Outcome.DONE:
@@ -168,15 +169,15 @@ def group_of(video: Video, window_end: float) -> Group:
 
 
 def smaller(one: float | None, other: float | None) -> float | None:
-    """Return the smaller of two numbers, or the only known one. None means that a number is not known."""
+    """Return the smaller of two numbers. If one is None (unknown), return the other."""
     return other if one is None else one if other is None else min(one, other)
 
 
 def larger(one: float | None, other: float | None) -> float | None:
-    """Return the larger of two numbers, or the only known one. None means that a number is not known."""
+    """Return the larger of two numbers. If one is None (unknown), return the other."""
     return other if one is None else one if other is None else max(one, other)
 
 
 def total(one: float | None, other: float | None) -> float | None:
-    """Return the sum of two numbers, or the only known one. None means that a number is not known."""
+    """Return the sum of two numbers. If one is None (unknown), return the other."""
     return other if one is None else one if other is None else one + other

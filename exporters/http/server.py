@@ -49,10 +49,10 @@ def serve(application: WsgiApp, config: Config) -> None:
 
 
 def configuration(settings: Exporters, listener: socket.socket) -> Config:
-    """Return the configuration of the HTTP server Hypercorn, which will serve on `listener`.
+    """Return the configuration with which the HTTP server Hypercorn serves on `listener`.
 
-    The file descriptor moves from `listener` into the configuration, so the caller cannot use `listener` any more.
-    Raise UsageError if only one of TLS certificate and key is set.
+    The configuration takes over the file descriptor of `listener`. The caller cannot use `listener` any more. Raise
+    UsageError if only the TLS certificate or only its key is set.
     """
     config = Config()
     config.certfile, config.keyfile = _tls_pair(settings)

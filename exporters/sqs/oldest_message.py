@@ -43,8 +43,9 @@ class OldestMessage:
     def poll(self, *, is_queue_empty: bool = False) -> None:
         """Read the send time of the oldest waiting message from the database.
 
-        With `is_queue_empty`, report no waiting message. Videos of an interrupted run or a purged queue would otherwise
-        count as waiting, because they stay in the state uploaded. If the read fails, the next `fetch` raises its error.
+        With `is_queue_empty`, the metric gets no value, because the database can be wrong: videos of an interrupted run
+        or a purged queue stay in the state uploaded without a message. If the read fails, `fetch` raises its error
+        until the next poll.
         """
         try:
             sent_at = self._call.result(self.settings.exporters.timeout_seconds)
@@ -57,8 +58,8 @@ class OldestMessage:
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:
         """Return the metric of the oldest waiting message from memory.
 
-        `timeout_seconds` has no effect, because nothing is waited for. Raise SourceNotReady before the first poll.
-        Raise the error of the last poll if it failed.
+        `timeout_seconds` is ignored, because this method does not wait. Raise SourceNotReady before the first poll. If
+        the last poll failed, raise its error.
         """
         if not self._was_polled:
             raise SourceNotReady("the database has not been read yet")

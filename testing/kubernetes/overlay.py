@@ -1,8 +1,7 @@
 """Write the Kustomize overlay with which the tests install the manifests in deploy/kubernetes.
 
-The overlay makes the changes that a user makes, with an SQS emulator in place of AWS. By default it also shortens the
-times of scaling, because a test cannot wait five minutes until pods are removed. The rest of the manifests is
-unchanged.
+Like a user's own overlay, it sets the queue, the settings and the image tags. It uses an SQS emulator in place of AWS.
+By default it also makes scaling faster, because a test cannot wait five minutes until pods are removed.
 """
 
 from __future__ import annotations
