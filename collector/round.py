@@ -43,9 +43,9 @@ class Balanced(Exception):
 class Address:
     """History of one worker's address: which spools the collector has found there.
 
-    Each worker process writes a spool of its own. `spools` are the spools of the processes that have answered at this
-    address, in the order of their first answers. A worker also serves the spools that dead processes have left on its
-    disk. `read_dead` are those that the collector has read.
+    A worker writes a new spool after each start. `spools` are those of the processes that have answered at this
+    address, in the order of their first answers. A worker also serves older spools, which dead processes have left on
+    its disk. `read_dead` are the older spools that the collector has already read.
     """
 
     spools: list[str] = field(default_factory=list)
@@ -78,8 +78,8 @@ class Round:
     def run(self, addresses: Iterable[str], now: float | None = None) -> None:
         """Read and store the new execution records of the workers at `addresses`.
 
-        Then look again for the videos of those executions that were stored without a video. A video may have been
-        recorded after its execution. `now` is in epoch seconds.
+        An execution is stored without a video if its video is not recorded yet. At the end of each round, such
+        executions are assigned to the videos that have been recorded since. `now` is in epoch seconds.
         """
         wanted = list(addresses)
         with ThreadPoolExecutor(THREADS, thread_name_prefix="read") as threads:

@@ -1,8 +1,10 @@
 """Read the states of an app's videos in the app's own table, until each video is done or failed.
 
-The app can retry a failed video. So a failure is recorded only when no retry can follow. That is known as soon as one
-of these is true: all messages of the video have ended, as the recorded executions show; the queue is empty; or the
-video's row in the app's table has not changed for 15 minutes.
+The app can retry a failed video. So a failure is recorded only when no retry can follow. One of these facts is enough:
+
+1. The recorded executions show that all messages of the video have been processed.
+2. The queue is empty.
+3. The video's row in the app's table has not changed for 15 minutes.
 """
 
 from __future__ import annotations

@@ -179,9 +179,10 @@ def print_env_example() -> None:
 
 
 def video_folders(settings: Settings) -> list[Path]:
-    """Return the folders under UPLOAD_PATH that hold input, uploaded and processed videos.
+    """Return the folders under UPLOAD_PATH that hold videos: prepared inputs, uploads and outputs.
 
-    The settings name the folders of uploaded and processed videos. A folder outside UPLOAD_PATH is left out.
+    Inputs are prepared in `media`. The settings name the folders of uploads and outputs. A folder outside UPLOAD_PATH
+    is left out.
     """
     root = settings.storage.path.resolve()
     names = ("media", settings.storage.upload_prefix, settings.storage.processed_prefix)
@@ -192,8 +193,8 @@ def video_folders(settings: Settings) -> list[Path]:
 def worker_options(settings: Settings, concurrency: int | None, profile: str | None) -> stack.WorkerOptions:
     """Return the options with which to start the worker. Options that are None come from the settings.
 
-    The chosen encoding profile can be a file of the user. The worker then starts with the profile that the setting
-    AFORO_WORKER_PROFILE names. It reads the user's profile later, from each run.
+    A profile that is a file of the user is not among these options. The worker then starts with the profile in the
+    setting AFORO_WORKER_PROFILE. It reads the user's profile later, from each run.
     """
     slots = concurrency or settings.worker.concurrency
     chosen = profile or settings.profile

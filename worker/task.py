@@ -74,8 +74,8 @@ class TaskContext:
     def delete_outputs(self, run_id: str, video_id: str, executions: Iterable[int]) -> None:
         """Delete the outputs of some executions of a video, also incomplete outputs.
 
-        `executions` are their numbers. Give only executions whose output is not the video's result and cannot become
-        it.
+        `executions` are the numbers of these executions. Leave out an execution that completed the video or can still
+        complete it.
         """
         cleanup.delete_outputs(
             self.storage, (self.claims.output_key(run_id, video_id, number) for number in executions)
@@ -93,7 +93,8 @@ def register(app: Celery, context: Callable[[], TaskContext], outages: OutageLog
     def process_video(self: Task, video_id: str, run_id: str, version: int) -> None:
         """Process one delivery of a video. This is the Celery task.
 
-        `version` is the version of the payload, which was checked before delivery.
+        `version` is the version of the task's arguments. It is not used here, because a message with an unsupported
+        version never reaches the task.
         """
         started_at = time.time()
         with _unexpected_errors_rejected(outages):

@@ -1,8 +1,8 @@
 """The hardened channel: kombu's SQS channel, extended to survive SQS failures and malformed messages.
 
 It is for the pools prefork, threads and solo, which receive messages in kombu's event loop. With eventlet and gevent,
-kombu receives messages in other code, which this module does not change. A method that replaces one of kombu names the
-defect of kombu 5.7.0 that it corrects.
+kombu receives messages in other code, which this module does not change. Some methods correct a defect of kombu 5.7.0.
+Their docstrings name the defect.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 class Channel(FinishingChannel):
     """SQS channel that hands valid messages to Celery, and moves invalid ones to the dead-letter queue.
 
-    If SQS repeats an answer, the messages in it are not handed to Celery again.
+    SQS can send the same response twice. The messages in it are handed to Celery only once.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -107,8 +107,9 @@ class Channel(FinishingChannel):
     def undeliverable(self, delivery_tag: str) -> None:
         """Forget a message for which Celery raised an error. SQS delivers the message again later.
 
-        The message then takes no slot of the worker. It is not moved to the dead-letter queue at once, because the
-        error may be Celery's. After too many deliveries, SQS moves the message there by the queue's redrive policy.
+        `delivery_tag` is the receipt handle of the message. A forgotten message takes no slot of the worker. It is not
+        moved to the dead-letter queue at once, because the cause can be in Celery and not in the message. After too
+        many deliveries, the redrive policy of the queue moves it there.
         """
         self._hardening.observer.invalid_message(InvalidReason.UNDELIVERABLE)
         self.qos.ack(delivery_tag)
@@ -116,6 +117,6 @@ class Channel(FinishingChannel):
 
 
 class Transport(SQS.Transport):
-    """kombu's SQS transport with the hardened channel, as Celery uses it."""
+    """kombu's SQS transport, with the hardened channel in place of kombu's own."""
 
     Channel = Channel

@@ -40,10 +40,11 @@ class StoppedSlots:
         return len(self._since)
 
     def check(self, stopped: Iterable[psutil.Process]) -> list[psutil.Process]:
-        """Return the processes that were stopped at every check of the last STOPPED_SECONDS.
+        """Return the processes that every check of the last STOPPED_SECONDS found stopped.
 
-        `stopped` are the slot processes that are stopped now. Call this every CHECK_SECONDS. If the call comes much
-        later, the worker's main process was stopped too, as by Ctrl-Z. All times then start again.
+        `stopped` are the slot processes that are stopped now. Call this every CHECK_SECONDS. A call that comes much
+        later means that the worker's main process was stopped too, for example by Ctrl-Z. Every process then counts as
+        stopped only from this call on.
         """
         now = self._clock()
         known = self._since if now - self._checked_at <= 3 * CHECK_SECONDS else {}

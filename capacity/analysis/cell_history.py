@@ -81,10 +81,10 @@ class HistoryKey:
 class LevelChange:
     """A change of a figure in a history: the last run before it, the first run after it, and its size.
 
-    `from_level` is the geometric mean of the figure over the runs between the previous change and this one. `to_level`
-    is its geometric mean over the runs between this change and the next one. `factor` is `to_level` / `from_level`, and
-    `interval` is the interval of `factor`. `conditions` maps each condition that differs between `before` and `after`
-    to its two values.
+    `from_level` is the geometric mean of the figure in the runs before the change, back to the previous change.
+    `to_level` is its geometric mean in the runs after the change, up to the next change. `factor` is `to_level` /
+    `from_level`, and `interval` is its confidence interval. `conditions` has each condition that differs between the
+    runs `before` and `after`, with its two values.
     """
 
     before: ResultRow

@@ -1,8 +1,10 @@
 """Impossible rows of a published table. They break an identity that holds for every system.
 
-An identity is an equation or inequality between times and counts, such as S <= 60 N / X. Each printed number may be off
-by half a unit of its last digit. A row that is the mean of several runs may break an identity such as S <= 60 N / X
-although each run satisfies it. The reason is that the mean of 1 / X is greater than 1 / mean X.
+An identity is an equation or inequality between times and counts, such as S <= 60 N / X. The numbers of a row are
+rounded, so each of them can be wrong by half a unit of its last digit. The checks allow for that.
+
+A row can be the mean of several runs. Such a mean can break S <= 60 N / X although each run satisfies it. The reason is
+that the mean of 1 / X is greater than 1 / mean X.
 """
 
 from __future__ import annotations
@@ -40,8 +42,8 @@ def impossibilities(row: PublishedRow) -> list[Reason]:
 def is_certain(row: PublishedRow, reason: Reason) -> bool:
     """Return True if `reason` proves the row impossible.
 
-    Return False if the row is the mean of several runs, and such a mean can break the identity of `reason` although
-    each run satisfies it.
+    For a row of one run, every broken identity is a proof. For a mean of several runs, only some are: those of the
+    identities that hold for means too.
     """
     return row.runs == 1 or reason.code in HOLD_FOR_MEANS
 

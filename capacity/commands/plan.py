@@ -63,7 +63,7 @@ PLAN_OPTIONS = (
 
 
 def plan_options(command: Command) -> Command:
-    """Add to the verb `plan` those of its options whose default values come from the settings."""
+    """Decorate the verb `plan`: add the options whose default values come from the settings."""
     for option in reversed(PLAN_OPTIONS):
         command = option(command)
     return command

@@ -80,9 +80,9 @@ class Measurement:
 class Criterion:
     """One or more comparisons of measured values with limits.
 
-    `holds` is None if it is unknown. `measurements` are the comparisons that explain `holds`. If an AND of several
-    comparisons fails, for example, they are only the ones that fail. `sufficient` marks a criterion that is enough
-    evidence for a bottleneck: if it holds, no other criterion has to hold.
+    `holds` is None if it is unknown. `measurements` are the comparisons that explain `holds`. For example, if an AND
+    fails, they are only its failed comparisons. `sufficient` marks a criterion that is enough evidence for a
+    bottleneck: if it holds, no other criterion has to hold.
     """
 
     measurements: tuple[Measurement, ...]

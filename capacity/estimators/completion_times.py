@@ -20,9 +20,12 @@ def saturated_from_completions(ended_at: Floats, counted: Booleans, slots: int) 
     """Estimate X_sat, the throughput with every slot busy, from the end times of a burst's videos.
 
     `ended_at` has one time per video in seconds, and NaN for a video that has not ended. `counted` is true for
-    completed videos. E is the sorted list of all end times, with those of failed videos, because these occupied slots
-    too. All videos end at the rate slots / mean(E[i + slots] - E[i]). X_sat is this rate times the share of completed
-    videos among those that ended. The 95 % interval of X_sat allows for the correlation of neighbouring differences
+    completed videos.
+
+    E is the sorted list of all end times. Failed videos are included, because they occupied slots too. Each difference
+    E[i + slots] - E[i] is the time in which `slots` videos ended. Videos end at the rate slots / mean difference. X_sat
+    is this rate times the share of completed videos among those that ended. It is unknown if at most `slots` videos
+    have ended, or if none was completed. The 95 % interval allows for the correlation of neighbouring differences
     (Newey and West 1987, `slots` lags).
     """
     ended = np.isfinite(ended_at)

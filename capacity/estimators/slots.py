@@ -49,8 +49,8 @@ def successors(finished: Executions, slots: int, slots_per_worker: int) -> Integ
     """Return, for each execution, the position of the next execution on the same slot; -1 for none.
 
     `finished` is sorted by start. `slots` is the number of slots of the run. If the recorded slots are unusable, or
-    fewer than `slots`, the slots are guessed: each execution runs on the slot that has been free longest. If a slot
-    never worked, this guess makes the idle times of the others too long.
+    fewer than `slots`, the slots are guessed: each execution runs on the slot that has been free longest. The guess
+    assumes that all slots worked. If one never did, the idle times that follow from the guess are too long.
     """
     successor = np.full(finished.started_at.size, -1, dtype=np.int64)
     slot = known_slots(finished, slots_per_worker)
@@ -67,9 +67,9 @@ def successors(finished: Executions, slots: int, slots_per_worker: int) -> Integ
 def working_slots(executions: Executions, slots: int, slots_per_worker: int) -> int:
     """Return how many slots were still working when the last execution started.
 
-    A slot counts as stopped if it was free for too long while the message of the last execution waited. Too long is
-    more than the mean service time plus the longest idle time between two executions on one slot. The message waits
-    from the upload of its video. Return `slots` if the slots of the executions are unknown.
+    The message of the last execution waited from the upload of its video to the start of the execution. A slot that was
+    free for too long during this wait counts as stopped. The limit is the mean service time plus the longest idle time
+    between two executions on one slot. If the slots of the executions are unknown, return `slots`.
     """
     finished = executions.finished()
     slot = known_slots(finished, slots_per_worker)

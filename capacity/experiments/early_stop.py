@@ -1,8 +1,8 @@
 """Early stop of a burst: detect that X_sat is known precisely enough, and cancel the queued videos.
 
 X_sat is the throughput with every slot busy. A video is cancelled only while this process holds its message and no
-worker has claimed it. Therefore the sum injected = done + failed + waiting + in flight + dead-lettered holds at every
-moment (docs/adr/0031).
+worker has claimed it. Therefore this equation is true at every moment: injected = done + failed + waiting + in flight +
+dead-lettered (docs/adr/0031).
 """
 
 from __future__ import annotations

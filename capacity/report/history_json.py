@@ -13,8 +13,8 @@ from core.language import Language
 def history_as_json(one: CellHistory, margin: float | None, lang: Language) -> dict[str, Any]:
     """Return the history of a cell as a JSON object.
 
-    The key `trend` says whether the newest change is a loss of more than `margin`; 0.05 is 5 %. It is null without a
-    margin.
+    The key `trend` is the verdict on whether the cell became worse by more than `margin`; 0.05 is 5 %. It is null if
+    `margin` is None.
     """
     key = one.key
     return {

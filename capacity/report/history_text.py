@@ -35,9 +35,9 @@ NO_DIFFERENCE = Text("ninguna condición registrada difiere ahí", "no recorded 
 
 
 def heading(history: CellHistory, lang: Language) -> str:
-    """Return the heading of a history: the cell, and the profile, number and dates of its runs.
+    """Return the heading of a history: its cell, and the options, number and dates of its runs.
 
-    Stack, storage and warm-up follow the profile. The number of invalid runs is included, if there are any.
+    The options are profile, stack, storage and warm-up. The number of invalid runs is added if there are any.
     """
     rows, key = history.rows, history.key
     words = [word for word in (key.profile, key.stack, key.storage) if word]

@@ -30,8 +30,9 @@ from core.run import Mode
 class Point:
     """X_sat (throughput with every slot busy) at one number of slots, averaged over its runs.
 
-    `capacity` is X_sat in videos per minute, with its 95 % interval. `capacities` has X_sat of each run. With
-    `between_runs`, the interval includes differences between runs.
+    `capacity` is X_sat in videos per minute, and `interval` is its 95 % interval. `capacities` has X_sat of each run.
+    If `between_runs` is true, the interval is computed from the differences between the runs. Otherwise it is the
+    interval of a single run, or None.
     """
 
     slots: int
@@ -67,9 +68,9 @@ class Curve:
 
     @property
     def levels(self) -> Levels:
-        """Return the points as the input of the fit of the scalability law.
+        """Return the points in the form that the fit of the scalability law takes.
 
-        They have standard errors if they were measured in several runs.
+        The points have standard errors if there are enough repeated runs to estimate them.
         """
         return capacity_levels([(point.slots, point.capacities) for point in self.points])
 
@@ -101,7 +102,10 @@ def curves(analysed: AnalysedRuns) -> list[Curve]:
 
 
 def capacities(analysed: AnalysedRuns) -> list[TableCell]:
-    """Return the burst cells that have an X_sat, in the order of the table. Leave out invalid cells."""
+    """Return the burst cells with a known X_sat, in the order of the result table.
+
+    X_sat is the throughput with every slot busy. Cells whose figures are invalid are left out.
+    """
     bursts = (cell for cell in analysed.cells if cell.key.mode == Mode.BURST)
     return [cell for cell in bursts if cell.x_sat and not cell.validity.is_invalid]
 
@@ -123,7 +127,10 @@ def statements(curve: Curve, lang: Language) -> Iterator[str]:
 
 
 def bound_text(bound: ScalingBound, lang: Language) -> str:
-    """Return the upper bound on the throughput as text, such as `X(n) ≤ 4.1·n up to n = 2.0; then 8.2`."""
+    """Return the upper bound on the throughput as text, such as `X(n) ≤ 4.1·n up to n = 2.0; then 8.2`.
+
+    `n` is the number of slots. X(n) is the throughput with `n` slots, in videos per minute.
+    """
     slope = f"X(n) ≤ {significant(bound.per_slot, lang)}·n"
     if bound.ceiling is None or bound.knee is None:
         return Text(

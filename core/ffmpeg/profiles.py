@@ -134,7 +134,10 @@ def recorded_name(text: str) -> str:
 
 
 def is_profile(text: str | None) -> TypeGuard[str]:
-    """Return True if `text` is a profile name or the path of a TOML file. False means the name of an app."""
+    """Return True if `text` is a profile name or the path of a TOML file.
+
+    Return False for None. Return False for any other text too: it is the name of an app.
+    """
     return text is not None and (text in PROFILES or text.endswith(".toml"))
 
 

@@ -1,7 +1,7 @@
 """Run ffmpeg or ffprobe in a sandbox. The program cannot outlive this process, exceed limits or hang.
 
-The child process first runs `setpriv`. It replaces itself by a shell, and the shell replaces itself by the program. No
-Python code runs between fork and exec, because a `preexec_fn` can deadlock in a process with threads:
+The child process first runs `setpriv`. Then setpriv replaces itself by a shell, and the shell replaces itself by the
+program. No Python code runs between fork and exec, because a `preexec_fn` can deadlock in a process with threads:
 
     setpriv --pdeathsig KILL --no-new-privs  →  sh: is the parent still alive? ulimit …  →  the program
 
@@ -9,8 +9,8 @@ This start costs about 2 ms. A launcher in Python costs 17 ms.
 
 With `--pdeathsig KILL`, the kernel kills the child when the *thread* that started it ends. That thread waits in
 `run_sandboxed` until the child has ended, so the child is not killed too early. If this process dies before setpriv
-runs, the kernel does not kill the child. The shell detects this case, because its parent then has another pid, and
-exits.
+runs, the kernel does not kill the child. For this case, the shell compares the pid of its parent with the pid of this
+process. If they differ, the shell exits.
 
 Without setpriv, the program starts with less protection. `missing_protections` lists what this machine lacks.
 """
@@ -263,7 +263,7 @@ class _Supervisor:
     def wait(self) -> tuple[Ending, struct_rusage]:
         """Wait until the sandboxed program ends. Return how it ended and its resource usage.
 
-        Kill it if it exceeds a limit. Its return code is stored in its Popen object, which did not wait for it.
+        Kill the program if it exceeds a limit. Store its return code in the Popen object.
         """
         ending = Ending.EXITED
         with selectors.DefaultSelector() as selector:

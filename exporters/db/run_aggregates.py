@@ -91,10 +91,10 @@ class OpenVideo(NamedTuple):
 
 @dataclass
 class RunAggregates:
-    """Sums over videos and executions: separate ones for each of the newest runs, the tracked runs.
+    """Sums over videos and executions, kept separately for each of the newest runs (the tracked runs).
 
-    The videos of all other runs have common sums, called the rest. This object remembers in which state it has counted
-    each open video. When the state changes, the video is moved to its new state. So it never counts twice.
+    The videos of all other runs have common sums, called the rest. For each open video, this object remembers the state
+    under which it is counted. When the state changes, the video is moved to the new state. So no video counts twice.
     """
 
     runs: dict[str, Run] = field(default_factory=dict)
@@ -145,10 +145,10 @@ class RunAggregates:
                 self._mark_changed(execution.run_id)
 
     def set_lost(self, counts: Iterable[tuple[str, str, int]]) -> None:
-        """Replace the number of lost executions of each run: those whose process died before they ended.
+        """Replace the numbers of lost executions of all tracked runs.
 
-        Each item of `counts` is a run id, an outcome such as `lost`, and the number of lost executions with this
-        outcome.
+        A lost execution has no end time, because its process died. Each item of `counts` is a run id, an outcome, and
+        the number of the run's lost executions with this outcome. A run without an item has no lost executions.
         """
         lost: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for run_id, outcome, count in counts:
@@ -174,10 +174,10 @@ class RunAggregates:
         1. A run that is no longer among the newest loses its separate sums. They are added to those of the older runs.
         2. A run that was deleted is dropped.
         3. A new run that was created after `since` gets separate sums.
-        4. Any other run without separate sums needs a full count of the database. `needs_full_count` is set to True.
-           The exporter then starts this count.
+        4. For any other run without separate sums, `needs_full_count` is set to True. The exporter then counts
+           all rows of the database again.
 
-        `since` is the epoch time from which the caller then reads changed rows.
+        `since` is in epoch seconds. The caller next reads the rows that have changed since that time.
         """
         counted_until = self._oldest_tracked()
         last = newest[-1].sort_key if len(newest) == limit else (-math.inf, "")
@@ -251,8 +251,8 @@ class RunAggregates:
     def due(self) -> set[str]:
         """Return the ids of the runs whose sums the database must compute again.
 
-        There are two kinds: the runs that `runs_to_recount` has, and ended runs that have changed since the database
-        last computed their sums.
+        They are the runs in `runs_to_recount`, and the ended runs that have changed since the database last computed
+        their sums.
         """
         return self.runs_to_recount | {run_id for run_id in self.runs if self._has_just_ended(run_id)}
 
