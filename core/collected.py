@@ -20,8 +20,8 @@ GONE_SECONDS = 30.0
 def wait_until_collected(sessions: Sessions, run_id: str, timeout_seconds: float = TIMEOUT_SECONDS) -> bool:
     """Wait until the collector has read every execution that the workers have recorded by now.
 
-    Return False if that takes longer than the timeout. Return True at once for a run whose executions do not come from
-    the collector.
+    Return False if that takes longer than the timeout. The collector reads the executions of an app's instrumented
+    workers only. For a run of other workers, return True at once.
     """
     since, deadline = time.time(), time.monotonic() + timeout_seconds
     while True:

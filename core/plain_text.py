@@ -1,6 +1,6 @@
 """Output on terminals whose encoding lacks some characters, such as `×`.
 
-Such a character is spelled in ASCII. Python alone would end in a traceback.
+Such a character is spelled in ASCII. Without this module, Python would raise UnicodeEncodeError.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def require_receiver(prometheus: Prometheus) -> None:
     """Check with one empty write that the central store can be reached. Without a URL, check nothing.
 
     Raise EnvironmentFault if the store does not answer, refuses the credentials, redirects the write, or takes no
-    writes at this URL. Ignore every other error that the store answers, such as that it is overloaded.
+    writes at this URL. Ignore other HTTP errors, such as 503 from an overloaded store.
     """
     if prometheus.remote_write_url is None:
         return
@@ -109,7 +109,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """Handler that reports a redirect as an error: Prometheus does not repeat a write elsewhere."""
 
     def redirect_request(self, *_: object) -> None:
-        """Return None, so that a write which the central store redirects ends with an error."""
+        """Follow no redirect. The request then ends with an HTTPError."""
 
 
 #: Prometheus uses no proxy of the environment either.

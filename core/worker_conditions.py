@@ -27,9 +27,9 @@ WorkerRecord = dict[str, Any]
 def read_workers(settings: Settings) -> list[WorkerRecord]:
     """Return the condition records of the running workers, or an empty list if no worker can be found.
 
-    The native stack has one worker. Its record is read from the worker's /metrics page, which shows a restart of the
-    worker earlier than Prometheus does. If the page does not answer, the records are read from Prometheus. In the other
-    stacks, they are always read from Prometheus.
+    The native stack has one worker. Its record is read from the worker's /metrics page, because Prometheus learns of a
+    restarted worker later. If the page does not answer, the records are read from Prometheus. In the other stacks, they
+    are always read from Prometheus.
     """
     if settings.stack == "native":
         families = promql.scrape(settings.worker.metrics_host, settings.worker.metrics_port)

@@ -67,8 +67,8 @@ class Panel:
     """One panel of a dashboard.
 
     `question` is the question that it answers, and becomes its description. `empty` is the text shown when there are no
-    data. `unit` is one of Grafana's units, or a text. A text is written beside the axis or behind the title, because
-    Grafana would repeat it at every number.
+    data. `unit` is the name of one of Grafana's units, or a unit of our own as a Text. Our own unit is written once,
+    beside the axis or behind the title.
     """
 
     kind: Kind
@@ -109,16 +109,16 @@ class Panel:
 
     @property
     def unit_text(self) -> Text | None:
-        """Return the unit of the panel if it is a text, and None if it is one of Grafana's units."""
+        """Return the unit of the panel if it is a Text, and None if it is one of Grafana's units."""
         return self.unit if isinstance(self.unit, Text) else None
 
 
 def stat(title: Text, question: Text, expr: str, unit: Text | str, **more: Any) -> Panel:
     """Return a panel that shows one number, as it is at the end of the dashboard's time range.
 
-    `more` has further fields of Panel. With `sparkline=True`, the panel shows a small curve too. `expr` must then
-    return one series without labels, with NaN at the times without a value. Without NaN, Grafana would show the last
-    value of a series that has ended.
+    `more` has further fields of Panel. With `sparkline=True`, the panel shows a small curve too. For a curve, `expr`
+    must return one series without labels. This function adds NaN at the times without a value, because Grafana would
+    otherwise show the last value of a series that has ended.
     """
     text = f"({expr}) or vector(NaN)" if more.get("sparkline") else expr
     return Panel(Kind.STAT, title, question, (Query(text, more.pop("legend", title)),), unit, **{"width": 4, **more})

@@ -30,7 +30,8 @@ CONTAINER_LINES = (
 def findings(settings: Settings, app: AppFile, user_id: str | None) -> Iterator[Finding]:
     """Check the app's worker, queue, database, row and input. Yield one finding per check.
 
-    A failed check does not stop the next one. `user_id` is the user to whom a test row belongs.
+    A failed check does not stop the next one. `user_id` is the owner of the row that the row check inserts and
+    rolls back.
     """
     yield Finding(app.path.name, Level.OK, f"{app.name}, every line is known")
     yield from _worker(app)

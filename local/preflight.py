@@ -40,8 +40,8 @@ def check_encoders() -> str:
 def check_ports(required: Iterable[Program]) -> None:
     """Check that each of these programs can listen on its port.
 
-    Raise EnvironmentFault for the first port that two of them share, that another process uses, or on which this user
-    is not allowed to listen.
+    Raise EnvironmentFault for the first program that cannot. Its port is also set for another of these programs, or
+    another process uses the port, or this user is not allowed to listen on it.
     """
     owners: dict[int, Program] = {}
     for program in required:
@@ -77,8 +77,8 @@ def check_scrapes(settings: Settings) -> None:
 def check_central_store(settings: Settings) -> None:
     """Check the settings of remote write, by which Prometheus sends a copy of every sample elsewhere.
 
-    Raise UsageError if they are wrong. Raise it also if they name a central store but this stack starts no Prometheus,
-    because they would have no effect.
+    Raise UsageError if they are wrong. Also raise UsageError if they name a central store, but this stack starts no
+    Prometheus. The settings would then have no effect.
     """
     check_remote_write(settings.prometheus)
     url = settings.prometheus.remote_write_url

@@ -51,8 +51,8 @@ def worker_slots(program: Program) -> int | None:
 def is_scraped(prometheus_url: str, job: str, port: int) -> bool:
     """Return True if Prometheus has collected metrics of `job` from the program on `port`.
 
-    Return False if Prometheus does not answer. The port is compared for this reason: Prometheus returns the last sample
-    of a program for up to five minutes, even after the program has started again on another port.
+    Return False if Prometheus does not answer. Metrics from another port do not count: Prometheus still returns them
+    for up to five minutes after the program has moved to a new port.
     """
     return promql.single(prometheus_url, f'up{{job="{job}",instance="127.0.0.1:{port}"}}') == 1
 

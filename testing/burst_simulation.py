@@ -34,9 +34,10 @@ def burst(
 ) -> SimulatedBurst:
     """Simulate a burst of videos with these service times (seconds) on `slots` slots.
 
-    `start_lags` has one number per slot: the seconds until the slot starts its first video. `poll_gaps` has one number
-    per video: pauses in seconds, of which a slot makes one after each video. With `contention` (sigma), the videos slow
-    each other down. While n slots work, each video runs at 1 / (1 + sigma (n - 1)) of its full speed.
+    `start_lags` has one number per slot: the seconds until the slot starts its first video. After each video, the slot
+    pauses for one of the times in `poll_gaps` (seconds). `poll_gaps` has as many numbers as there are videos. With
+    `contention` (sigma), the videos slow each other down. While n slots work, each video runs at
+    1 / (1 + sigma (n - 1)) of its full speed.
     """
     lags = np.zeros(slots) if start_lags is None else start_lags
     gaps = np.zeros(services.size) if poll_gaps is None else poll_gaps

@@ -35,8 +35,8 @@ class Fault:
     - drop: forward, then end the connection with RST; SQS acts on the request, but the client gets no answer
     - replay: answer with the last answer to the same action
     - s3_error: answer with the XML of an S3 error
-    - shorten: answer with half of the requested S3 object, and the length of that half
-    - cut: answer with half of the S3 object and the length of the whole object, then close the connection
+    - shorten: answer with the first half of the requested S3 object; Content-Length is that of the half
+    - cut: answer with the first half of the S3 object, then close; Content-Length is that of the whole object
     - corrupt: answer with the S3 object after changing its first bytes
     """
 

@@ -132,9 +132,10 @@ def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
 
 
 def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
-    """Start to write this worker's heartbeat row at intervals, which shows that the worker is alive.
+    """Write this worker's heartbeat row to the database at intervals, once the worker is ready.
 
-    On shutdown, each worker reads the rows of all workers to know whether it is the last one.
+    The row shows that the worker is alive. A worker that stops reads the rows of the other workers. They tell it
+    whether it is the last one.
     """
     claims, worker = _claims(settings, forks=True), WorkerProcess.this()
 
@@ -167,7 +168,7 @@ def clean_up(parts: WorkerApp, settings: Settings) -> None:
 
 
 def clean_up_after_dead_slots(settings: Settings) -> None:
-    """Let each child process of the pool, when it starts, delete the work files of killed ones."""
+    """Make each new child process of the pool delete the work files of dead child processes."""
 
     def clean_up(**_signal: object) -> None:
         cleanup.clean_up_dead_slots(settings.worker.work_path)

@@ -1,4 +1,7 @@
-"""Configure a Celery app to use the hardened transport."""
+"""Configure a Celery app to use the hardened transport.
+
+The hardened transport is kombu's SQS transport, extended to survive SQS failures and malformed messages.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +34,11 @@ class Hardening:
     """Parts of the hardened transport for one app: event observer, message policy and stall detector.
 
     The observer is called for transport events. The policy decides which messages are valid. The detector notices that
-    the worker no longer receives messages although it has free slots. The app's transport options carry this object to
-    the channels.
+    the worker no longer receives messages although it has free slots. This object is one of the app's transport
+    options. kombu hands the options to the transport.
 
-    Two apps never share a connection. kombu shares one if the broker URL and the `repr` of the transport options are
-    equal. This class keeps Python's default `repr`, which differs for each object.
+    Two apps must not share a connection. kombu shares one between apps whose broker URL and `repr` of the transport
+    options are equal. Here the options differ: this class keeps Python's default `repr`, which is unique per object.
     """
 
     def __init__(self, observer: Observer | None = None, policy: MessagePolicy | None = None) -> None:

@@ -45,7 +45,7 @@ class _Queue:
             del self.pending[message.id]
 
     def pause_seconds(self) -> float | None:
-        """Return the seconds to wait before this queue's failed deletes are retried. None if there are none."""
+        """Return the seconds until this SQS queue's failed deletes are retried. None if none failed."""
         if not self.pending:
             return None
         return backoff_seconds(self.failures, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS) if self.failures else 0.0
@@ -95,7 +95,8 @@ class PendingDeletes:
     def close(self) -> None:
         """Finish the running deletes and retry the failed ones once, for at most 5 seconds.
 
-        The retries of a queue stop at the first that fails. Then SQS delivers the remaining messages again.
+        After a failed retry, the other failed deletes of the same queue are not retried. SQS delivers every message
+        again that was not deleted.
         """
         deadline = time.monotonic() + CLOSE_SECONDS
         with self._lock:

@@ -2,8 +2,8 @@
 
 In the main process (threads, solo) an event is handled immediately. A prefork child sends the event as one datagram on
 a socket pair that was opened before the fork. A datagram arrives completely or not at all, even if the child is killed.
-When `send` returns, the datagram is already in the main process's socket. So `drain` at the end of a task handles all
-events of the task.
+When `send` returns, the datagram is already in the main process's socket. When a task has ended, the main process calls
+`drain`. This call handles all events of the task.
 """
 
 from __future__ import annotations

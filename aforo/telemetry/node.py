@@ -80,7 +80,7 @@ class NodeCollector(Collector):
 def slot_pids(consumer: Any) -> Callable[[], Sequence[int]]:
     """Return a function that lists the process ids of a worker's slots (prefork children).
 
-    Its list is empty for a pool of threads. `consumer` is Celery's consumer of the worker.
+    For a pool of threads, the list is empty. `consumer` is Celery's consumer of the worker.
     """
     return lambda: consumer.pool.info.get("processes", ()) if consumer.pool else ()
 

@@ -26,8 +26,8 @@ def worker_conditions(app: Any, pool: Any, facts: Mapping[str, str]) -> dict[str
     """Return the conditions of this worker as label values. Call this in its main process.
 
     `pool` is the worker's Celery pool. `facts` has three conditions that only the app knows: `profile` (how videos are
-    encoded), `threads` (threads of one ffmpeg) and `threads_setting` (`auto`, or the number that the user set). A
-    condition that cannot be found out has the value `unknown`. Only `profile` is then empty.
+    encoded), `threads` (threads of one ffmpeg) and `threads_setting` (`auto`, or the number that the user set). An
+    unknown profile is returned as an empty text. Every other unknown condition is returned as `unknown`.
     """
     return {
         "worker": WorkerProcess.this().owner,

@@ -34,10 +34,10 @@ AWS_DELAY_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class RunAnalysis(MeasuredRun):
-    """A measured run with the results that need resource samples or comparable runs.
+    """A measured run with all results of its analysis, such as its bottleneck.
 
     `parts` divides the mean response time into queue wait, stages and a rest. `little` is the check of Little's law.
-    `offered` tells at which rate the injector sent the videos, and how late. It is None for a burst.
+    `offered` has the rate at which the injector sent the videos, and their delays. It is None for a burst.
     """
 
     resources: Resources

@@ -22,19 +22,19 @@ class SpeedChange:
     interval: Interval
 
     def exceeds(self, tolerance: float) -> bool:
-        """Return True if the speed surely changed by more than `tolerance`; 0.05 is 5 %.
+        """Return True if the whole `interval` lies above 1 + `tolerance` or below 1 - `tolerance`.
 
-        That is so if the whole `interval` lies above 1 + `tolerance` or below 1 - `tolerance`.
+        Then the speed surely changed by more than `tolerance`. A tolerance of 0.05 is 5 %.
         """
         return self.interval.low > 1 + tolerance or self.interval.high < 1 - tolerance
 
 
 def speed_change(cpu_seconds: Floats) -> SpeedChange | None:
-    """Compare the CPU seconds per video in the two halves of a run. Return None for too few videos.
+    """Compare the mean CPU seconds per video in the two halves of a run.
 
-    `cpu_seconds` has one entry per execution in start order, all of the same file. The interval of the ratio
-    follows from Welch's t interval of the difference of the two means, which is divided by the mean of the first half.
-    Then 1 is added.
+    `cpu_seconds` has one entry per execution in start order, all of the same file. The `interval` of the result is
+    1 + d / m. Here d is Welch's t interval of the difference of the two means, and m is the mean of the first half.
+    Return None for fewer than 8 videos, or if m is 0.
     """
     half = cpu_seconds.size // 2
     first, second = cpu_seconds[:half], cpu_seconds[-half:]

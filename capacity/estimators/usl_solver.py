@@ -32,8 +32,8 @@ class Usl:
     def concurrency(self, throughput: float) -> float | None:
         """Return the fewest slots for which the scalability law predicts this throughput.
 
-        Return None if the law predicts it for no number of slots. Also return None if sigma is 1, because then more
-        slots never give more throughput. The formula does not divide by kappa, so it also holds for kappa = 0.
+        The number is not rounded. Return None if the law predicts this throughput for no number of slots. Also return
+        None if sigma is 1, because then more slots never give more throughput.
         """
         linear = self.scale + (self.kappa - self.sigma) * throughput
         discriminant = linear**2 - 4 * self.kappa * throughput**2 * (1 - self.sigma)
@@ -103,10 +103,10 @@ def _best(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: Floats) 
 def least_squares(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: Floats) -> tuple[Floats, Floats]:
     """Fit the scalability law to many data sets at once. Return parameters and weighted sums of squares.
 
-    The parameters are scale, sigma and kappa. `x` has the shape (fits, points). `starts` has the parameters from which
-    each fit starts. It and the returned parameters have the shape (fits, 3). Each parameter is between 0 and its bound
-    in `upper`. The method is Levenberg-Marquardt. A step that would cross a bound ends at the bound. A parameter at its
-    bound stays there as long as the fit pulls it outwards.
+    The parameters are scale, sigma and kappa. `n` (slots) and `weights` have one entry per point, the same for all
+    data sets. `x` (throughput) has the shape (fits, points). `starts` has the parameters from which each fit starts, in
+    the shape (fits, 3). The returned parameters have the same shape. Each parameter is between 0 and its bound in
+    `upper`. The method is Levenberg-Marquardt. A step that would cross a bound ends at the bound.
     """
     parameters = np.clip(starts, 0.0, upper)
     damping = np.full(len(parameters), 1e-3)

@@ -58,11 +58,11 @@ def require_up(settings: Settings, concurrency: int, workers: int | None) -> Non
 
 
 def level_of_app(settings: Settings, app: AppFile) -> WorkerLevel | None:
-    """Return the number of an app's workers and their slots, so that both can be restored after the runs.
+    """Return the number of an app's workers and their slots, so that `worker.scale` can restore both.
 
-    The shell command `worker.scale` of aforo.toml will restore them. Return None if aforo.toml has no `worker.scale`,
-    or if it has another command for this, `worker.restore`. Return None as well if the workers are not instrumented,
-    none answers, or their slots differ.
+    `worker.scale` is a shell command in aforo.toml. Return None if aforo.toml has no such command. Also return None if
+    it has `worker.restore`, because that command restores the workers instead. Return None as well if the workers are
+    not instrumented, none answers, or their slots differ.
     """
     if app.worker.scale is None or app.worker.restore is not None or not app.worker.instrument:
         return None

@@ -522,7 +522,10 @@ class _Template(Formatter):
     """
 
     def format_field(self, value: Any, format_spec: str) -> str:
-        """Format one value inside a sentence, by its format: percentage, plural of a noun, or plain text."""
+        """Return one value as the text that `format_spec` selects: a percentage, a noun or plain text.
+
+        For a spec such as `video|videos`, the value selects the singular or the plural.
+        """
         if "|" in format_spec:
             one, many = format_spec.split("|")
             return one if value in {1, "1"} else many
@@ -541,7 +544,7 @@ def sentence(reason: Reason, lang: Language) -> str:
 
 
 def measurement(measured: Measurement, lang: Language) -> str:
-    """Return a measured quantity with its limit as text, such as `CPU busy 97 % of 2 cores (≥ 90 %)`."""
+    """Return a measured value and the limit of its criterion: `CPU busy 97 % of 2 cores (≥ 90 %)`."""
     value = "…" if measured.value is None else in_its_unit(measured.quantity, measured.value)
     cores = TEMPLATE.format(OF_CORES.to(lang), cores=measured.cores) if measured.cores else ""
     shown = TEMPLATE.format(QUANTITIES[measured.quantity].to(lang), value=value, of_cores=cores)
@@ -568,7 +571,7 @@ def bottleneck_line(verdict: BottleneckVerdict, lang: Language) -> str:
 
 
 def measurements(measured: tuple[Measurement, ...], lang: Language) -> str:
-    """Return several measured quantities with their limits as one line of text."""
+    """Return several measured values, each with the limit of its criterion, as one line of text."""
     return "; ".join(measurement(one, lang) for one in measured)
 
 

@@ -78,9 +78,9 @@ class RecordedRun:
 
     The arrays of times and `done` have one entry per video. Times are epoch seconds. A time that has not happened is
     NaN. `is_part`, `stage_seconds`, `ffmpeg_cpu_seconds` and `source_bytes` have one entry per execution, in the order
-    of `executions`. An app may process a video in several tasks. `is_part` is true for an execution that ended one of
-    these tasks, except the video's last one. `oom_kills` counts the executions whose ffmpeg was killed because memory
-    ran out.
+    of `executions`. Some apps process a video in several tasks. `is_part` is true for an execution that ended one of
+    these tasks, but not the last task of the video. `oom_kills` counts the executions whose ffmpeg was killed because
+    memory ran out.
     """
 
     run: RunRow
@@ -126,9 +126,9 @@ class RecordedRun:
 
 
 def newest_run_id(session: Session, queue: str) -> str | None:
-    """Return the id of the newest run that used `queue`, or None without one.
+    """Return the id of the newest run that used `queue`, or None if there is no such run.
 
-    A run whose queue was not recorded may have used it, so it is included.
+    A run whose queue was not recorded counts as a run that used `queue`.
     """
     recorded = RunRow.environment["queue"].as_string()
     of_queue = select(RunRow.id).where(or_(recorded.is_(None), recorded == queue))
@@ -152,13 +152,13 @@ def find_run(session: Session, run_id: str | None, tasks_log: str | None = None)
 
 
 def load_run(session: Session, run: RunRow) -> RecordedRun:
-    """Read every video and execution of a run, and how much work its nodes did for other runs meanwhile."""
+    """Read every video and execution of a run, and the work of other runs on its nodes at the same time."""
     recorded = load_own_records(session, run)
     return replace(recorded, other_work=_other_work(session, recorded))
 
 
 def load_own_records(session: Session, run: RunRow) -> RecordedRun:
-    """Read every video and execution of a run, but not what other runs did at the same time."""
+    """Read every video and execution of a run, but not the work of other runs on its nodes."""
     videos = select(*(_column(VideoRow, name) for name in VIDEO_COLUMNS)).where(VideoRow.run_id == run.id)
     return assemble(run, read_columns(session, videos), read_columns(session, _executions(session, run)))
 
@@ -230,7 +230,7 @@ def _column(table: type[VideoRow | ExecutionRow], name: str) -> Any:
 
 
 def unfinished_since(session: Session, run_id: str) -> float | None:
-    """Return when the oldest running execution started (epoch seconds), or None if none runs."""
+    """Return the start of the run's oldest execution that has not ended, in epoch seconds, or None."""
     open_executions = (ExecutionRow.run_id == run_id, ExecutionRow.ended_at.is_(None), ExecutionRow.outcome.is_(None))
     return session.scalar(select(func.min(ExecutionRow.started_at)).where(*open_executions))
 

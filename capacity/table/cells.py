@@ -79,7 +79,7 @@ class TableCell:
 
     @property
     def count(self) -> int:
-        """Return the number of videos per run of the cell. It is the same for all runs averaged for X and S."""
+        """Return the number of videos of one run of the cell. All runs in `runs` have the same number."""
         return self.runs[0].count
 
     @property

@@ -36,8 +36,8 @@ class IncrementalCount:
     def build(self, reader: Reader) -> None:
         """Count all runs, videos and executions in the database, to get the first sums.
 
-        `reader` reads a snapshot of the database. The caller must open it after the time `read_at`. An older snapshot
-        could lack changes from before `read_at`, and `refresh` might not read them either.
+        `reader` reads a snapshot of the database. The caller must open the snapshot after the time `read_at`. Then no
+        change before `read_at` is missing in the sums.
         """
         for run in reader.newest_runs(self.runs):
             self.aggregates.track(run)
@@ -55,8 +55,8 @@ class IncrementalCount:
     def refresh(self, reader: Reader, now: float) -> None:
         """Update the sums by the database rows that have changed since the last reading.
 
-        `reader` reads a snapshot of the database. `now` is a time before the snapshot was opened, in epoch seconds. So
-        the sums then include every change up to `now`.
+        `reader` reads a snapshot of the database. The caller must read the clock before it opens the snapshot, and pass
+        that time as `now` (epoch seconds). Afterwards the sums include every change up to `now`.
         """
         since = self.since
         self.aggregates.update_runs(reader.newest_runs(self.runs), self.runs, since)

@@ -1,4 +1,7 @@
-"""Find out from Aforo's database whether a run of our worker or of an app is active."""
+"""Find out from Aforo's database whether a run of our worker or of an app is active.
+
+A run whose injector has died is not active.
+"""
 
 from __future__ import annotations
 

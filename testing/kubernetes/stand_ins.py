@@ -92,7 +92,10 @@ class StandIns:
         return [each for each in list(self.all.values()) if each.was_ready and each.kill_at is None]
 
     def tick(self) -> None:
-        """Read the pods once. Start, probe and stop their processes accordingly."""
+        """Read the pods once. Start processes for new pods, and stop those of deleted pods.
+
+        Processes that are not ready yet are probed.
+        """
         _, pods = self.plane.request(f"{PODS}?labelSelector=app.kubernetes.io/name%3D{self.name}")
         for pod in pods["items"]:
             self._tend(pod)
