@@ -70,7 +70,7 @@ UNKNOWN_VERSION = "unknown"
 
 
 class EndOfVideo(StrEnum):
-    """Source from which Aforo reads that a video of a user's own app has ended."""
+    """Where Aforo reads that a video of a user's own app has ended."""
 
     TABLE = "table"  # the app's own table of videos
     EXECUTIONS = "executions"  # the recorded executions, for an app without such a table

@@ -27,7 +27,7 @@ class TimeLimitedCall(Generic[T]):
     def result(self, timeout_seconds: float) -> T:
         """Start the call, or join the running one. Return its result or raise its error.
 
-        Raise TimeoutError `timeout_seconds` after the call started.
+        Raise TimeoutError if the call has not ended `timeout_seconds` after its start.
         """
         with self._lock:
             if self._pending is None or self._pending.done():

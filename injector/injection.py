@@ -139,10 +139,10 @@ class Injection:
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Context manager: record the run in the database when the block starts, and its status when it ends.
+        """Context manager: record the run when the block starts. Write its row to a file when it ends.
 
-        An exception ends the run as interrupted (Ctrl-C) or as failed. Raise an AforoError, and change no run, if
-        another run has started since this one was prepared.
+        An exception in the block gives the run the status interrupted (Ctrl-C) or failed, unless its status is final
+        already. If another run is active at the start, an AforoError is raised and nothing is recorded.
         """
         self._record()
         try:
@@ -169,8 +169,8 @@ class Injection:
     def loss_watch(self) -> LossWatch | None:
         """Return a watch that detects when the queue loses videos of this run, or None for an app under test.
 
-        The watch sees from claims which videos are being processed. An app under test makes no claims. Such an app can
-        also remove a message from the queue before its work is done, which would look like a loss.
+        The watch reads in the database which videos the workers have claimed. An app under test makes no claims. It may
+        also delete a message before its work is done. The watch would take that for a loss.
         """
         if self.settings.app is not None:
             return None
@@ -258,8 +258,9 @@ def paced(
 ) -> Iterator[list[Video]]:
     """Yield batches of the videos that are due by the schedule. A late send does not delay later videos.
 
-    The schedule starts at `started_at`, in epoch seconds. `make` creates a video from its number and its intended send
-    time. `rest` gets a number of seconds, and waits at most that long.
+    The schedule starts at `started_at`, in epoch seconds. `make` creates a video from its number and the time at which
+    it should be sent. For a burst, this time is None. `rest` is called with a number of seconds while no video is due.
+    It must return within that time.
     """
     started, sent = time.monotonic() - (time.time() - started_at), 0
     while sent < schedule.count:
@@ -286,9 +287,9 @@ def open_store(settings: Settings, request: Request) -> Sessions:
 def require_no_other_run(session: Session, run_id: str | None, queue: str, *, is_generated: bool = False) -> None:
     """Raise an AforoError if another run is active on `queue`, or if the run `run_id` exists already.
 
-    An active run of an unknown queue also raises the error. An active run of another queue does not, because it has
-    other workers. A run whose injector has died is not active: this function records it as interrupted. `is_generated`
-    says that the user did not give `run_id`. The error then does not name the option RUN_ID.
+    A run whose injector has died is not active. This function records it as interrupted. An active run that recorded no
+    queue counts as a run on `queue`. `is_generated` says that Aforo made the `run_id`, not the user. The error about an
+    existing run then does not ask the user to choose another RUN_ID.
     """
     active = select(RunRow).where(RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
     for row in session.scalars(active):

@@ -20,7 +20,7 @@ class WorkerFleet:
     """The running workers: their number `nodes`, the sum of their slots, and facts about each worker.
 
     `workers` has one mapping per worker with its conditions, such as versions and CPU (see `core.worker_conditions`).
-    `bandwidth_limits` are the highest rates that disk and storage reached in a measurement, in bytes/s, by resource.
+    `bandwidth_limits` has, for disk and storage, the highest rate that a measurement reached, in bytes/s.
     """
 
     nodes: int
@@ -64,9 +64,9 @@ def read_fleet(settings: Settings) -> WorkerFleet:
 def read_app_fleet(settings: Settings, app: AppFile, concurrency: int, workers: int) -> WorkerFleet:
     """Return the running workers of the app under test.
 
-    `concurrency` and `workers` are the expected slots per worker and the expected number of workers. Workers without
-    instrumentation cannot be asked, so these two numbers are returned for them. Raise EnvironmentFault if no
-    instrumented worker answers, or if the number of the workers or of their slots is not the expected one.
+    `concurrency` is the expected number of slots per worker, and `workers` the expected number of workers. Workers
+    without instrumentation do not report their slots, so the expected numbers are returned. Instrumented workers are
+    counted. Raise EnvironmentFault if none answers, or if the workers or their slots are not as many as expected.
     """
     declared = WorkerFleet(workers, workers * concurrency, is_measured=False)
     if not app.worker.instrument:

@@ -78,8 +78,8 @@ def app_worker_options(app: AppFile, concurrency: int) -> str:
 def fingerprint(settings: Settings, environment: Mapping[str, str]) -> str:
     """Return a hash of all settings that take effect only when the stack is restarted.
 
-    The hash also covers AWS credentials and the names of the stack's programs. A program that is installed later
-    changes the hash, because supervisord does not start it without a restart.
+    The hash also covers AWS credentials and the names of the stack's programs. Therefore it changes when a program is
+    installed later. supervisord starts a new program only after a restart.
     """
     keys = {name: value for name, value in environment.items() if name.startswith("AWS_")}
     wanted = [program.name for program in programs(settings)]
@@ -111,9 +111,9 @@ def write_prometheus_config(
 def prometheus_config(source: str, scraped: Iterable[Program], folder: Path, app: AppFile | None = None) -> str:
     """Return the text of Prometheus' configuration for this machine, made from the text `source`.
 
-    Each job gets its port. Jobs of programs that do not run are removed. The paths of rule files begin with `folder`.
-    If `app` is given, the job `worker` gets its name. If its aforo.toml has `worker.metrics`, the job also gets these
-    addresses of its workers.
+    Each job gets the port of its program. A job whose program does not run is removed. The paths of rule files begin
+    with `folder`. If `app` is given, the `_info` metrics of the job `worker` get the name of the app as a label. If the
+    aforo.toml of the app has `worker.metrics`, the job scrapes the addresses listed there.
     """
     ports = {program.name: program.port for program in scraped if program.scraped or program.name == "prometheus"}
     targets = {name: [f"127.0.0.1:{port}"] for name, port in ports.items()}

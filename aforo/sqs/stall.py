@@ -68,10 +68,10 @@ def watch_for_stalls(app: Celery, stall: StallWatch) -> None:
 
 
 def has_free_slots(consumer: Any) -> bool:
-    """Return True if a slot of the worker is idle but should soon have a task.
+    """Return True if the worker has an idle slot and is able to get a task for it.
 
-    That is so if the worker may receive another message, or if it already holds one that it has not started. Return
-    False for a worker that is reconnecting or whose queues were cancelled, because it receives nothing.
+    It is able if its prefetch limit lets it receive another message, or if it holds a message that it has not started.
+    Return False for a worker that is reconnecting or whose queues were cancelled. Such a worker receives nothing.
     """
     channel = getattr(consumer.task_consumer, "channel", None)
     active = len(state.active_requests)

@@ -44,8 +44,8 @@ class WritableFile(click.Path):
 class Goals:
     """Values of the options `--fail-if`, `--junit` and `--summary`.
 
-    A command fails if one of the conditions `fail_if` holds, or if its figure is unknown. `junit` and `summary` are the
-    files to write for continuous integration.
+    A goal is that a condition of `fail_if` does not hold. The command fails if a condition holds or if its figure is
+    unknown. `junit` and `summary` are the files to write for continuous integration.
     """
 
     fail_if: tuple[Condition, ...] = ()
@@ -97,7 +97,10 @@ def goal_options(command: Command) -> Command:
 
 
 def require_met(results: Sequence[GoalResult]) -> None:
-    """Raise GoalMissed if a goal was missed, or if the figure of a goal is unknown."""
+    """Raise GoalMissed if a `--fail-if` condition held, or if the figure of a condition is unknown.
+
+    `results` are the outcomes of the conditions.
+    """
     missed = [result for result in results if result.fails]
     if missed:
         shown = "; ".join(f"{result.subject}: {result.condition.text} ({_why(result)})" for result in missed)

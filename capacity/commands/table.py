@@ -31,9 +31,10 @@ ARCHIVES_KEPT = Text(
 def table(as_csv: bool, as_json: bool, lang: Language) -> None:
     """Print the result table of all runs, and write results/table.md and table.csv.
 
-    Each row is one cell. It uses the valid runs in which every video is done exactly once. If there are
-    none, it uses the indicative ones. X_sat is the mean over these runs. X and S are means over only those
-    with the most videos. A cell without such runs shows another run, and its notes say so.
+    Each row is one cell. Its figures are means over the valid runs in which every video is done exactly
+    once. A cell without valid runs of this kind uses its indicative ones. X and S use only the runs with the
+    most videos. X_sat uses all of them. If the cell has no indicative ones either, the row shows one other
+    run, and its notes say so.
     """
     launcher = RunLauncher.open(lang)
     cells = launcher.analyse().cells

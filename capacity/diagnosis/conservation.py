@@ -17,10 +17,10 @@ class MessageCounts:
 class Conservation:
     """Check that no video of a run is lost: each must be done or failed, or have a message in a queue.
 
-    `requested` is the number of videos that the run should send, `injected` the number that it sent. `lost_messages` is
-    the number of unfinished videos without a message. It is None if unknown. `repeated` counts executions that worked
-    on a video which another execution finished or claimed first. `lost` counts executions whose process died before it
-    recorded how the execution ended.
+    `requested` is the number of videos that the run should send. `injected` is the number that it sent. `lost_messages`
+    is the number of unfinished videos without a message, or None if unknown. `repeated` is the number of executions
+    that worked in vain: another execution finished or claimed the same video first. `lost` is the number of executions
+    whose process died before it recorded how they ended.
     """
 
     requested: int
@@ -31,9 +31,9 @@ class Conservation:
 
     @property
     def holds(self) -> bool | None:
-        """Return True if all videos were sent, no message or execution was lost, and no work was done twice.
+        """Return True if every video was sent, and `lost_messages`, `repeated` and `lost` are all 0.
 
-        None means unknown.
+        Return None if only `lost_messages` is unknown. Return False in all other cases.
         """
         if self.requested != self.injected or self.repeated or self.lost or self.lost_messages:
             return False
@@ -43,10 +43,10 @@ class Conservation:
 def lost_messages(open_videos: int, dead_lettered_videos: int, messages: MessageCounts | None) -> int | None:
     """Return how many unfinished videos have no message in the queue or in the dead-letter queue.
 
-    The result is `open_videos`, the number of unfinished videos, minus the messages of such videos. A message in the
-    dead-letter queue may be that of a video that has already failed for this reason. `dead_lettered_videos` is the
-    number of these videos. Their messages are not counted. Without unfinished videos, the result is 0. Otherwise it is
-    None if `messages` is None.
+    `open_videos` is the number of unfinished videos. The messages of such videos are subtracted from it. These are all
+    messages in the queue, and the messages in the dead-letter queue except those of failed videos.
+    `dead_lettered_videos` is the number of videos that were already recorded as failed because their message is in the
+    dead-letter queue. Return 0 if no video is unfinished. Otherwise return None if `messages` is None.
     """
     if not open_videos:
         return 0

@@ -51,11 +51,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
-    """The changes of a history in time order, and the level of each part between them.
+    """Changes of a history in time order, and the level of each part. The changes separate the parts.
 
-    The level of a part is the geometric mean of its values. `visible_ratio` is the smallest drop in the newest runs
-    that is detected with a probability of 80 %. 0.1 is a drop by 10 %. The newest runs are the last three, or the last
-    two in a history of fewer than six runs. `visible_ratio` is None if the last part has fewer than twice as many runs.
+    The level of a part is the geometric mean of its values. `visible_ratio` is the smallest drop that is detected with
+    a probability of 80 % if it happens in the newest runs. 0.1 is a drop by 10 %. The newest runs are the last three.
+    In a history of fewer than six runs, they are the last two. `visible_ratio` is None if the last part is shorter than
+    six runs (four in such a short history).
     """
 
     changes: tuple[Change, ...]
@@ -67,8 +68,8 @@ def change_points(values: Floats, errors: Floats) -> Segmentation | None:
     """Return the changes of a figure over runs, or None for fewer than four runs.
 
     `values` has the positive value of the figure in each run, in time order. `errors` has the relative standard error
-    of each value, or NaN where unknown. The spread between runs is taken to be at least as large as these errors.
-    Otherwise a few runs that are alike by chance would look too precise.
+    of each value, or NaN where unknown. A few runs can be alike by chance. Therefore the variance between runs is never
+    assumed to be smaller than the mean square of these errors.
     """
     if values.size < FEWEST_RUNS:
         return None
@@ -119,10 +120,11 @@ class _Series:
         return float(np.quantile(maxima, 1 - FALSE_ALARMS))
 
     def without_weak(self, bounds: list[int]) -> list[int]:
-        """Return `bounds` without the changes that are too weak: the interval of their factor contains 1.
+        """Return `bounds` without the weak changes. A change is weak if the interval of its factor contains 1.
 
-        `bounds` has the index at which each part of the history starts, and at its end the number of runs. The weakest
-        change is removed first. Then the other changes are computed again, because two parts have become one.
+        `bounds` has the index at which each part of the history starts, followed by the number of runs. Every start but
+        the first is a change. The weakest change is removed first, which joins the two parts beside it. The remaining
+        changes are then judged again.
         """
         while len(bounds) > 2:
             inner = list(zip(bounds, bounds[1:], bounds[2:], strict=False))
@@ -155,9 +157,9 @@ class _Series:
     def visible_ratio(self, bounds: list[int]) -> float | None:
         """Return the smallest drop in the newest runs that is detected with a probability of 80 %.
 
-        0.1 is a drop by 10 %. The newest runs are as many as the shortest part may have. `bounds` has the index at
-        which each part of the history starts, and at its end the number of runs. Return None if the last part has fewer
-        than twice as many runs as the shortest part may have.
+        0.1 is a drop by 10 %. `bounds` has the index at which each part of the history starts, followed by the number
+        of runs. The newest runs are the last `shortest` runs, where `shortest` is the fewest runs that a part may have.
+        Return None if the last part has fewer than 2 · `shortest` runs.
         """
         count = bounds[-1] - bounds[-2]
         if count < 2 * self.shortest:

@@ -46,8 +46,8 @@ class NoCapacity(StrEnum):
     def is_impossible(self) -> bool:
         """Return True if this reason for an unknown X_sat also makes the run invalid.
 
-        X_sat is the throughput with every slot busy. The run is invalid if its records are impossible: they contradict
-        each other or the number of slots.
+        X_sat is the throughput with every slot busy. Records that contradict each other or the number of slots make the
+        run invalid. Too few executions or completed videos do not.
         """
         return self not in {NoCapacity.NO_SECOND_GENERATION, NoCapacity.NO_COMPLETED_VIDEO}
 
@@ -193,12 +193,12 @@ def saturated_throughput(
     is_warm: bool = False,
     cycles: SlotCycles | None = None,
 ) -> SaturatedThroughput:
-    """Compute X_sat from executions, but leave it unknown if a slot never worked or stopped early.
+    """Compute X_sat from executions. It is unknown if a slot never worked, or stopped while work waited.
 
-    X_sat is the throughput with every slot busy. Use it for runs in which messages waited all the time. The formula is
-    in `saturated_throughput_of_cycles`. `slots` is the number of slots of all workers. `is_warm` says that the slots
+    X_sat is the throughput with every slot busy. Use this for runs in which messages waited all the time. The formula
+    is in `saturated_throughput_of_cycles`. `slots` is the number of slots of all workers. `is_warm` says that the slots
     had processed warm-up videos before the run. `cycles` are the slot cycles of these executions, if the caller has
-    them already.
+    computed them already.
     """
     cycles = cycles or slot_cycles(executions, slots, slots_per_worker)
     working = working_slots(executions, slots, slots_per_worker or slots)
@@ -221,7 +221,8 @@ def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int, *, is_warm: b
     X_sat is a t interval.
 
     X_sat is unknown if there are no more executions than slots, or if no video was completed. It is also unknown if
-    executions of one slot overlap, or if X_sat is greater than the service times allow.
+    executions of one slot overlap. Its upper bound is slots / service time per completed video. A result above this
+    bound makes it unknown too.
     """
     count = cycles.cycle_seconds.size
     if count <= slots:

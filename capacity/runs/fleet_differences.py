@@ -45,8 +45,8 @@ def differing(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]
 def changed(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """Return the names of the conditions of the workers that changed during a run.
 
-    `before` and `after` have one record per worker, from the start and the end of the run. A restart alone is no
-    change. If the number of workers changed, the only name is `workers`. If start or end is unknown, there are none.
+    `before` has one record per worker from the start of the run, `after` from its end. A restart alone is no change. If
+    the number of workers changed, return only the name `workers`. If start or end is unknown, return no names.
     """
     if not before or not after:
         return ()

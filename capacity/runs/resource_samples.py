@@ -49,7 +49,8 @@ GAUGES = {
 class Resources:
     """Samples of CPU, disk, network and queue during a run, on one time axis.
 
-    `times` are epoch seconds. The keys of `samples` are `family.label`, such as `disk.read`. A missing sample is NaN.
+    `times` are epoch seconds. `samples` has an array of samples for each key. A key is the name of a metric, followed
+    by the values of its labels, such as `disk.read` or `cores`. A missing sample is NaN.
     """
 
     times: Floats
@@ -61,9 +62,9 @@ class Resources:
         return Resources(self.times[inside], {key: values[inside] for key, values in self.samples.items()})
 
     def increase(self, key: str) -> float | None:
-        """Return by how much the counter `key` grew from its first to its last sample.
+        """Return by how much the counter `key`, such as `disk.read`, grew from its first to its last sample.
 
-        Keys are such as `disk.read`. A restart of the counter at 0 does not reduce the result. None below two samples.
+        When the counter restarts at 0, its drop is not subtracted. Return None if fewer than two samples are known.
         """
         values = self._known(key)
         return float(np.diff(values).clip(min=0).sum()) if values.size > 1 else None
@@ -90,25 +91,28 @@ class Resources:
         return np.concatenate([np.full(min(1, self.times.size), np.nan), steps])
 
     def cores(self) -> float | None:
-        """Return how many CPU cores the workers may use: their quota, or without one the machine's cores."""
+        """Return how many CPU cores the workers may use: their CPU quota, or all cores if there is no quota.
+
+        None means unknown.
+        """
         return self.latest("quota") or self.latest("cores")
 
     def clock_offset(self) -> float | None:
-        """Return the largest difference between the clock of a worker and that of Prometheus, in seconds.
+        """Return the largest difference in seconds between a worker's clock and that of Prometheus.
 
-        It is negative if the worker's clock is behind. None means unknown. Two metrics are used: the difference of the
-        clock that is most ahead, and that of the clock that is most behind. A slow scrape makes a sample too large, so
-        the smallest sample of each metric is taken. The one further from 0 is returned.
+        The result is negative if the worker's clock is behind. None means unknown. The samples have two offsets: that
+        of the clock furthest ahead, and that of the clock furthest behind. A slow scrape makes an offset too large, so
+        the smallest sample of each is used. Of these two values, the one further from 0 is returned.
         """
         offsets = [self._known(key) for key in ("clock_ahead", "clock_behind")]
         smallest = [float(values.min()) for values in offsets if values.size]
         return max(smallest, key=abs, default=None)
 
     def queue_readings(self, start: float, end: float) -> QueueReadings:
-        """Return how many messages the exporter read in the queue, at each reading from start to end.
+        """Return the number of messages in the queue at each time the exporter read it, from start to end.
 
-        Each reading has its time. Several samples can show the same reading, which is returned once. Samples of older
-        versions do not have the time of the reading, and are left out. All times are epoch seconds.
+        Prometheus may sample the same reading of the exporter several times. Each reading is returned once, with its
+        time. Older versions did not record this time. Their samples are left out. All times are epoch seconds.
         """
         unknown = np.full(self.times.size, np.nan)
         at, messages = (self.samples.get(key, unknown) for key in ("messages_read_at", "messages"))
@@ -121,10 +125,10 @@ class Resources:
 
         `started_at` and `ended_at` are the times of the run's executions. All times are epoch seconds.
 
-        The share is all busy CPU minus the CPU of our tasks. The latter is estimated, because a worker adds the CPU
-        time of an execution to its counter only when ffmpeg ends. The increase of the counter is divided by the
-        durations of the executions that ended meanwhile. This gives the mean CPU seconds per second of execution. It is
-        multiplied by the seconds of execution between `start` and `end`.
+        The share is all busy CPU minus the CPU of our tasks, divided by the cores. A worker counts the CPU time of an
+        execution only when ffmpeg ends. Therefore the CPU of our tasks is estimated in two steps. First, the counted
+        CPU time is divided by the total duration of the executions that ended while it was counted. Then this rate is
+        multiplied by the time that executions ran between `start` and `end`.
         """
         within, until_counted = self.during(start, end), self.during(start, end + AFTERMATH_SECONDS)
         cores, busy, span = within.latest("cores"), within.cpu_rate(BUSY_MODES - {"steal"}), within.span("cpu.user")

@@ -43,9 +43,9 @@ class CallCounter:
 class Reading:
     """Result of reading all watched queues once. Each field is a mapping by queue name.
 
-    `facts` has the attributes of the queues. `dead_letters` has the number of messages in the dead-letter queue of each
-    queue. `failures` has the errors. If the queues of a pattern such as `video*` could not be listed, the pattern is
-    the key of that error.
+    `facts` has the attributes of each queue. `dead_letters` has the number of messages in the dead-letter queue of each
+    queue. `failures` has the error of each queue that could not be read. If listing the queues of a pattern such as
+    `video*` failed, `failures` has that error under the pattern instead of a queue name.
     """
 
     facts: dict[str, QueueAttributes]

@@ -49,11 +49,11 @@ NONE_KNOWN = Text("ninguno conocido", "none known")
 
 
 def numbered(expression: str, label: str, names: Iterable[str]) -> str:
-    """Return a PromQL query that gives a number for each value of `label`: its position in `names`.
+    """Return a PromQL query that gives each series a number: the position of its `label` in `names`.
 
-    `expression` is the query that returns series with this label. Positions start at 0. The panel translates the
-    number into a word. Without any series, a panel of numbers shows the word for "unknown". A panel of labels would be
-    empty.
+    `expression` is a query whose series have this label. Positions start at 0. The panel shows the word for each
+    number. Numbers are used because a panel of numbers can show a word such as "unknown" when there are no series. A
+    panel of labels would be empty.
     """
     numbers = (f'label_replace(vector({number}), "{label}", "{name}", "", "")' for number, name in enumerate(names))
     return f"0 * ({expression}) + on ({label}) group_left () ({' or '.join(numbers)})"

@@ -38,9 +38,9 @@ def capacity(bound: str) -> str:
 def verdict(kind: str) -> str:
     """Return the PromQL query for the current verdict of each run.
 
-    `kind` is the kind of verdict, such as `bottleneck`. The verdict is the value of a label with the name of the kind.
-    Two kinds can therefore be two columns of one table. The query reads one moment only, because a run that
-    `capacity report` judged twice has two verdicts over a time range.
+    `kind` is the kind of verdict, such as `bottleneck`. Each series has a label of that name, whose value is the
+    verdict. So a table can show two kinds in two columns. The query reads one moment only. Over a time range, a run
+    that `capacity report` judged twice would have two verdicts.
     """
     return f"max by (run_id, {kind}) ({_stored_verdict(kind)})"
 
@@ -119,8 +119,8 @@ def of_best_cell(expression: str) -> str:
 def validity_of_cell() -> str:
     """Return the PromQL query for the validity of each cell, as its number in wording.VALIDITY_NUMBERS.
 
-    Only complete bursts with a known X_sat are considered. The number is 2 if one of them is valid. Otherwise it is 1
-    if one is indicative. Otherwise it is 0 if the cell has an invalid run. Any other cell has no number.
+    The number is 2 if the cell has a valid complete burst with a known X_sat. Otherwise it is 1 if it has an indicative
+    one. Otherwise it is 0 if the cell has an invalid run. Any other cell has no number.
     """
     measured = f"0 * {capacity('estimate')}"
     usable = (
@@ -133,7 +133,8 @@ def validity_of_cell() -> str:
 def invalid_runs() -> str:
     """Return the PromQL query for the invalid runs among the runs chosen on the dashboard.
 
-    The query gives one series per run. Each value is 0, as wording.VALIDITY_NUMBERS has for "only invalid runs".
+    The query gives one series per run, with the value 0. wording.VALIDITY_NUMBERS translates 0 into "only invalid
+    runs".
     """
     return f'0 * ({FACTS} and on (run_id) aforo_run_validity_info{{validity="invalid"}})'
 
