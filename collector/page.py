@@ -41,9 +41,9 @@ class Page:
     Each record of a spool has a number, and the records are sorted by it. `oldest` and `newest` are the first and last
     number that the spool held when the worker answered.
 
-    The records are from the spool `spool`. It is the answering worker's own spool, `served_by`, or that of a process
-    that has died. `dead_spools` lists all spools of dead processes that the worker serves. `clock` is the time of the
-    answer by the worker's clock, in epoch seconds.
+    `spool` is the id of the spool that the records are from. `served_by` is the id of the answering worker's own spool.
+    The two differ if the records are from the spool of a process that has died. `dead_spools` lists the spools of dead
+    processes that the worker serves. `clock` is the time of the answer by the worker's clock, in epoch seconds.
     """
 
     spool: str

@@ -28,9 +28,9 @@ NODE_LENGTH = 64
 class Source:
     """Where and when a page of execution records was read: from a worker or from a file.
 
-    `address` is HOST:PORT of the worker, or the path of the file. `asked_at` is the time, in epoch seconds.
-    `clock_offset_seconds` is how far the worker's clock is ahead of ours, and `round_trip_seconds` how long the answer
-    took. Both are None for a file.
+    `address` is HOST:PORT of the worker, or the path of the file. `asked_at` is when the page was requested, in epoch
+    seconds. `clock_offset_seconds` is how far the worker's clock is ahead of ours. `round_trip_seconds` is the time
+    from the request to the answer. The last two are None for a file.
     """
 
     address: str

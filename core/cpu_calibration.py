@@ -17,9 +17,10 @@ PAUSE_SECONDS = 0.5
 
 
 def calibration_seconds() -> float:
-    """Return the seconds that the fixed CPU work takes on one core: the shortest of three timings.
+    """Return how many seconds the fixed CPU work takes on one core. The work is timed three times.
 
-    A single timing varies too much: on an idle machine, 11 of 23 pairs of consecutive timings differed by over 5 %.
+    The result is the shortest of the three timings, because a single one varies too much. On an idle machine, two
+    timings in a row differed by over 5 % in 11 of 23 trials.
     """
     return min(_repeat_seconds(after_pause=bool(number)) for number in range(REPEATS))
 

@@ -107,9 +107,11 @@ def require_writable(what: str, path: Path, remedy: str, *, make_folder: bool = 
 def require_usable_folder(what: str, folder: Path, variable: str, least_free_bytes: int = LEAST_FREE_BYTES) -> str:
     """Check that files can be written to `folder`, and return a text such as `/data, 12.3 GB free`.
 
-    A missing folder is created. Raise EnvironmentFault if the folder is a file, read-only, forbidden or full. The error
-    names the folder by `what`, and `variable` as the setting to change. The check writes a test file, because the
-    reported free space ignores quotas, and because permission bits do not stop root.
+    A missing folder is created. Raise EnvironmentFault if the folder is a file, read-only, forbidden or full. `what` is
+    the name of the folder in the error. `variable` is the setting that the error tells the user to change.
+
+    The check writes a test file. The reported free space is not enough, because it ignores quotas. Permission bits are
+    not enough, because they do not stop root.
     """
     remedy = f"choose another {variable}, or make room and correct its permissions"
     with written(what, folder, remedy):

@@ -25,7 +25,7 @@ Clock = Callable[[], float]
 
 
 class Families(list[Metric]):
-    """List of metric families that prometheus_client can encode as if it were a registry."""
+    """List of metric families. prometheus_client's encoders accept it in place of a registry."""
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metric families of this list. prometheus_client calls this."""
@@ -35,7 +35,8 @@ class Families(list[Metric]):
 def to_text(families: Iterable[Metric]) -> str:
     """Return metric families in Prometheus' text format.
 
-    For gauges, the result can also be part of an OpenMetrics page, because their lines are the same there.
+    The lines of gauges are the same in the OpenMetrics format, so the text of gauges also fits into an OpenMetrics
+    page.
     """
     return generate_latest(Families(families)).decode()
 
@@ -59,7 +60,7 @@ class Source(Protocol):
         """Return the name of the source, which is the value of the label `collector`."""
 
     def fetch(self, timeout_seconds: float) -> Collected:
-        """Return all metric families of the source. Raise an error after `timeout_seconds`."""
+        """Return all metric families of the source. Raise an error if this takes over `timeout_seconds`."""
 
 
 class Incomplete(Exception):

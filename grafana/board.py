@@ -16,7 +16,7 @@ class Variable:
     """A drop-down list of a dashboard, from which the user chooses values of one label.
 
     `query` is what Grafana evaluates to fill the list. With `label_values(metric, label)`, Grafana sorts the values.
-    With `query_result(expression)`, they keep the order of the PromQL expression.
+    With `query_result(expression)`, the values have the order in which the PromQL expression returns them.
     """
 
     name: str

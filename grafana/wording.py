@@ -35,10 +35,10 @@ Words = Mapping[str, Word]
 
 
 def named(names: Mapping[str, Text], colors: Mapping[str, str]) -> Words:
-    """Return a Word, name and colour, for each label value that has a colour in `colors`.
+    """Return the Word of each label value that has a colour in `colors`.
 
-    Both arguments are mappings by label value. `names` has the names in both languages. In the result, the label values
-    are in lower case, as the exporter writes them.
+    `names` maps a label value to its name in both languages, and `colors` to its colour. In the result, the label
+    values are in lower case, as the exporter writes them.
     """
     return {value.lower(): Word(names[value], color) for value, color in colors.items()}
 

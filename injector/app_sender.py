@@ -31,8 +31,8 @@ from injector.senders import Batch, NewVideo, Sender, TaskMessage, encode_batch,
 class AppSender:
     """Create the rows and task messages of one run of the app under test.
 
-    `inputs` has the input file of each video. `upload_offset_seconds` is the largest difference between the upload time
-    in an inserted row and our clock at the insert. If this difference is too large, the analysis does not report the
+    `inputs` has the input file of each video. When a row is inserted, its upload time is compared with our clock.
+    `upload_offset_seconds` is the largest difference so far. If it is too large, the analysis does not report the
     response time S.
     """
 

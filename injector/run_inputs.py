@@ -27,8 +27,8 @@ class Source:
 class RunInputs:
     """Input files of a run, and which of them each video uses.
 
-    `order` has one item per video: the position of its file in `sources`. `sizes` has the sizes and shares of a mix. It
-    is None if the user gave a file.
+    `sources` has the files. `order` has one item per video: the position of its file in `sources`. `sizes` has the
+    sizes and shares of generated files. It is None if the user gave a file.
     """
 
     sources: tuple[Source, ...]

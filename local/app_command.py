@@ -1,7 +1,8 @@
 """`python -m local.app_command`: start an app's worker in place of this process.
 
-supervisord runs it as its program `worker`. The process is replaced by the command of aforo.toml, in the app's folder,
-with the app's environment and none of ours.
+supervisord starts this module as the program `worker`. The process then becomes the app's worker: it runs the command
+that the app's aforo.toml gives, in the app's folder. It has the app's environment variables, and not those of Aforo's
+settings.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from local.supervisor import MARK
 
 
 def main() -> None:
-    """Replace this process by the worker of AFORO_APP_FILE, with AFORO_WORKER_CONCURRENCY slots."""
+    """Replace this process by the worker of the app under test.
+
+    The setting AFORO_APP_FILE is the path of the app's aforo.toml. AFORO_WORKER_CONCURRENCY is the number of slots.
+    """
     settings = Settings.from_process()
     app = settings.app
     assert app is not None  # noqa: S101 (`local.app_worker` starts this program for an app only)
@@ -34,8 +38,9 @@ def main() -> None:
 def words_of(app: AppFile, concurrency: int) -> list[str]:
     """Return the arguments of the command that starts the app's worker. The first is an absolute path.
 
-    A program name without a folder is searched beside `worker.python` first, then on PATH. Raise EnvironmentFault if
-    there is no such program.
+    The command is `worker.command` of aforo.toml. If its program name has no folder, the program is searched first in
+    the folder of the app's Python (`worker.python` of aforo.toml), then on PATH. Raise EnvironmentFault if there is no
+    such program.
     """
     first, *others = shlex.split(substituted(str(app.worker.command), concurrency))
     beside = Path(str(app.worker.python)).with_name(first)

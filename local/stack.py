@@ -64,9 +64,10 @@ def up(settings: Settings, options: WorkerOptions) -> None:
 
 
 def down(settings: Settings) -> int:
-    """Stop all programs of this machine's stack, the worker first.
+    """Stop all programs of this machine's stack, the worker first. Return how many were left over.
 
-    If supervisord does not run, end the processes that it left, and return their number. Otherwise return 0.
+    If supervisord runs, it stops the programs, and the result is 0. Otherwise, processes that an earlier supervisord
+    left are ended, and the result is their number.
     """
     with _lock():
         return _stop(settings)

@@ -56,7 +56,7 @@ def without(name: str) -> dict[str, Any]:
 def send_task(queue: TestQueue, name: str, seconds: float = 0.0, countdown: float | None = None) -> None:
     """Send one valid message of the test task to a test queue.
 
-    `name` and `seconds` are the arguments of the task. With `countdown`, the task is due after so many seconds.
+    `name` and `seconds` are the arguments of the task. With `countdown`, Celery delays the task for that many seconds.
     """
     eta = None if countdown is None else (datetime.now(UTC) + timedelta(seconds=countdown)).isoformat()
     changes = {"properties__delivery_info__routing_key": queue.name, "headers__eta": eta}

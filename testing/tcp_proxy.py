@@ -13,9 +13,9 @@ CHUNK_BYTES = 65536
 class TcpProxy:
     """TCP proxy to `host:port`, whose connections can be slowed, stalled and broken.
 
-    Every request waits `delay_seconds`. All connections together carry at most `bytes_per_second` in each direction, or
-    without limit if it is None. With `only_back`, the limit applies to answers only. `delay_seconds`, `hold` and `cut`
-    also affect open connections.
+    Every request waits `delay_seconds`. All connections together carry at most `bytes_per_second` in each direction.
+    None means no limit. With `only_back`, only answers are limited. `delay_seconds`, `hold` and `cut` also affect
+    connections that are already open.
     """
 
     def __init__(
@@ -108,9 +108,10 @@ class TcpProxy:
 
 
 class Sender:
-    """Remembers which side of a connection, client or server, sent the last bytes.
+    """The side of a connection, client or server, that sent the last bytes.
 
-    This shows where a request begins: at the client's first bytes, and at its first bytes after an answer.
+    A request begins when the client sends bytes and the last bytes came from the server, or when nothing was sent
+    before.
     """
 
     def __init__(self) -> None:

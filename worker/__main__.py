@@ -63,8 +63,8 @@ def main(concurrency: int | None, pool: str, loglevel: str) -> None:
 def wait_for(what: str, check: Callable[[], object], seconds: float = START_SECONDS) -> None:
     """Call `check` repeatedly until it raises no EnvironmentFault.
 
-    After `seconds`, raise the EnvironmentFault of the last call. `what` names in the log what the worker waits for,
-    such as `queue`.
+    After `seconds`, raise the EnvironmentFault of the last call. `what` is what the worker waits for, such as `queue`.
+    The log message names it.
     """
     deadline, is_logged = time.monotonic() + seconds, False
     while True:

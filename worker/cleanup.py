@@ -83,9 +83,9 @@ def clean_up_dead_slots(folder: Path) -> None:
 
 
 def end_orphans(folder: Path) -> int:
-    """Kill each ffmpeg and ffprobe that still works on files in `folder`. Return the number of them.
+    """Kill each ffmpeg and ffprobe that still works on files in `folder`. Return how many were killed.
 
-    The number is 0 on a machine that has the program setpriv. There, the kernel kills ffmpeg when its worker dies.
+    On a machine with the program setpriv, none are left to kill: the kernel kills ffmpeg when its worker dies.
     """
     argument_start, ended = f"file:{folder.resolve()}{os.sep}", 0
     for process in psutil.process_iter(["name", "cmdline"]):

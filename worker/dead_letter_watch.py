@@ -43,8 +43,10 @@ class DeadLetterWatch:
     """Mark the videos of messages in the dead-letter queue as failed, in a thread.
 
     The thread runs in the worker's main process. `queue_url` is the worker's queue, whose redrive policy names the
-    dead-letter queue. `delete_outputs` deletes the outputs of the failed videos. A fork of this process waits
-    while the thread uses the database, because a child that inherits an open SQLite file shares its locks.
+    dead-letter queue. `delete_outputs` deletes the outputs of the failed videos.
+
+    The main process does not fork while the thread uses the database. The child process would inherit an open SQLite
+    file and share its locks.
     """
 
     client: SQSClient

@@ -4,8 +4,9 @@ The worker receives no new messages. Running tasks can end within the limit. The
 by then return to the queue.
 
 Celery has three kinds of shutdown. The warm shutdown waits for running tasks without a limit. The cold shutdown stops
-at once and returns every message. The soft shutdown sleeps in a signal handler, where no finished task can be
-acknowledged. So this module starts with a warm shutdown, and a timer turns it into a cold shutdown.
+at once, and the messages of unfinished tasks return to the queue. The soft shutdown waits for a limited time, but a
+task that finishes in this time cannot be acknowledged. So this module starts with a warm shutdown, and a timer turns it
+into a cold shutdown.
 """
 
 from __future__ import annotations

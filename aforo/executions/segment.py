@@ -1,7 +1,4 @@
-"""Segment: a file of consecutive execution records.
-
-If no folder can be used, a segment keeps its records in memory.
-"""
+"""Segment: consecutive execution records in one file, or in memory if no folder is given."""
 
 from __future__ import annotations
 
@@ -14,10 +11,10 @@ SUFFIX = ".jsonl"
 
 
 class Segment:
-    """Consecutive execution records, one JSON line each, in one file.
+    """Consecutive execution records, one JSON line each, in one file of `folder`.
 
-    `first` is the number of the first record. If `folder` is None, the lines are kept in memory. `append` returns after
-    the line is in the file, so a killed process loses no appended record.
+    `first` is the number of the first record. If `folder` is None, the lines are kept in memory. When `append` returns,
+    the line is in the file. A killed process loses no line in the file.
     """
 
     def __init__(self, first: int, folder: Path | None) -> None:
@@ -49,9 +46,10 @@ class Segment:
         self.size_bytes += len(line) + 1
 
     def lines_from(self, number: int, max_bytes: int, *, at_least_one: bool) -> list[bytes]:
-        """Return the encoded records of this segment from record `number` on, up to `max_bytes` together.
+        """Return the encoded records from record `number` on, as many as fit into `max_bytes`.
 
-        With `at_least_one`, the first record is returned even if it alone exceeds `max_bytes`.
+        If the first of them alone is larger than `max_bytes`, the list is empty. With `at_least_one`, that record is
+        returned all the same. The list is also empty if the segment has no record from `number` on.
         """
         begin = max(0, number - self.first)
         if begin >= self.count:

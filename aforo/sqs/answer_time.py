@@ -16,8 +16,8 @@ LONGEST_CALL_SECONDS = 13
 class AnswerTime:
     """Timeout of the next receive call to one queue, derived from how fast SQS answered before.
 
-    If an answer comes after the timeout, the worker does not get its messages until SQS delivers them again. So the
-    timeout doubles after each call that timed out, up to a limit. After a fast answer it has its first value again.
+    An answer that comes after the timeout is lost. SQS delivers its messages again later. So the timeout doubles after
+    each call that timed out, up to a limit. A fast answer sets it back to its first value.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -27,9 +27,10 @@ class AnswerTime:
         self.is_known = True
 
     def long_poll_seconds(self, longest_seconds: int) -> int:
-        """Return the time for which SQS may wait for messages: `longest_seconds`, or less if SQS is slow.
+        """Return the long-poll time: how long SQS may wait for messages before it answers.
 
-        This long-poll time plus `timeout_seconds` must not exceed the constant LONGEST_CALL_SECONDS.
+        It is `longest_seconds`, or less if the timeout is long: long-poll time and timeout together last at most
+        LONGEST_CALL_SECONDS. It is never below 0.
         """
         return max(0, min(longest_seconds, int(LONGEST_CALL_SECONDS - self.timeout_seconds)))
 
@@ -51,8 +52,8 @@ class AnswerTime:
     def failed(self, is_timeout: bool) -> None:
         """Record that the receive call failed. If it timed out, double the timeout of the next call.
 
-        After a timeout, it is unknown whether SQS answers at all, so the attribute `is_known` becomes False. The caller
-        should then test by another call whether SQS answers, before it receives again.
+        A timeout also sets the attribute `is_known` to False: it is unknown whether SQS answers at all. The caller then
+        makes another kind of call first, to test whether SQS answers.
         """
         self.is_known = not is_timeout
         if is_timeout:

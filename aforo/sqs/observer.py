@@ -1,6 +1,7 @@
-"""Interface through which an app learns of the events of the hardened SQS transport, to count them.
+"""Interface by which the hardened SQS transport reports its events to an app, which can count them.
 
-The events are receive calls, invalid messages, pending deletes, handled errors and heartbeat ticks.
+The events are receive calls, invalid messages, pending deletes, handled errors, ticks of the visibility heartbeat, and
+slots that are stopped by SIGSTOP.
 """
 
 from __future__ import annotations
@@ -59,9 +60,9 @@ class Operation(Label):
 class ExtensionResult(Label):
     """Result of one tick of the visibility heartbeat, as a metric label value.
 
-    While a task runs, each tick does two things: it extends the visibility of the message and renews the lease of the
-    video. The result is the worse one of the two. `gone` is worst: the message or the lease belongs to another worker.
-    After `failed`, the next tick tries again.
+    While a task runs, each tick extends the visibility of its message and renews the lease of its video. If the two
+    have different results, the worse one counts: `gone` is worse than `failed`. `gone` means that the message or the
+    lease belongs to another worker. After `failed`, the next tick tries again.
     """
 
     OK = "ok"
@@ -99,10 +100,10 @@ class Observer(Protocol):
         """Handle the result of one tick of the visibility heartbeat. The heartbeat calls this after each tick."""
 
     def stopped_slots(self, count: int, replaced: int) -> None:
-        """Handle the number of slots whose process is stopped by SIGSTOP. Called when a slot stops or goes on.
+        """Handle the number of stopped slots: those whose process is stopped by SIGSTOP.
 
-        `count` slots are stopped. The processes of `replaced` of them were stopped for too long, and are being replaced
-        now.
+        The transport calls this when `count`, the number of stopped slots, changes. It also calls this when it replaces
+        processes that were stopped for too long. `replaced` is the number of them.
         """
 
 

@@ -46,7 +46,7 @@ class PollingChannel(TimedChannel):
     def wait_time_seconds(self) -> int:
         """Return the long-poll time of a receive call: how many seconds SQS may wait for a message.
 
-        The time is limited, so that the worker receives again at most 15 s after a lost network is back.
+        It is at most LONGEST_POLL_SECONDS. After a network failure, a worker therefore receives again within 15 s.
         """
         return min(LONGEST_POLL_SECONDS, int(super().wait_time_seconds))
 
@@ -88,7 +88,7 @@ class PollingChannel(TimedChannel):
         """Stop receiving for the consumer `consumer_tag`, and wait until the running receive call ends.
 
         Messages that this call receives are returned to the queue. This method corrects a defect: kombu does not wait,
-        so the call stays open in SQS. SQS then delivers a message to it that nobody processes. That message stays
+        and SQS can still answer the abandoned call with a message. Nobody processes that message, and it stays
         invisible for the visibility timeout.
         """
         super().basic_cancel(consumer_tag)

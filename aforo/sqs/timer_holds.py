@@ -1,7 +1,8 @@
 """Keep messages invisible while Celery delays their tasks (options `countdown` and `eta`).
 
-This module corrects a defect: Celery holds such a message in the worker. SQS delivers it again after each visibility
-timeout, so its task runs several times, or its message is dead-lettered before the task runs.
+This module corrects a defect. Celery keeps the message of a delayed task in the worker, but SQS delivers it again after
+each visibility timeout. The task then runs several times. Or the message receives too many deliveries, and SQS
+dead-letters it before the task runs.
 """
 
 from __future__ import annotations
@@ -49,11 +50,14 @@ class TimerHolds:
         self._calls = DueThread("timer-holds", self._extend)
 
     def hold(self, message: ReceivedMessage, delay_seconds: float) -> None:
-        """Keep this message invisible in SQS until its task starts, which is after `delay_seconds`."""
+        """Keep this message invisible in SQS until its task is due in `delay_seconds`, and a little longer.
+
+        The extra time is one visibility timeout of the queue.
+        """
         self._calls.schedule(_Hold(message, time.monotonic() + delay_seconds), 0)
 
     def close(self) -> None:
-        """Stop keeping delayed messages invisible, because the worker returns them to their queue at its end."""
+        """Make no more calls to SQS. A worker that shuts down returns delayed messages to their queue."""
         self._is_closed = True
 
     def _extend(self, hold: _Hold) -> float | None:

@@ -58,10 +58,10 @@ class Line:
     decimal_comma: bool = False
 
     def parse(self, column: str, parse: Callable[[str], Value], allowed: str) -> Value:
-        """Return the cell of a column, converted by the function `parse`.
+        """Return the cell of a column, converted by the function `parse`. An empty cell is converted too.
 
-        If `parse` raises ValueError, raise UsageError with the line number. `allowed` says in the error which values
-        are allowed.
+        If `parse` raises ValueError, raise UsageError with the line number. `allowed` describes the allowed values in
+        the error.
         """
         text = self.cells.get(column, "")
         try:
@@ -70,10 +70,10 @@ class Line:
             raise self.fault(column, allowed, text) from error
 
     def convert(self, column: str, text: str, parse: Callable[[str], Value], allowed: str) -> Value | None:
-        """Return `text`, converted by the function `parse`, or None if it is empty.
+        """Return `text`, converted by the function `parse`, or None if `text` is empty.
 
-        If `parse` raises ValueError, raise UsageError with the line number and the column. `allowed` says in the error
-        which values are allowed.
+        If `parse` raises ValueError, raise UsageError with the line number and the column. `allowed` describes the
+        allowed values in the error.
         """
         try:
             return parse(text) if text else None

@@ -100,8 +100,8 @@ class QualityWarning:
 class RunFacts:
     """Facts about a run, from which its data-quality warnings follow.
 
-    A fact that is unknown is None and causes no warning. A ratio of 1 is 100 %. Arrays have one entry per execution, in
-    start order.
+    A fact that is unknown is None and causes no warning. Facts named `…_ratio` are fractions: 1 is 100 %. Arrays have
+    one entry per execution, in start order.
     """
 
     slots: int
@@ -177,9 +177,10 @@ def autocorrelation(values: Floats) -> float:
 def drift(values: Floats) -> tuple[float, float]:
     """Fit a line through the values in order. Return its relative change, and the p-value of its slope.
 
-    The relative change is the rise of the line over all values, divided by their mean. The change alone proves no
-    trend, because chance causes large changes too. For example, take thirty random values with a coefficient of
-    variation of 0.3: their change exceeds 10 % in 60 % of all cases. The p-value tells chance from trend.
+    The relative change is slope × number of values / mean of the values. A large change alone proves no trend, because
+    chance causes large changes too. For thirty random values with a coefficient of variation of 0.3, the change exceeds
+    10 % in 60 % of all cases. The p-value tells chance from trend. Both results are NaN for fewer than three values, or
+    if the mean is 0.
     """
     if values.size < 3 or values.mean() == 0:
         return float("nan"), float("nan")

@@ -25,7 +25,7 @@ HISTORY_RUNS = 5
 
 
 class Gate(StrEnum):
-    """Outcomes of comparing system B with system A, for continuous integration to pass or fail."""
+    """Outcomes of comparing system B with system A, such as pass or fail."""
 
     PASS = "pass"  # noqa: S105 - a verdict, not a password
     FAIL = "fail"
@@ -103,9 +103,9 @@ def compare_single_runs(
 ) -> Comparison:
     """Compare X_sat (the throughput with every slot busy) of one run of A with that of one run of B.
 
-    `run_deviation` is the standard deviation of ln X_sat between at least five earlier runs. Without it, the runs are
-    not comparable. The variance of ln(B / A) is the sum of three terms: twice the square of `run_deviation`, and the
-    `variance` of each of the two runs.
+    `run_deviation` is the standard deviation of ln X_sat over at least five earlier runs. If it is None, the runs are
+    not comparable. The variance of ln(B / A) is the sum of three terms: twice the square of `run_deviation`, the
+    `variance` of run A, and the `variance` of run B.
     """
     if run_deviation is None:
         return not_comparable(Reason(NotComparable.NO_HISTORY, {"history_runs_needed": HISTORY_RUNS}), EXTRA_RUNS)
@@ -141,9 +141,10 @@ def not_comparable(reason: Reason, extra_runs: int = 0) -> Comparison:
 def different_conditions(
     a: Mapping[str, object], b: Mapping[str, object], allowed: Collection[str] = ()
 ) -> Reason | None:
-    """Return which conditions, such as the ffmpeg version, differ between A and B, or None.
+    """Return the reason that names the conditions in which A and B differ, or None if they do not differ.
 
-    `a` and `b` map the name of a condition to its value. Conditions whose names are in `allowed` may differ.
+    A condition is, for example, the ffmpeg version. `a` and `b` map the name of a condition to its value. Conditions
+    whose names are in `allowed` may differ.
     """
     names = sorted(name for name in a.keys() | b.keys() if name not in allowed and a.get(name) != b.get(name))
     if not names:

@@ -40,10 +40,11 @@ class Basis(StrEnum):
 class MatrixPlan:
     """Options of a matrix: measure each size × concurrency × number of workers × mode `repeats` times.
 
-    `count` is the number of videos of a run. `arrivals` is that of a sustained run, or None for the same number. If
-    `rate_per_minute` is None, the rate of a sustained run is 80 % of the X_sat (throughput with every slot busy) that
-    a burst of the same size, slots and workers gave. With `adaptive`, a burst stops as soon as its X_sat is known
-    precisely enough. None in `workers` stands for the workers that already run.
+    `count` is the number of videos of a burst, and `arrivals` that of a sustained run. If `arrivals` is None, a
+    sustained run has `count` videos too. `rate_per_minute` is the rate of a sustained run. If it is None, the rate is
+    80 % of the X_sat (throughput with every slot busy) of a burst with the same size, slots and workers. With
+    `adaptive`, a burst stops as soon as its X_sat is known precisely enough. None in `workers` stands for the workers
+    that already run.
     """
 
     sizes: tuple[str, ...]
@@ -89,7 +90,10 @@ class MatrixPlan:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of a matrix: the cell (size, slots per worker, mode) and the number of the repeat."""
+    """One run of a matrix: its cell and the number of the repeat.
+
+    The cell is size, slots per worker, mode and number of workers. `workers` is None for the workers that already run.
+    """
 
     size: str
     concurrency: int
@@ -123,8 +127,9 @@ def ordered_runs(plan: MatrixPlan) -> list[PlannedRun]:
     """Return all runs of a matrix in the order in which they are carried out.
 
     All cells of one repeat come before the next repeat. Within a repeat the order is random, so that a slow drift of
-    the machine does not look like a difference between cells. Bursts come first if a rate needs their X_sat. The plan's
-    name is the random seed, so a resumed matrix keeps its order.
+    the machine does not look like a difference between cells. If the rate of the sustained runs follows from X_sat of
+    the bursts, all bursts of a repeat come before its sustained runs. The plan's name is the random seed, so a resumed
+    matrix keeps its order.
     """
     shuffled = random.Random(plan.name)  # noqa: S311 (an order, not a secret)
     runs: list[PlannedRun] = []

@@ -1,7 +1,7 @@
 """Check the values in the `run.json` of an archived run, including its object `environment`.
 
-Somebody may have edited an archive, or sent it. Without the check, a wrong value would become a wrong answer or a
-traceback.
+An archive can come from somebody else, or its files can have been edited. Without the check, a wrong value would cause
+a wrong answer or a traceback.
 """
 
 from __future__ import annotations
@@ -169,8 +169,8 @@ def read_run_fields(file: Path) -> dict[str, Any]:
 def require_figure(file: Path, content: Mapping[str, Any], name: str, remedy: str) -> float | None:
     """Return the figure `name` of a `row.json`, or None if the file says null, which means unknown.
 
-    `content` is the JSON object in `file`. Raise UsageError if it has no such figure, or if the figure is neither null
-    nor a number from 0. `remedy` tells the user in the error what to do.
+    `content` is the JSON object in `file`. Raise UsageError if the figure is missing, negative or not a number.
+    `remedy` tells the user in the error what to do.
     """
     if name not in content:
         raise UsageError(f"{file}: {name}", "it is missing", remedy)

@@ -21,8 +21,8 @@ FROM_LABELS = (
 class Conditions:
     """Facts that must be equal before two runs are compared: video, encoding, machines and versions.
 
-    A condition that is unknown is None. The name of a machine is left out, because a container has a new name in each
-    run. If the workers differ in a condition, its value is the text of their different values, joined by ` + `.
+    A condition that is unknown is None. The name of a machine is no condition, because a container has a new name in
+    each run. If the workers of a run have different values of a condition, the values are joined by ` + ` to one text.
     """
 
     profile: str = "full"

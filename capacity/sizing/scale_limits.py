@@ -1,7 +1,7 @@
-"""Find out which shared part is overloaded first when the demand grows, such as SQS or the database.
+"""Find out which part that all workers share is overloaded first when the demand grows.
 
-All workers share these parts, so more workers do not help there. The limit of a part is a published quota, or an
-assumption of ours.
+Shared parts are, for example, SQS and the database. More workers do not help there. The limit of a part is a published
+quota, or an assumption of ours.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class ScaleAssumptions:
     def visibility_extension_seconds(self) -> float:
         """Return the mean time between two extensions of a message's visibility, in seconds.
 
-        It is a third of the visibility timeout, shortened by 0 to 10 % at random.
+        Each time is a third of the visibility timeout, shortened at random by 0 to 10 %. The mean is shortened by 5 %.
         """
         return self.visibility_timeout_seconds / 3 * 0.95
 

@@ -86,8 +86,9 @@ class WorkerPlan:
     """Number of slots and workers for a demand, with the expected queue waits.
 
     `workers` includes the spare workers of the demand. `simulated` is None when the system is too large to simulate.
-    `keda_queue_length` is a value for `queueLength`, a setting of the autoscaler KEDA. If KEDA is set to count visible
-    messages only, the value is `keda_queue_length_visible_only`.
+    The last two fields are values for `queueLength`, a setting of the autoscaler KEDA. `keda_queue_length` is for a
+    KEDA that counts visible and in-flight messages, which is its default. `keda_queue_length_visible_only` is for one
+    that counts only visible messages.
     """
 
     demand: Demand
@@ -101,10 +102,10 @@ class WorkerPlan:
 
 
 def erlang_c(slots: int, load: float) -> float:
-    """Return the probability that an arrival has to wait in a queue with `slots` servers (Erlang C).
+    """Return the probability that an arrival has to wait in an M/M/c queue (Erlang C).
 
-    The queue is M/M/c. `load` is the mean number of busy servers that the arrivals need. If it is not below `slots`,
-    the probability is 1. It is computed by the recursion of Erlang B, which neither overflows nor underflows.
+    The queue has `slots` servers. `load` is arrival rate × mean service time. The probability is 1 if `load` is `slots`
+    or more. It is computed by the recursion of Erlang B, which neither overflows nor underflows.
     """
     if load >= slots:
         return 1.0
@@ -117,7 +118,7 @@ def erlang_c(slots: int, load: float) -> float:
 def forecast(demand: Demand, slots: int) -> QueueForecast:
     """Compute utilisation and queue waits for a number of slots by the Allen-Cunneen formula (G/G/c).
 
-    Waits are infinite if the demand needs as many busy slots as there are, or more.
+    Waits are infinite if the load of the demand is not below the number of slots.
     """
     load = demand.load
     waiting = erlang_c(slots, load)
@@ -197,10 +198,11 @@ def worker_capacity(demand: Demand) -> float:
 def keda_queue_length(demand: Demand, *, with_in_flight: bool = True) -> int:
     """Return the setting `queueLength` of KEDA's aws-sqs scaler: the number of messages per worker.
 
-    With that many messages per worker, the queue wait stays within what the demand allows. c is the number of slots per
-    worker, W the allowed queue wait, and S the service time. KEDA normally counts visible and in-flight messages, so
-    the result is c (W/S + 1). Without `with_in_flight`, the result is c W/S, for a KEDA whose option `scaleOnInFlight`
-    is false. It counts only visible messages.
+    The result is the largest number with which the queue wait stays within what the demand allows. KEDA normally counts
+    visible and in-flight messages. The result is then c (W/S + 1), where c is the number of slots per worker, W the
+    allowed queue wait, and S the service time. If KEDA's option `scaleOnInFlight` is false, it counts only visible
+    messages. For that case, set `with_in_flight` to False. The result is then c W/S. It is rounded down, and is at
+    least 1.
     """
     per_slot = demand.wait_p95_seconds / demand.service_seconds + (1 if with_in_flight else 0)
     return max(1, math.floor(demand.slots_per_worker * per_slot + 1e-9))
@@ -218,7 +220,7 @@ def cost_per_thousand(price_per_hour: float, worker_per_minute: float, utilisati
 def drain_minutes(backlog: float, capacity_per_minute: float, arriving_per_minute: float) -> float:
     """Return how many minutes it takes to drain a backlog of videos while others keep arriving.
 
-    The result is infinite without spare capacity.
+    The result is infinite if videos arrive as fast as the capacity, or faster.
     """
     spare = capacity_per_minute - arriving_per_minute
     return backlog / spare if spare > 0 else math.inf

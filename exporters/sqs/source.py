@@ -83,10 +83,10 @@ class QueueSource:
         self._polled_at = self.clock()
 
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:
-        """Return the metric families of the queues from the last reading in memory.
+        """Return the metric families of the queues. They are from the last poll, and SQS is not asked.
 
-        `timeout_seconds` has no effect, because nothing is waited for. Raise SourceNotReady before the first poll.
-        Raise Incomplete if a queue did not answer or the reading is too old.
+        `timeout_seconds` has no effect. Raise SourceNotReady before the first poll. Raise Incomplete if a queue did not
+        answer or the last poll is too old.
         """
         if self._reading is None or self._polled_at is None:
             raise SourceNotReady("SQS has not answered yet")
@@ -165,8 +165,8 @@ class SqsSources:
     def poll(self) -> None:
         """Read the queues, then the send time of the oldest waiting message from the database.
 
-        The database can have waiting videos whose message no longer exists. So if SQS reports an empty queue, the
-        database's oldest message is ignored, and none is reported as waiting.
+        If SQS reports an empty queue, no message is reported as waiting, whatever the database says. The database can
+        have waiting videos whose messages no longer exist.
         """
         self.queues.poll()
         self.oldest_message.poll(is_queue_empty=self.queues.is_empty(self.oldest_message.queue))

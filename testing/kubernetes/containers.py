@@ -24,11 +24,11 @@ def command_of(container: Mapping[str, Any], default: list[str]) -> list[str]:
 
 
 def environment_of(plane: ControlPlane, container: Mapping[str, Any], folder: Path) -> dict[str, str]:
-    """Return the environment variables of a container.
+    """Return the environment variables of a container, for a process on this machine.
 
-    Create a folder below `folder` for each volume of the container. If the value of a variable is a path in a volume,
-    replace it by the same path in the volume's new folder. Paths in /tmp are never replaced, because they can be files
-    of the test. Instead, TMPDIR is set to the new folder of the volume at /tmp.
+    Each volume of the container becomes a new folder below `folder`. If the value of a variable is a path in a volume,
+    it is changed to the path in the new folder. The volume at /tmp is an exception: paths in it stay unchanged, because
+    the test can have files of its own in /tmp. Instead, the variable TMPDIR is set to the new folder of this volume.
     """
     variables: dict[str, str] = {}
     for source in container.get("envFrom", []):

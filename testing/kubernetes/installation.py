@@ -27,8 +27,8 @@ NAMESPACE = "aforo"
 class Installation:
     """Aforo as a test installs it in the namespace `aforo` of a Kubernetes control plane.
 
-    `overlay` has the test's values for the Kustomize overlay, which is written to `folder` and installed from there.
-    KEDA reads the queue through `proxy`, which can inject faults.
+    `overlay` has the values that the test sets in the Kustomize overlay. The files of the overlay are written to
+    `folder` and applied from there. KEDA reads the queue through `proxy`, which can inject faults.
     """
 
     plane: ControlPlane
@@ -97,9 +97,9 @@ class Installation:
         until(lambda: self.replicas() == number, f"{number} replicas; there are {self.replicas()}", seconds, 0.5)
 
     def planned_queue_length(self) -> int:
-        """Return the messages per worker at which KEDA should add a worker, computed by `capacity plan`.
+        """Return KEDA's setting `queueLength`, the number of messages per worker, from `capacity plan`.
 
-        The options of the command come from the annotation `aforo/plan` of the ScaledObject.
+        The options of this command are read from the annotation `aforo/plan` of the ScaledObject.
         """
         options = self.plane.get("scaledobject", "worker")["metadata"]["annotations"]["aforo/plan"]
         command = [sys.executable, "-m", "capacity", "plan", *shlex.split(options), "--json"]
@@ -122,8 +122,8 @@ class Installation:
     def ready_pods(self, name: str = "worker") -> int:
         """Return the number of ready pods with the label `app.kubernetes.io/name`=`name`.
 
-        The status of each pod is read. The status of the Deployment has a count too, but that can be too low, because
-        kwok makes pods ready at the moment of their creation.
+        The pods are counted by their own status. The count in the Deployment's status can be too low here: kwok makes
+        each pod ready at the moment of its creation.
         """
         conditions = [each for pod in self.pods(name) for each in pod["status"].get("conditions", [])]
         return sum(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

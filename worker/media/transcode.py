@@ -137,9 +137,10 @@ def _usage_on_failure(finished: Finished) -> Iterator[None]:
 def require_whole(source: MediaFacts, output: MediaFacts, progress: Progress, profile: Profile) -> None:
     """Raise VideoFailed unless the transcoded output is complete.
 
-    If sound that the profile keeps is missing, the reason of the failure is `corrupt`. If the output is shorter than
-    the profile demands, the reason is `truncated`. It is also `truncated` if the profile encodes all of the video and
-    ffmpeg did not decode all pictures of the source. A few lost pictures and a slightly shorter output are tolerated.
+    The reason of the failure is `corrupt` if the source has sound, the profile keeps it, and the output has none. The
+    reason is `truncated` if the output is shorter than the profile demands. If the profile encodes all of the video, it
+    is also `truncated` when ffmpeg did not decode all pictures of the source. A few lost pictures and a slightly
+    shorter output are tolerated.
     """
     if profile.keeps_audio and source.has_audio and not output.has_audio:
         raise VideoFailed(Reason.CORRUPT, "the sound is missing from the output")
