@@ -1,4 +1,4 @@
-"""Check by Little's law that the message counts of the queue agree with the recorded times of the videos.
+"""Check by Little's law that the queue's message counts agree with the recorded times of the videos.
 
 The law is L = X R: the mean number of videos present is rate times mean time present.
 """
@@ -69,8 +69,9 @@ class LittleCheck:
 def check_littles_law(
     readings: QueueReadings, arrived_at: Floats, left_at: Floats, run_end: float, delay_seconds: float
 ) -> LittleCheck:
-    """Compare the number of messages in the queue with the number of videos present, from their recorded times.
+    """Compare the number of messages in the queue with the number of videos present.
 
+    The number of videos comes from their recorded times.
     `arrived_at` and `left_at` have one time per video, in epoch seconds. `left_at` is NaN for a video that has not
     ended. The compared time is from the first reading of the queue to `run_end`. The queue can count a message up to
     `delay_seconds` late. The result's `agreement` is UNKNOWN if there are too few readings, if no reading counted a
