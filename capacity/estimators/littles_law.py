@@ -71,11 +71,10 @@ def check_littles_law(
 ) -> LittleCheck:
     """Compare the number of messages in the queue with the number of videos present.
 
-    The number of videos comes from their recorded times.
-    `arrived_at` and `left_at` have one time per video, in epoch seconds. `left_at` is NaN for a video that has not
-    ended. The compared time is from the first reading of the queue to `run_end`. The queue can count a message up to
-    `delay_seconds` late. The result's `agreement` is UNKNOWN if there are too few readings, if no reading counted a
-    message, or if no video was present at any reading.
+    The number of videos comes from their recorded times. `arrived_at` and `left_at` have one time per video, in epoch
+    seconds. `left_at` is NaN for a video that has not ended. The compared time is from the first reading of the queue
+    to `run_end`. The queue can count a message up to `delay_seconds` late. The result's `agreement` is UNKNOWN if there
+    are too few readings, if no reading counted a message, or if no video was present at any reading.
     """
     known = np.isfinite(arrived_at)
     arrived, left = arrived_at[known], np.where(np.isfinite(left_at), left_at, np.inf)[known]
