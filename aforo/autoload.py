@@ -1,8 +1,8 @@
 """Instrument Celery workers without a change of the app's code, and add the command `celery aforo`.
 
-This package registers the module as an entry point in the group `celery.commands`. Celery's command line therefore
-imports the module before it loads the app. With AFORO_INSTRUMENT=1, the module then instruments the app of each worker
-that starts. It imports little of Aforo, so that other Celery commands stay fast.
+This module is an entry point of the package `aforo` in the group `celery.commands`. Celery's command line therefore
+imports it before the app. With AFORO_INSTRUMENT=1, this module instruments the app of each worker that starts. It
+imports little of Aforo, so that other Celery commands stay fast.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Determine the start, the end and the final state of a video from its executions.
 
-A video has a first message, and the messages that its executions sent. It starts with the first execution of any of
-them. It ends when each of these messages has been executed and waits for no further execution. A retry has the task
-id of its message, so it counts as another execution of that message.
+A video has a first message, and the messages that its executions sent. The video starts with the first execution of any
+of these messages. It ends when each message has been executed and no further execution of it is due. Messages are told
+apart by their task ids. A retry keeps the task id. It counts as another execution of the same message.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def correct_outcomes(executions: Sequence[ExecutionRow]) -> None:
 
     `executions` are in the order of their ends. A successful execution gets the outcome `done` if it is the last one of
     the video. Otherwise it gets the outcome `part`: it ended only a part of the video's work. A failed execution gets
-    the outcome `retried` if a later execution has the same message.
+    the outcome `retried` if the same message was executed again later.
     """
     for number, execution in enumerate(executions):
         later = {other.task_id for other in executions[number + 1 :]}

@@ -1,6 +1,6 @@
 """`python -m core.metrics_page`: print docs/metrics.md.
 
-The page lists all metrics with type, unit, labels and emitter.
+The page lists all metrics with type, unit, labels and the program that emits them.
 """
 
 from __future__ import annotations

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 class PlacedInput:
     """Input file of a video, as the app's worker sees it.
 
-    `path` is a path or an `s3://` address. `key` is the file name, or the key of the object in S3. `made` is the path
-    or address, as the injector sees it, of a file that was created for this video alone. It is None for a file that all
-    videos share.
+    `path` is a path or an `s3://` address. `key` is the file name, or the key of the object in S3. `made` is None if
+    all videos share the file. If the file was created for this video alone, `made` is the path or address under which
+    the injector sees it.
     """
 
     path: str

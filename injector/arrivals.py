@@ -46,10 +46,10 @@ class Trace:
 def poisson_arrivals(count: int, rate_per_minute: float, seed: int) -> Arrivals:
     """Return `count` random send times, in seconds after the start, as a Poisson process yields them.
 
-    The times are uniform random numbers in a window of length count / rate, sorted. If the number of arrivals in a
-    window is given, those of a Poisson process are distributed in the same way (Ross, Introduction to Probability
-    Models, theorem 5.2). So the run has exactly the requested rate, and the gaps have a coefficient of variation near
-    1. The same `seed` gives the same times.
+    The times are sorted uniform random numbers in a window of length count / rate. A Poisson process with exactly
+    `count` arrivals in that window has the same distribution (Ross, Introduction to Probability Models, theorem 5.2).
+    The run thus has the requested rate. The gaps have a coefficient of variation near 1. The same `seed` gives the same
+    times.
     """
     window, uniform = count * SECONDS_PER_MINUTE / rate_per_minute, random.Random(seed)  # noqa: S311
     return tuple(sorted(uniform.random() * window for _ in range(count)))

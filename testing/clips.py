@@ -43,7 +43,7 @@ def _maps(has_second_sound: bool) -> tuple[str, ...]:
 
 
 def interlaced(path: Path, size: str = "720x576", *codec: str) -> Path:
-    """Generate one second of interlaced video: 25 pictures per second, each of two different fields.
+    """Generate one second of interlaced video: 25 pictures, each of two fields from different moments.
 
     `codec` are ffmpeg options that replace H.264. Return the path of the file.
     """

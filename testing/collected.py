@@ -19,9 +19,16 @@ FIELDS: Mapping[str, Any] = dict(
 def collect(sessions: Sessions, records: Iterable[Mapping[str, Any]], seconds: float) -> None:
     """Store execution records with the collector's own code. Each execution lasts `seconds`.
 
-    The caller gives these fields of a record: its `number` in the spool, `task_id`, `root_id`, `slot`, `sent` and
-    `start` in epoch seconds. All other fields get fixed values. A task can send further tasks, which all belong to one
-    video. `sent` has the ids of the tasks that this task sent. `root_id` is the id of the video's first task.
+    The caller gives these fields of each record:
+
+    - `number`: the record's number in the spool,
+    - `task_id`: the id of the executed task,
+    - `root_id`: the id of the first task of the same video,
+    - `sent`: the ids of the tasks that this task sent,
+    - `slot`,
+    - `start`: the start of the execution in epoch seconds.
+
+    All other fields get fixed values.
     """
     complete = []
     for record in records:

@@ -90,8 +90,8 @@ class Claims:
         """Try to claim the video for `slot`. Return the claim, or the reason why it is denied.
 
         `started_at` is the start of the execution in epoch seconds. If the video is final or another execution holds
-        the claim, this execution is recorded as a duplicate. If the video has had all its allowed executions, it
-        becomes `failed`.
+        the claim, the claim is denied and this execution is recorded as a duplicate. If the video has had all its
+        allowed executions, the claim is denied and the video becomes `failed`.
         """
         with self.sessions.begin() as session:
             video = session.get(VideoRow, video_id, with_for_update=True)
@@ -193,8 +193,8 @@ class Claims:
     def remove_worker(self, worker: WorkerProcess) -> bool:
         """Delete the heartbeat rows of this worker and of dead workers. Return True if no worker is left.
 
-        The rows are deleted in one transaction, and the others are looked for in the next one. So if several workers
-        stop together, at least one of them finds that no worker is left.
+        Workers of another queue do not count. One transaction deletes the rows, and the next one looks for the
+        remaining rows. If several workers stop together, at least one of them thus finds that no worker is left.
         """
         oldest = time.time() - SILENCE_SECONDS
         with self.sessions.begin() as session:

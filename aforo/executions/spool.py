@@ -73,8 +73,8 @@ class Spool:
     def append(self, record: Mapping[str, Any]) -> None:
         """Give the execution record a number and hand it to the writing thread. This never waits for the disk.
 
-        If as many records as the spool can hold are waiting for the disk, the oldest of them is dropped and counted as
-        lost.
+        No more records can wait for the disk than the spool can hold. Beyond that number, the oldest waiting record is
+        dropped and counted as lost.
         """
         with self._numbering:
             self._last_number += 1

@@ -1,4 +1,4 @@
-"""A hardened SQS transport for any Celery app, `harden(app)`: it survives failures and bad messages.
+"""SQS transport that survives failures and invalid messages. `harden(app)` gives it to a Celery app.
 
 Names are imported on first use, so that `import aforo.sqs` needs neither boto3 nor pycurl.
 

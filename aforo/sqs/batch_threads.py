@@ -29,11 +29,11 @@ class _Lane(Generic[Item]):
 
 
 class BatchThreads(Generic[Item]):
-    """Pass items to `serve` in daemon threads, up to 10 items with the same key in one call.
+    """Call the function `serve` in daemon threads, each time with up to 10 items of one key.
 
-    For each key, at most `threads` calls run at the same time. While fewer run, a new item is passed at once. Otherwise
-    it waits, and a later call gets it in a batch with other waiting items. So slow calls make larger batches, and one
-    key never delays another key. `serve` must not raise an exception.
+    For each key, at most `threads` calls run at the same time. While fewer run, a new item is passed to `serve` at
+    once. Otherwise the item waits, and a later call gets it in a batch with other waiting items. One key never delays
+    another key. `serve` must not raise an exception.
     """
 
     def __init__(self, name: str, serve: Callable[[str, list[Item]], None], threads: int) -> None:

@@ -1,8 +1,8 @@
 """Move invalid messages to the dead-letter queue, with the reason as an attribute.
 
 A background thread moves the messages, so that many invalid ones do not delay the valid ones behind them. The name of
-the dead-letter queue is read from the redrive policy of the queue. The worker's event loop also reads that policy, so
-all calls to SQS have short timeouts.
+the dead-letter queue is read from the redrive policy of the queue. All calls to SQS have short timeouts, because some
+are made in the worker's event loop.
 """
 
 from __future__ import annotations

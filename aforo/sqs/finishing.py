@@ -65,8 +65,8 @@ class FinishingChannel(PollingChannel):
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Reject a message without ever raising, then receive a message for the slot that became free.
 
-        With `requeue`, the message returns to its queue. Without `requeue`, it is deleted. There are two exceptions, in
-        which SQS delivers it again: its queue has a redrive policy, or the app has a back-off policy for its task.
+        With `requeue`, the message returns to its queue. Without `requeue`, it is deleted, except in two cases: its
+        queue has a redrive policy, or the app has a back-off policy for its task. SQS then delivers the message again.
 
         This method corrects a defect: before version 5.7, kombu never deletes a rejected message, so SQS delivers it
         until it expires.

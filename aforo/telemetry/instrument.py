@@ -110,8 +110,8 @@ def serve_when_ready(
 
     `address` is a host and the ports to try. `node` is a function that gets Celery's consumer and creates the collector
     of the machine's metrics. `facts` are labels of aforo_worker_info whose values only the app knows, such as its
-    ffmpeg `profile`. `forwarder` sends Celery events to Redis. `recording` records the executions, and makes the page
-    /executions that is then served too.
+    ffmpeg `profile`. `forwarder` sends Celery events to Redis. `recording` keeps the execution records. With it, the
+    server has a second page, /executions.
     """
 
     def start(sender: Any = None, **_signal: Any) -> None:

@@ -67,8 +67,8 @@ def comparable_costs(row: ResultRow, others: Iterable[tuple[ResultRow, VideoCost
 def usual_calibration_seconds(run: RunRow, others: Iterable[RunRow]) -> float | None:
     """Return how long the CPU calibration usually takes on the machine of `run`, in seconds.
 
-    The CPU calibration is a fixed piece of CPU work. The result is the median of its times before the other runs on
-    that machine. It is None if fewer than five other runs have such a time.
+    The CPU calibration is a fixed piece of CPU work, timed before and after each run. The result is the median of the
+    times before the other runs on that machine. It is None if fewer than five of these runs have recorded the time.
     """
     same_host = [other for other in others if other.id != run.id and _host(other) == _host(run)]
     # the key keeps the old name of the CPU calibration, so that old runs can be read

@@ -67,9 +67,9 @@ def analyse_runs(session: Session, settings: Settings, run_ids: Sequence[str]) -
 def runs_of(session: Session, settings: Settings, run_id: str | None = None) -> list[RunRow]:
     """Return the database rows of all runs of one app or of our reference worker, oldest first.
 
-    With `run_id`, they are the runs of the same app as that run. Otherwise, they are the runs of the app in the
-    settings. Where there is no app, they are the runs of our reference worker. Runs of different apps are never mixed,
-    because their videos are not the same work. Warm-up runs are left out, except `run_id` itself.
+    The run `run_id` decides which app that is. Without `run_id`, the settings decide. If they name no app, the runs are
+    those of our reference worker. Runs of different apps are never mixed, because their videos are not the same work.
+    Warm-up runs are left out, except `run_id` itself.
     """
     app = settings.app.name if settings.app else None
     if run_id is not None:
@@ -82,8 +82,8 @@ def runs_of(session: Session, settings: Settings, run_id: str | None = None) -> 
 def load_and_analyse(session: Session, settings: Settings, run_id: str | None = None) -> AnalysedRuns:
     """Load all runs of one app or of our reference worker, and analyse some of them for a report.
 
-    `runs_of` says which runs are loaded. The number of analysed runs is limited. The run `run_id` is chosen first, then
-    the runs whose figures are in the result table, then the newest of the other runs.
+    `runs_of` says which runs are loaded. At most ANALYSED_RUNS of them are analysed: first the run `run_id`, then the
+    runs whose figures are in the result table, then the newest of the other runs.
     """
     runs = {run.id: run for run in runs_of(session, settings, run_id)}
     loader = _Loader(session, settings, read_figures(settings.prometheus.url))
@@ -104,13 +104,13 @@ def analyse_archive(folder: Path) -> RunAnalysis:
 
 
 def load_resources(recorded: RecordedRun, settings: Settings) -> Resources:
-    """Load the CPU, disk, network and queue samples from the time of the run.
+    """Load the CPU, disk, network and queue samples that were taken during the run.
 
-    The first of these sources that exists is used:
+    The first available source is used:
 
-    1. the run's archive, if it was written after the last change of the run's records,
-    2. Prometheus,
-    3. the run's archive, although it was written earlier.
+    1. the run's archive, if it is complete and the run can no longer change,
+    2. Prometheus, if it has samples,
+    3. the run's archive in any other case.
 
     Without any of them, return no samples.
     """

@@ -111,10 +111,11 @@ def with_conditions(
 
 
 def conservation(recorded: RecordedRun) -> Conservation:
-    """Check that no video of the run is lost: each is done or failed, or has a message in a queue.
+    """Return the counts that show whether a video of the run is lost.
 
-    Also count two kinds of executions: those whose work another execution did too, and those whose process died before
-    it recorded an outcome.
+    A video is lost if it is neither done nor failed and has no message in a queue. Two kinds of executions are counted
+    too. In the first kind, another execution finished or claimed the same video first. In the second kind, the process
+    died before it recorded an outcome.
     """
     counts, counted = recorded.video_counts, recorded.run.environment.get("messages")
     messages = MessageCounts(counted["in_queue"], counted["dead_lettered"]) if counted else None

@@ -1,4 +1,7 @@
-"""Suspicious rows of a published table: each looks unlikely on its own, although it is possible."""
+"""Find suspicious rows of a published result table. Their numbers are possible, but unlikely.
+
+Each row is checked on its own.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ KEEPS_UP = 0.95
 
 
 class Oddity(StrEnum):
-    """Codes of patterns that are possible but unlikely. A row with one needs an explanation."""
+    """Codes of patterns that are possible but unlikely. A row that shows one needs an explanation."""
 
     UNKNOWN_NUMBERS = "unknown_numbers"
     ROUNDED_TO_ZERO = "rounded_to_zero"

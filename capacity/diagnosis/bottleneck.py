@@ -142,7 +142,11 @@ class CellEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A cause that may limit a cell, with the measurements for it, against it, and the unknown ones."""
+    """A possible cause of a cell's limit, with the confidence in it and the measurements behind that.
+
+    `evidence` has the measurements that support the cause, `against` those that speak against it, and `unknown` those
+    that were not made.
+    """
 
     cause: Cause
     confidence: Confidence
@@ -167,13 +171,13 @@ class BottleneckVerdict:
 def find_bottleneck(cell: CellEvidence) -> BottleneckVerdict:
     """Return which cause limits the throughput of a cell, with its confidence.
 
-    The cause with the highest confidence wins. High confidence needs three criteria that hold, or one that is
-    sufficient alone. Medium confidence needs two. If no cause has medium confidence, the resource that is clearly the
-    busiest wins, or else the cause is UNCLEAR.
+    The cause with the highest confidence wins. High confidence needs three criteria that hold, or one that holds and is
+    marked as sufficient. Medium confidence needs two. If no cause has medium or high confidence, the resource that is
+    clearly the busiest wins. If there is none, the cause is UNCLEAR.
 
-    A rival is a cause of another kind (such as the network beside the CPU) with medium or high confidence. With a
-    rival, high confidence becomes medium. It stays high only if a sufficient criterion holds and no rival has high
-    confidence.
+    A rival of the winner is a cause of another kind with medium or high confidence, such as the network beside the CPU.
+    A rival with high confidence lowers the winner's confidence to medium. A rival with medium confidence does so too,
+    unless a sufficient criterion of the winner holds.
     """
     criteria = {cause: _vetoes(cause, cell) or criteria_of(cell) for cause, criteria_of in _CRITERIA.items()}
     judged = (_judge(cause, tests) for cause, tests in criteria.items())

@@ -1,4 +1,4 @@
-"""Check by Little's law that the message counts of the queue agree with the recorded times of the videos.
+"""Check by Little's law that the queue's message counts agree with the recorded times of the videos.
 
 The law is L = X R: the mean number of videos present is rate times mean time present.
 """
@@ -44,10 +44,17 @@ NO_READINGS = QueueReadings(np.empty(0), np.empty(0))
 class LittleCheck:
     """Result of comparing the message counts of the queue with the recorded times of the videos.
 
-    `counted_mean` is the mean number of messages in the readings of the queue. `implied_mean` is the mean number of
-    videos present, computed from the recorded times, from the first reading to the end of the run. `mismatch` is
-    implied_mean / counted_mean - 1. `excess` is computed in the same way, but with the mean number of videos present at
-    the moments of the readings only. `agreement` is judged by `excess`. `limit` is the largest accepted `excess`.
+    Both means of the number of videos present come from the recorded times.
+
+    - `counted_mean`: the mean number of messages in the readings of the queue.
+    - `implied_mean`: the mean number of videos present, from the first reading to the end of the run.
+    - `mismatch`: implied_mean / counted_mean - 1.
+    - `excess`: (mean number of videos present at the moments of the readings) / counted_mean - 1.
+    - `limit`: the largest `excess` that counts as agreement.
+    - `agreement`: the verdict on `excess`.
+    - `readings`: the number of readings.
+
+    All figures except `readings` are NaN if nothing could be compared.
     """
 
     counted_mean: float
@@ -62,11 +69,12 @@ class LittleCheck:
 def check_littles_law(
     readings: QueueReadings, arrived_at: Floats, left_at: Floats, run_end: float, delay_seconds: float
 ) -> LittleCheck:
-    """Compare the number of messages in the queue with the number of videos present, from their recorded times.
+    """Compare the number of messages in the queue with the number of videos present.
 
-    `arrived_at` and `left_at` have one time per video, in epoch seconds. `left_at` is NaN for a video that has not
-    ended. The run is compared from the first reading of the queue to `run_end`. The queue may count a message up to
-    `delay_seconds` late. `agreement` is UNKNOWN if there are too few readings, or no message or video was present.
+    The number of videos comes from their recorded times. `arrived_at` and `left_at` have one time per video, in epoch
+    seconds. `left_at` is NaN for a video that has not ended. The compared time is from the first reading of the queue
+    to `run_end`. The queue can count a message up to `delay_seconds` late. The result's `agreement` is UNKNOWN if there
+    are too few readings, if no reading counted a message, or if no video was present at any reading.
     """
     known = np.isfinite(arrived_at)
     arrived, left = arrived_at[known], np.where(np.isfinite(left_at), left_at, np.inf)[known]

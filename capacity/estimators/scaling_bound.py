@@ -19,7 +19,8 @@ FLAT_GAIN = 0.10
 class ScalingBound:
     """Upper bound on the throughput: X(n) <= min(n * per_slot, ceiling), in videos per minute.
 
-    `n` is the number of slots. `ceiling` is None if the measurements reached none.
+    `n` is the number of slots. `per_slot` is the highest measured throughput per slot. `ceiling` is the highest
+    measured throughput if more slots brought hardly any gain, else None.
     """
 
     per_slot: float
@@ -34,9 +35,9 @@ class ScalingBound:
 def scaling_bound(levels: Levels) -> ScalingBound:
     """Return the upper bound on the throughput X from the measured levels (numbers of slots).
 
-    `per_slot` is the highest X / slots of all levels. There is a ceiling if the step from the second largest to the
-    largest level gained less than a tenth of what proportional growth would give. The ceiling is then the highest X of
-    all levels. The mean is used for a level that was measured several times.
+    `per_slot` is the highest X / slots of all levels. The two largest levels decide whether there is a ceiling. Their
+    gain in X is compared with the gain if X grew in proportion to the slots. Below a tenth of that, the ceiling is the
+    highest X of all levels. A level that was measured several times counts with its mean X.
     """
     n = np.unique(levels.n)
     x = np.array([levels.x[levels.n == level].mean() for level in n])

@@ -114,8 +114,8 @@ def fit_usl(
     """Fit the Universal Scalability Law to measured levels, and decide whether it may be used.
 
     Points are weighted by 1/se if there are standard errors, else by 1/x. `weighted=False` reproduces the fits of R's
-    `usl`. `cores` is the number of cores of the machine, or None when unknown. Without a level above `cores`, the peak
-    of the law is an extrapolation. `draws` is the number of bootstrap draws.
+    `usl`. `cores` is the number of cores of the machine, or None when unknown. If no level has more slots than `cores`,
+    the peak of the law must not be quoted. The intervals come from `draws` bootstrap draws with the random `seed`.
     """
     if levels.distinct < FEWEST_LEVELS:
         return _no_fit(levels)

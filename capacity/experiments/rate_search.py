@@ -80,9 +80,9 @@ class RateSearch:
 
     @property
     def validity(self) -> Validity:
-        """Return the validity of the search's result. Invalid runs are ignored.
+        """Return the validity of the search's result: indicative if any run is indicative, else valid.
 
-        It is indicative if one of the other runs is, and valid otherwise.
+        Invalid runs are ignored.
         """
         return combined(result.validity for result in self.results if not result.validity.is_invalid)
 

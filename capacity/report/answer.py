@@ -64,8 +64,12 @@ def run_answer(run: RunAnalysis, lang: Language) -> list[str]:
 def next_step(run: RunAnalysis) -> Reason:
     """Return the code of the one thing that the user should do next.
 
-    An invalid run has to be repeated. If another run has a stability verdict, the step follows from the verdict. If it
-    has none, the step is to send more videos where they were too few. Otherwise the step follows from the bottleneck.
+    The first of these rules that applies decides:
+
+    1. An invalid run has to be repeated.
+    2. If the run has a stability verdict, the step follows from the verdict.
+    3. If the run had too few videos, the step is to send more.
+    4. Otherwise, the step follows from the bottleneck.
     """
     validity = run.row.validity
     if validity.is_invalid:

@@ -1,4 +1,7 @@
-"""Write the outcome of the user's goals as JUnit XML and Markdown, for continuous integration."""
+"""Write the outcome of the user's goals as JUnit XML and Markdown, for continuous integration.
+
+A goal is a condition such as `x_sat<20`. The goal is missed if the condition holds.
+"""
 
 from __future__ import annotations
 

@@ -78,8 +78,8 @@ class ResultRow:
     def s(self) -> float | None:
         """Return S, the mean response time in seconds, from Prometheus, or else from the database.
 
-        While the run has unfinished videos, S always comes from the database. There, an unfinished video counts with
-        its waiting time so far, so the true S is at least this value. Prometheus would leave unfinished videos out.
+        While the run has unfinished videos, S always comes from the database. The database counts an unfinished video
+        with its time so far, and Prometheus would leave it out. The true S is then at least the returned value.
         """
         return self.s_database if self.s_seconds is None or self.s_is_lower_bound else self.s_seconds
 

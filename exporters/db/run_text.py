@@ -40,10 +40,10 @@ class RunText:
     _cache: dict[str, RenderedRun] = field(default_factory=dict)
 
     def render(self, aggregates: RunAggregates, now: float) -> str:
-        """Return the text of the metrics `aforo_run_*` of all runs in `aggregates` at the epoch time `now`.
+        """Return the text of the metrics `aforo_run_*` of all runs in `aggregates`.
 
         Only the runs in `aggregates.changed_runs`, and runs whose row or test window changed, are rendered anew.
-        Afterwards that set is empty.
+        `aggregates.changed_runs` is then emptied. `now` is the current time in epoch seconds.
         """
         changed, aggregates.changed_runs = aggregates.changed_runs, set()
         self._cache = {run_id: self._of_run(aggregates, run_id, run_id in changed, now) for run_id in aggregates.runs}

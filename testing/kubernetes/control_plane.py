@@ -75,8 +75,8 @@ class ControlPlane:
 def running_control_plane(folder: Path, autoscaler_seconds: int = DEFAULT_SYNC_SECONDS) -> Iterator[ControlPlane]:
     """Context manager: run a control plane with simulated nodes, and yield access to it.
 
-    The data and logs of the control plane are in `folder`.
-    `autoscaler_seconds` is how often the HorizontalPodAutoscaler computes the number of replicas.
+    The data and logs of the control plane are in `folder`. The HorizontalPodAutoscaler computes the number of replicas
+    every `autoscaler_seconds`.
     """
     token = secrets.token_hex(16)
     port = {name: free_port() for name in ("etcd", "peers", "api", "adapter")}

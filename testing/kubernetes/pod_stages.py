@@ -1,10 +1,10 @@
 """Configure kwok, the program that plays the kubelet and changes the state of nodes and pods.
 
 In kwok, a stage is a rule for one such change, such as making a pod ready. The tests use the fast stages that come with
-kwok, with one addition. A test may run a real process in place of a pod's container. The pod's annotation
-`aforo.test/process` then says whether this process is `awaited`, `running` or `ended`. While it is `awaited`, kwok does
-not make the pod ready. Until it is `ended`, kwok neither completes nor deletes the pod. A pod without the annotation is
-ready at once.
+kwok, and add a condition to three of them. A test can run a real process in place of a pod's container. The pod's
+annotation `aforo.test/process` then has the state of this process: `awaited`, `running` or `ended`. kwok makes the pod
+ready only when the process is no longer `awaited`. kwok completes or deletes the pod only when the process has `ended`.
+A pod without the annotation is ready at once.
 """
 
 from __future__ import annotations

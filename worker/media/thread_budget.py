@@ -1,10 +1,10 @@
 """Compute how many threads ffmpeg is allowed to use in one slot, from the available CPU and memory.
 
 The memory constants of this module are upper bounds of what ffmpeg 5.1 used for H.264 from 1080p to 2160p with 1 to 32
-threads. Measured on one machine with 1, 8, 16 and 32 threads:
+threads. On one machine, 1, 8, 16 and 32 threads used:
 
-- Address space: 390, 1370, 2380 and 4353 MiB. It grows because each thread reserves some. At most 8 threads per core
-  reserve their own, which is 512 threads on 64 cores.
+- Address space: 390, 1370, 2380 and 4353 MiB. Each thread reserves a part of its own, until 8 threads per core
+  have done so.
 - Resident memory at 2160p: 166, 421, 704 and 1251 MiB.
 """
 
@@ -44,9 +44,9 @@ class HostLimits:
 def thread_budget(worker: settings.Worker, limits: HostLimits | None = None) -> int:
     """Return the number of threads for one ffmpeg.
 
-    It is the value of AFORO_WORKER_THREADS. Without that setting, it is the slot's share of the cores. The number is
-    lower if the memory does not suffice: the address space of ffmpeg is limited by a setting, and its resident memory
-    by the slot's share of the memory.
+    If AFORO_WORKER_THREADS is set, return its value. Otherwise, return the slot's share of the cores, or fewer if the
+    memory does not suffice, but at least 1. A setting limits the address space of ffmpeg. The slot's share of the
+    memory limits its resident memory.
     """
     if worker.threads:
         return worker.threads
