@@ -1,5 +1,5 @@
 # The verbs of Aforo. make exits with 2 for every failed recipe. The programs' own exit codes are 1 run failed, 2 usage,
-# 3 environment.
+# 3 environment, 4 goal missed, 5 capacity lost, 130 interrupted.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 

@@ -85,7 +85,13 @@ def _note(text: str) -> str:
 @env_option(
     "--mode", "MODE", "Send all at once, or at RATE", default="burst", type=click.Choice(MODES), empty_is_value=True
 )
-@env_option("--rate", "RATE", "Videos per minute of a sustained run", unset="default 10", type=parse_rate)
+@env_option(
+    "--rate",
+    "RATE",
+    "Videos per minute of a sustained run",
+    unset=f"default {DEFAULT_RATE_PER_MINUTE:g}",
+    type=parse_rate,
+)
 @env_option("--shape", "SHAPE", f"Load shape of a sustained run: {FORMS}", unset="default equal intervals")
 @env_option(
     "--seed",
@@ -120,7 +126,10 @@ def _note(text: str) -> str:
 @click.option("--monitor", is_flag=True, help="Show live progress until every video has ended.")
 @click.option("--check", is_flag=True, help="Check the options and inject nothing.")
 def main(monitor: bool, check: bool, **options: Any) -> None:
-    """Inject real videos and record the run. `python -m capacity` analyses the run afterwards."""
+    """Inject real videos and record the run. `python -m capacity` analyses the run afterwards.
+
+    Exit codes: 0 all videos are sent, 1 the run failed, 2 wrong input, 3 a program or the queue is not available.
+    """
     logs.configure("WARNING")
     settings = Settings.from_process()
     request = checked_request(settings, **options)

@@ -10,7 +10,7 @@ import click
 
 from capacity.commands.goals import Goals, goal_options, goals_as_json, require_met
 from capacity.commands.load_options import seed_option, workers_option
-from capacity.commands.matrix_options import matrix_plan
+from capacity.commands.matrix_options import DEFAULT_RATE, matrix_plan
 from capacity.commands.options import json_option, lang_option, profile_option, with_examples, yes_option
 from capacity.commands.progress import progress_bar
 from capacity.commands.rendering import print_json
@@ -64,7 +64,9 @@ BASES = {
     "--arrivals", "ARRIVALS", "Videos per sustained run", unset="default COUNT", type=WholeNumber(1, MOST_VIDEOS)
 )
 @env_option("--repeats", "REPEATS", "Runs per cell", default=1, type=WholeNumber(1, 1000))
-@env_option("--rate", "RATE", "Videos per minute of a sustained run, or auto for 0.8 X_sat", unset="default 10")
+@env_option(
+    "--rate", "RATE", "Videos per minute of a sustained run, or auto for 0.8 X_sat", unset=f"default {DEFAULT_RATE}"
+)
 @env_option("--shape", "SHAPE", f"Load shape of the sustained runs: {FORMS}", unset="default equal intervals")
 @seed_option
 @env_option("--adaptive", "ADAPTIVE", "Stop a burst early, at ±5 % from 12 videos on", is_flag=True, metavar=None)
@@ -91,7 +93,8 @@ def matrix(
     After an interruption, the same command continues with the next run. With more sizes, slots, workers, modes or
     repeats, it carries out only the new runs. A failed run is reported and skipped. Run the command again to retry it.
 
-    Exit codes: 0 every cell is measured, 1 some are not, 2 wrong input, 4 a --fail-if goal is missed.
+    Exit codes: 0 every cell is measured, 1 some are not, 2 wrong input, 3 a program is not available, 4 a --fail-if
+    goal is missed.
     """
     launcher = RunLauncher.open(lang, assume_yes=yes)
     matrix_run = MatrixRun(launcher, matrix_plan(**_of_app(launcher.settings.app, options)))

@@ -63,7 +63,7 @@ def report(
     If a FOLDER under results/runs/ is given, its archive is analysed without database or Prometheus, and nothing is
     written.
 
-    Exit codes: 0 every video is done, 1 some are not, 2 no such run, 4 a goal is missed.
+    Exit codes: 0 every video is done, 1 some are not, 2 no such run, 3 no database, 4 a goal is missed.
     """
     if run and is_folder(run):
         analysis, where = analyse_archive(Path(run)), None

@@ -71,7 +71,7 @@ def search(
     and lower rates. An invalid run is repeated once. A second invalid run ends the search. With several numbers of
     workers, each has a search of its own.
 
-    Exit codes: 0 a rate was verified, 1 none was, 2 wrong input, 4 a goal is missed.
+    Exit codes: 0 a rate was verified, 1 none was, 2 wrong input, 3 a program is not available, 4 a goal is missed.
     """
     size = one_spelling(size)
     _require_random(size, seed)

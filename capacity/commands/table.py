@@ -35,6 +35,8 @@ def table(as_csv: bool, as_json: bool, lang: Language) -> None:
     once. A cell without valid runs of this kind uses its indicative ones. X and S use only the runs with the
     most videos. X_sat uses all of them. If the cell has no indicative ones either, the row shows one other
     run, and its notes say so.
+
+    Exit codes: 0 printed, 3 the database is not available.
     """
     launcher = RunLauncher.open(lang)
     cells = launcher.analyse().cells

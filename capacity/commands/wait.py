@@ -35,6 +35,8 @@ def wait(run_id: str | None, for_queue: bool, stuck_minutes: float, lang: Langua
 
     With --queue, do not wait for a run. First cancel the queued videos of ended runs. Then wait until the queue holds
     no message.
+
+    Exit codes: 0 all have ended, 1 no progress or videos lost by the queue, 2 no such run, 3 no queue or database.
     """
     launcher = RunLauncher.open(lang)
     if for_queue:
