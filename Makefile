@@ -167,7 +167,7 @@ wheel: setup-dev ## Build the library for your own worker into dist/, and print 
 	  for file in $$PWD/dist/aforo-*.whl; do echo "pip install '$$file[sqs,events]'"; done
 
 sbom: options ## Write a bill of materials (CycloneDX) of each lock file into dist/sbom/
-	@local/setup.sh sbom && mkdir -p dist/sbom && for name in app services emulator celery-exporter dev; do \
+	@local/setup.sh sbom && mkdir -p dist/sbom && for name in app services emulator celery-exporter mysql dev; do \
 	  .tools/sbom/bin/cyclonedx-py requirements requirements/$$name.txt --spec-version 1.6 --output-reproducible \
 	    --output-format JSON --output-file dist/sbom/$$name.cdx.json || exit; echo "dist/sbom/$$name.cdx.json"; done
 

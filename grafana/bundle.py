@@ -51,7 +51,7 @@ labels. For such stacks the central store needs no rules.
 """
 
 #: names in the folder of a bundle
-BUNDLED = frozenset({"rules", "alerts", "docs", "README.md", *(f"dashboards-{lang}" for lang in FOLDERS)})
+BUNDLED = frozenset({"rules", "alerts", "central", "docs", "README.md", *(f"dashboards-{lang}" for lang in FOLDERS)})
 
 
 def write(folder: Path, runbook: str = RUNBOOK) -> list[Path]:

@@ -121,7 +121,8 @@ def test_a_database_error_during_the_run_is_one_line_and_ends_the_run(injector):
         database.execute("DROP TABLE executions")
         database.execute("DROP TABLE videos")
     _, stderr = process.communicate(timeout=30)
-    assert stderr == "error: database; no such table: videos; check AFORO_DATABASE_URL and the server\n"
+    assert stderr.startswith("error: database (sqlite:///")
+    assert stderr.endswith("; no such table: videos; check AFORO_DATABASE_URL and the server\n")
     assert process.returncode == 3
     assert injector.statuses() == ["failed"]
 

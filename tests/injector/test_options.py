@@ -69,7 +69,7 @@ def test_an_invalid_run_id_is_refused(run_id):
         ({"mode": "sustained", "shape": "ramp:5-30", "rate": "9"}, "^RATE .9.; SHAPE gives the rates"),
         ({"mode": "sustained", "shape": "ramp:5-30", "seed": "3"}, "^SEED .3.; only SHAPE=poisson and a mix"),
         ({"mode": "sustained", "shape": "saw"}, "^SHAPE .saw.; there is no such shape"),
-        ({"mode": "sustained", "trace": "no.csv"}, "^TRACE .no.csv.; it cannot be read"),
+        ({"mode": "sustained", "trace": "no.csv"}, "^TRACE .no.csv.; there is no such file"),
         ({"mode": "sustained", "trace": "no.csv", "count": "9"}, "^COUNT .9.; the trace gives the arrivals"),
         ({"file": "/no/such.mp4", "size": None}, "there is no such file"),
         ({"file": "a" * 300, "size": None}, r"^FILE \(a+…\); it cannot be read: File name too long"),

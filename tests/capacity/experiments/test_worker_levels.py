@@ -13,7 +13,7 @@ from core.run import Mode
 
 def settings(stack="native", app=None):
     prometheus = SimpleNamespace(url="http://127.0.0.1:9")
-    return SimpleNamespace(stack=stack, app=app, prometheus=prometheus)
+    return SimpleNamespace(stack=stack, app=app, prometheus=prometheus, queue=SimpleNamespace(name="videos"))
 
 
 def team(**changes):
@@ -66,14 +66,16 @@ def test_one_worker_and_those_that_can_be_scaled_are_allowed():
     ],
 )
 def test_a_run_starts_only_with_the_workers_it_was_asked_for(monkeypatch, slots, why):
-    monkeypatch.setattr(worker_levels, "records_in_prometheus", lambda _url: [{"slots": each} for each in slots])
+    monkeypatch.setattr(
+        worker_levels, "records_in_prometheus", lambda _url, _queue: [{"slots": each} for each in slots]
+    )
     with pytest.raises(EnvironmentFault) as refusal:
         require_up(settings("compose"), 2, 2)
     assert str(refusal.value).startswith(why)
 
 
 def test_without_a_number_any_number_of_equal_workers_will_do(monkeypatch):
-    monkeypatch.setattr(worker_levels, "records_in_prometheus", lambda _url: [{"slots": 2}] * 3)
+    monkeypatch.setattr(worker_levels, "records_in_prometheus", lambda _url, _queue: [{"slots": 2}] * 3)
     require_up(settings("aws"), 2, None)
     require_up(settings("compose"), 2, 3)
 
