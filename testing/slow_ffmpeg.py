@@ -12,7 +12,10 @@ SCRIPT = '#!/bin/sh\ncase "$*" in *-progress*) exec {real} -re "$@";; esac\nexec
 
 
 def slow_ffmpeg(folder: Path) -> Path:
-    """Write the slow `ffmpeg` into `folder`/bin. Return that folder, which the caller puts first in PATH."""
+    """Write a script named `ffmpeg`, which transcodes in real time, into `folder`/bin. Return `folder`/bin.
+
+    The caller puts the returned folder first in PATH.
+    """
     programs = folder / "bin"
     programs.mkdir()
     (programs / "ffmpeg").write_text(SCRIPT.format(real=shutil.which("ffmpeg")))

@@ -117,7 +117,10 @@ class Series:
         return max(0, FEWEST_RUNS - len(self.runs))
 
     def trend(self, margin: float) -> Trend:
-        """Return the verdict on whether the newest change is a loss of more than `margin`; 0.05 is 5 %."""
+        """Return whether the newest change made this figure worse by more than `margin`; 0.05 is 5 %.
+
+        The figure is X_sat, where less is worse, or the mean service time, where more is worse.
+        """
         if self.changes is None:
             return Trend.TOO_FEW_RUNS
         if self.changes and self.measure.loss(self.changes[-1].factor) > margin:
