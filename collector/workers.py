@@ -5,12 +5,14 @@ The addresses are the targets of Prometheus' job `worker`, and those in the sett
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 
 from core import promql
 from core.errors import EnvironmentFault
 
+log = logging.getLogger(__name__)
 #: Workers come and go within seconds in a cluster; a list of targets costs Prometheus nothing.
 REFRESH_SECONDS = 5.0
 #: Jobs of Prometheus whose targets are workers.
@@ -27,6 +29,7 @@ class Workers:
         self._url, self._fixed, self._clock = prometheus_url, tuple(fixed), clock
         self._found: tuple[str, ...] = ()
         self._refreshed_at: float | None = None
+        self._is_answered = True
 
     def addresses(self) -> tuple[str, ...]:
         """Return HOST:PORT of every worker, each once."""
@@ -39,5 +42,8 @@ class Workers:
     def _refresh(self) -> None:
         try:
             self._found = tuple(promql.targets(self._url, JOBS))
-        except EnvironmentFault:
-            return
+            self._is_answered = True
+        except EnvironmentFault as error:
+            if self._is_answered:
+                log.warning("%s; the last known addresses of workers are read", error)
+            self._is_answered = False

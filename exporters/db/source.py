@@ -51,6 +51,8 @@ class DatabaseSource:
     _count: IncrementalCount | None = None
     _candidate: IncrementalCount | None = None
     _failure: BaseException | None = None
+    #: failure of a full count that no scrape has shown yet
+    _unshown: BaseException | None = None
     _last_result: tuple[float, Collected] | None = None
 
     def __post_init__(self) -> None:
@@ -65,6 +67,8 @@ class DatabaseSource:
         """
         try:
             return self._call.result(min(timeout_seconds, self.settings.timeout_seconds))
+        except Incomplete:
+            raise
         except Exception as error:
             last = self._last_result
             if last is None or self.clock() - last[0] > REPEAT_SECONDS:
@@ -86,6 +90,9 @@ class DatabaseSource:
         families = [*database_families(count.aggregates, self.queue), *self._own_families(count)]
         collected = Collected(families, self._run_text.render(count.aggregates, now))
         self._last_result = (now, collected)
+        failure, self._unshown = self._unshown, None
+        if failure is not None:
+            raise Incomplete(collected, failure)
         return collected
 
     def build(self) -> None:
@@ -110,9 +117,9 @@ class DatabaseSource:
             try:
                 self.build()
                 self._failure = None
-            except Exception as error:  # raised by `fetch`, retried
+            except Exception as error:  # the next scrape shows it once; the count is repeated
                 log.warning("full count of %s failed: %s", self.database.place, error)
-                self._failure = error
+                self._failure = self._unshown = error
             self._wait(stop, monotonic() - started)
 
     def _wait(self, stop: threading.Event, took_seconds: float) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 
 import pytest
 
+from exporters.exposition import Incomplete
 from tests.exporters.sources import OVERLAP, T0, Exporter
 from tests.exporters.store import Store
 
@@ -268,3 +270,15 @@ def test_the_results_of_a_report_are_in_the_next_scrape_and_not_before(store: St
     store.change_run("a", stability="STABLE")
     verdicts = [name for name in exporter.samples() if "verdict" in name]
     assert verdicts == ['aforo_run_verdict{kind="stability",run_id="a",verdict="stable"}']
+
+
+def test_a_full_count_that_fails_later_is_an_error_of_one_scrape_and_the_values_are_served(store: Store) -> None:
+    exporter, stop = Exporter(store), threading.Event()
+    before = exporter.source.fetch()
+    exporter.source.build = lambda: stop.set() or 1 / 0
+    exporter.source.keep_building(stop)
+    with pytest.raises(Incomplete) as failed:
+        exporter.source.fetch()
+    assert isinstance(failed.value.__cause__, ZeroDivisionError)
+    assert len(failed.value.collected.families) == len(before.families)
+    assert len(exporter.source.fetch().families) == len(before.families)
