@@ -37,7 +37,7 @@ def size_label(size_bytes: int) -> str:
 def label_bytes(label: str) -> int:
     """Return the bytes that a size label such as `50MB` means.
 
-    Any size is allowed, because a user's own file can be smaller or larger than the sizes of `parse_size`.
+    The limits of `parse_size` (0.1 MB to 20 GB) do not apply here, because a user's own file can have any size.
     """
     return round(float(label[:-2]) * _UNITS[label[-2:].lower()])
 

@@ -72,7 +72,7 @@ class Board:
 def placed(board: Board) -> Iterator[tuple[Row | Panel, Place]]:
     """Yield every row heading and panel of a dashboard with its position.
 
-    A panel that does not fit into a line starts a new one.
+    A panel that does not fit into the rest of a line is placed at the start of the next line.
     """
     y = 0
     for row in board.rows:

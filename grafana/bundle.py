@@ -57,8 +57,8 @@ BUNDLED = frozenset({"rules", "alerts", "central", "docs", "README.md", *(f"dash
 def write(folder: Path, runbook: str = RUNBOOK) -> list[Path]:
     """Write the bundle of rules, alerts and dashboards into a folder. Return its files.
 
-    An earlier bundle in the folder is replaced. Raise UsageError if the folder holds anything else, because it would be
-    deleted. `runbook` is the URL to which the alerts link.
+    Everything in the folder is deleted first. Therefore raise UsageError if the folder holds anything but an earlier
+    bundle. `runbook` is the URL to which the alerts link.
     """
     names = {path.name for path in folder.iterdir()} if is_folder(str(folder)) else set()
     if names - BUNDLED:

@@ -66,9 +66,9 @@ class Column:
 class Panel:
     """One panel of a dashboard.
 
-    `question` is the question that it answers, and becomes its description. `empty` is the text shown when there are no
-    data. `unit` is the name of one of Grafana's units, or a unit of our own as a Text. Our own unit is written once,
-    beside the axis or behind the title.
+    `question` is the question that the panel answers. Grafana shows it as the panel's description. `empty` is the text
+    shown when there are no data. `unit` is the name of one of Grafana's units (a str), or a unit of our own (a Text). A
+    unit of our own is written once, beside the axis or behind the title.
     """
 
     kind: Kind
@@ -116,9 +116,9 @@ class Panel:
 def stat(title: Text, question: Text, expr: str, unit: Text | str, **more: Any) -> Panel:
     """Return a panel that shows one number, as it is at the end of the dashboard's time range.
 
-    `more` has further fields of Panel. With `sparkline=True`, the panel shows a small curve too. For a curve, `expr`
-    must return one series without labels. This function adds NaN at the times without a value, because Grafana would
-    otherwise show the last value of a series that has ended.
+    `more` has further fields of Panel. With `sparkline=True`, the panel also shows a small curve. `expr` must then
+    return one series without labels. NaN stands in for each missing value of the curve. Without NaN, Grafana would show
+    the last value of a series that has ended.
     """
     text = f"({expr}) or vector(NaN)" if more.get("sparkline") else expr
     return Panel(Kind.STAT, title, question, (Query(text, more.pop("legend", title)),), unit, **{"width": 4, **more})

@@ -1,7 +1,7 @@
 """Create the rows and messages of tasks, and send up to ten messages in one SQS call.
 
-The rows are an outbox. A row exists before its task is sent, and `sent_at` stays empty until SQS has confirmed the
-task. So a failed send can be repeated. If a task is sent twice, the worker ends the second delivery as a duplicate.
+A row is written before its message is sent. The row's column `sent_at` stays empty until SQS has confirmed the message.
+Therefore a failed send can be repeated. If a message is sent twice, the worker ends the second delivery as a duplicate.
 """
 
 from __future__ import annotations

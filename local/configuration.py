@@ -78,8 +78,8 @@ def app_worker_options(app: AppFile, concurrency: int) -> str:
 def fingerprint(settings: Settings, environment: Mapping[str, str]) -> str:
     """Return a hash of all settings that take effect only when the stack is restarted.
 
-    The hash also covers AWS credentials and the names of the stack's programs. Therefore it changes when a program is
-    installed later. supervisord starts a new program only after a restart.
+    The hash also covers the AWS variables in `environment`, and the names of the stack's programs. A program that is
+    installed later changes the hash, because supervisord starts it only after a restart of the stack.
     """
     keys = {name: value for name, value in environment.items() if name.startswith("AWS_")}
     wanted = [program.name for program in programs(settings)]

@@ -99,9 +99,9 @@ class FaultProxy:
         return time.monotonic()
 
     def count(self, action: str, since: float = 0.0) -> int:
-        """Return how many requests for `action` have arrived since `since`, a time that `heal` returned.
+        """Return how many requests for `action`, an SQS action or an HTTP method, have arrived.
 
-        `action` is an SQS action or an HTTP method.
+        Only requests from the time `since` on are counted. `heal` returns such a time. By default, all are counted.
         """
         return sum(1 for at, name in list(self.seen) if name == action and at >= since)
 

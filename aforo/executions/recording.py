@@ -24,8 +24,9 @@ END_SECONDS = 3.0
 class Recording:
     """Record the executions of one worker: keep the records on disk and serve them over HTTP.
 
-    `on_lost` is called when records are lost before a collector or a file has received them. Its argument is their
-    number. `on_disk_error` is called each time a record file cannot be written.
+    `on_lost` is called with the number of lost records: those deleted before a collector read them, and those that
+    could not be written to the user's file of executions. `on_disk_error` is called each time a file of the spool
+    cannot be written.
     """
 
     def __init__(self, on_lost: Callable[[int], None], on_disk_error: Callable[[], None]) -> None:

@@ -45,7 +45,10 @@ class _Queue:
             del self.pending[message.id]
 
     def pause_seconds(self) -> float | None:
-        """Return the seconds until this SQS queue's failed deletes are retried. None if none failed."""
+        """Return the pause before the next retry of this queue's failed deletes, in seconds.
+
+        Return None if no failed delete is waiting for a retry.
+        """
         if not self.pending:
             return None
         return backoff_seconds(self.failures, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS) if self.failures else 0.0

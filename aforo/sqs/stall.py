@@ -37,14 +37,14 @@ class StallWatch:
         self._checked_at = self._since = clock()
 
     def polled(self) -> None:
-        """Record that a receive call has returned or failed, so the worker is not stalled."""
+        """Record that a receive call has returned or failed. A new minute then starts for `is_stalled`."""
         self._results += 1
 
     def is_stalled(self, has_free_slots: bool) -> bool:
-        """Return True after a minute with free slots in which no receive call returned or failed.
+        """Return True if, for a minute, slots were free and no receive call returned or failed.
 
-        Call this every CHECK_SECONDS. If the call comes much later, the process was suspended, and the minute starts
-        again.
+        Call this every CHECK_SECONDS. A much longer time between two calls shows that the process was suspended. The
+        result is then False, and a new minute starts.
         """
         now = self._clock()
         was_stopped = now - self._checked_at > 3 * CHECK_SECONDS
@@ -55,9 +55,9 @@ class StallWatch:
 
 
 def watch_for_stalls(app: Celery, stall: StallWatch) -> None:
-    """Start a thread in each worker of `app` that restarts the worker when `stall` reports a stall.
+    """Connect a handler that starts a watching thread when a worker of `app` is ready.
 
-    Call this before a worker starts.
+    The thread restarts the worker when `stall` reports a stall. A worker that is ready before this call is not watched.
     """
 
     def start(sender: Any = None, **_signal: Any) -> None:

@@ -57,7 +57,11 @@ class TimerHolds:
         self._calls.schedule(_Hold(message, time.monotonic() + delay_seconds), 0)
 
     def close(self) -> None:
-        """Make no more calls to SQS. A worker that shuts down returns delayed messages to their queue."""
+        """Make no more calls to SQS to keep messages invisible.
+
+        Call this when the SQS channel is closed. A later call to SQS could hide a message that was returned
+        to its queue.
+        """
         self._is_closed = True
 
     def _extend(self, hold: _Hold) -> float | None:

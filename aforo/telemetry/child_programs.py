@@ -42,11 +42,11 @@ _of_thread = _OfThread()
 
 
 def follow_child_programs() -> None:
-    """Measure each ffmpeg and ffprobe that a task starts through `subprocess` as a stage of that task.
+    """Patch `subprocess.Popen` to measure each ffmpeg and ffprobe of a task as a stage of that task.
 
     Programs of a task that run at the same time are measured as one, from the first start to the last end. A program
-    counts as ended when a call of `wait`, `poll`, `communicate` or `run` tells the task so. A second call of this
-    function has no effect.
+    counts as ended when a call of `wait`, `poll`, `communicate` or `run` tells the task so. A second call of
+    `follow_child_programs` has no effect.
     """
     popen: Any = subprocess.Popen
     if hasattr(popen, _MARK):

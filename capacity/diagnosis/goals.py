@@ -119,8 +119,9 @@ def parse_condition(text: str) -> Condition:
 def judge(conditions: Sequence[Condition], results: Mapping[str, Mapping[str, Figure]]) -> list[GoalResult]:
     """Apply every condition to every result. `results` maps the name of a result to its figures by name.
 
-    Return one outcome per condition and result. If a result lacks the figure of a condition, the outcome is
-    `not_applicable`. If all results lack it, there is only one outcome `unknown` for all results together.
+    Return one outcome per condition and result. If only some results lack the figure of a condition, their outcome is
+    `not_applicable`. If all results lack it, return a single outcome `unknown` for this condition. Its `subject` then
+    lists the names of all results.
     """
     return [judged for condition in conditions for judged in _judge_one(condition, results)]
 

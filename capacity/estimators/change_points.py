@@ -53,10 +53,12 @@ class Change:
 class Segmentation:
     """Changes of a history in time order, and the level of each part. The changes separate the parts.
 
-    The level of a part is the geometric mean of its values. `visible_ratio` is the smallest drop that is detected with
-    a probability of 80 % if it happens in the newest runs. 0.1 is a drop by 10 %. The newest runs are the last three.
-    In a history of fewer than six runs, they are the last two. `visible_ratio` is None if the last part is shorter than
-    six runs (four in such a short history).
+    The level of a part is the geometric mean of its values. `visible_ratio` is the smallest drop in the newest runs
+    that is detected with a probability of 80 %. A `visible_ratio` of 0.1 is a drop by 10 %.
+
+    In a history of six or more runs, the newest runs are the last three, and `visible_ratio` is None if the last part
+    has fewer than six runs. In a shorter history, the newest runs are the last two, and `visible_ratio` is None if the
+    last part has fewer than four runs.
     """
 
     changes: tuple[Change, ...]
@@ -65,7 +67,7 @@ class Segmentation:
 
 
 def change_points(values: Floats, errors: Floats) -> Segmentation | None:
-    """Return the changes of a figure over runs, or None for fewer than four runs.
+    """Find the changes of a figure's level in a history. Return None for fewer than four runs.
 
     `values` has the positive value of the figure in each run, in time order. `errors` has the relative standard error
     of each value, or NaN where unknown. A few runs can be alike by chance. Therefore the variance between runs is never

@@ -25,10 +25,10 @@ class PooledError:
 def pooled_error(x: Floats, deviations: Floats, runs: Floats) -> PooledError | None:
     """Estimate the standard error of each mean throughput in `x`, one per number of slots.
 
-    `runs` has the number of runs behind each mean. `deviations` has the standard deviation of these runs, divided by
-    the mean. It is a poor estimate if the runs are few. Therefore one pooled deviation is used for all means: the root
-    mean square of `deviations`, weighted by `runs` - 1. Return None if the sum of the weights is below two, or if the
-    pooled deviation is 0.
+    The error of a mean is x · s / √runs. `runs` has the number of runs behind each mean. `deviations` has the standard
+    deviation of these runs, divided by their mean. The pooled deviation s is the root mean square of `deviations`,
+    weighted by `runs` - 1. All means share s, because a deviation of a few runs is a poor estimate. Return None if the
+    sum of the weights is below two, or if s is 0.
     """
     dof = np.maximum(runs - 1, 0)
     total = int(dof.sum())

@@ -131,8 +131,8 @@ class ServiceStatistics:
 def scenario_burst(uploaded_at: Floats, updated_at: Floats, done: Booleans | None = None) -> Scenario:
     """Return X and S of a burst: X = done / (last completion - first upload), S = mean response time.
 
-    Arrays have one entry per video, in seconds. `done` is True for completed videos. Without it, all ended videos
-    count.
+    Arrays have one entry per video, in seconds. `done` is True for completed videos. Without `done`, every video with
+    an `updated_at` counts as completed.
     """
     completed = _completed(updated_at, done)
     if not completed.any():
@@ -166,8 +166,8 @@ def slot_cycles(executions: Executions, slots: int, slots_per_worker: int | None
     """Return the slot cycle of each execution: service time plus idle time of its slot while work waited.
 
     `slots` is the number of slots of all workers, and `slots_per_worker` that of one worker. By default there is one
-    worker. The last execution of a slot has no next one, so its idle time is unknown. It gets the mean idle time of the
-    others, or 0 if there are none.
+    worker. The last execution of a slot has no next one, and its idle time is unknown. The mean of all known idle times
+    is used in its place, or 0 if none is known.
     """
     finished = executions.finished()
     service = finished.ended_at - finished.started_at
@@ -193,12 +193,13 @@ def saturated_throughput(
     is_warm: bool = False,
     cycles: SlotCycles | None = None,
 ) -> SaturatedThroughput:
-    """Compute X_sat from executions. It is unknown if a slot never worked, or stopped while work waited.
+    """Compute X_sat, the throughput with every slot busy, from the executions of a run.
 
-    X_sat is the throughput with every slot busy. Use this for runs in which messages waited all the time. The formula
-    is in `saturated_throughput_of_cycles`. `slots` is the number of slots of all workers. `is_warm` says that the slots
-    had processed warm-up videos before the run. `cycles` are the slot cycles of these executions, if the caller has
-    computed them already.
+    Use this for runs in which messages waited all the time. `saturated_throughput_of_cycles` has the formula. If there
+    are at least three executions per slot, X_sat is unknown if a slot processed no video, or took no more videos
+    although some waited. `slots` is the number of slots of all workers, and `slots_per_worker` that of one worker.
+    `is_warm` is True if the slots processed warm-up videos before the run. `cycles` are the slot cycles of these
+    executions, if the caller has computed them already.
     """
     cycles = cycles or slot_cycles(executions, slots, slots_per_worker)
     working = working_slots(executions, slots, slots_per_worker or slots)
@@ -212,17 +213,19 @@ def saturated_throughput(
 
 
 def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int, *, is_warm: bool = False) -> SaturatedThroughput:
-    """Compute X_sat, the throughput with every slot busy: slots / slot time per completed video.
+    """Compute X_sat, the throughput with every slot busy: slots · completed videos / sum of slot cycles.
 
-    The slot time per completed video is the sum of the slot cycles divided by the number of completed videos. The last
-    `slots` executions ran while other slots had no work left. They are left out if there are at least three executions
-    per slot. The first execution of each slot may include a cold start. It is left out if there are at least four
-    executions per slot, unless the slots processed warm-up videos before the run (`is_warm`). The 95 % interval of
-    X_sat is a t interval.
+    Two kinds of executions are left out of both sums. The last `slots` executions ran while other slots had no work
+    left. They are left out if there are at least three executions per slot. The first execution of each slot can
+    include a cold start. It is left out if there are at least four executions per slot, unless the slots processed
+    warm-up videos before the run (`is_warm`). The 95 % interval of X_sat is a t interval.
 
-    X_sat is unknown if there are no more executions than slots, or if no video was completed. It is also unknown if
-    executions of one slot overlap. Its upper bound is slots / service time per completed video. A result above this
-    bound makes it unknown too.
+    X_sat is unknown in each of these cases:
+
+    - there are no more executions than slots
+    - no video was completed
+    - executions of one slot overlap, or the sum of the slot cycles is not positive
+    - the formula gives more than slots · completed videos / sum of service times, which is the upper bound
     """
     count = cycles.cycle_seconds.size
     if count <= slots:

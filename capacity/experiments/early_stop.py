@@ -54,8 +54,8 @@ def may_stop(cycle_seconds: Floats, minimum: int = MINIMUM_VIDEOS, target: float
     """Return True if there are enough slot cycles, and their mean is known precisely enough.
 
     `cycle_seconds` are in the order of their starts, with NaN for an unfinished cycle. Only cycles before the first NaN
-    are used. At least `minimum` of them are needed. The 95 % interval of their mean may be at most ± `target` times the
-    mean.
+    are used. There are enough if they are at least `minimum`. Their mean is precise enough if half the width of its
+    95 % interval is at most `target` times the mean.
     """
     prefix = finished_prefix(cycle_seconds)
     return prefix.size >= minimum and precision(prefix) <= target
@@ -88,10 +88,11 @@ class QueuedVideos:
     sessions: Sessions
 
     def cancel(self, run_ids: Collection[str]) -> int:
-        """Cancel the queued videos of these runs: delete their messages and rows. Return how many were cancelled.
+        """Cancel the queued videos of these runs: delete their messages and rows. Return their number.
 
-        To find the messages, this method also receives messages of other runs. These stay hidden until it ends. If they
-        became visible earlier, they would be received again and again, until SQS moves them to the dead-letter queue.
+        While it searches, this method also receives messages that it does not cancel, such as those of other runs. It
+        makes them visible again only at its end. Otherwise it would receive them again and again, until SQS moves them
+        to the dead-letter queue.
         """
         total = fruitless = 0
         others: list[str] = []

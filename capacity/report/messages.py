@@ -522,9 +522,12 @@ class _Template(Formatter):
     """
 
     def format_field(self, value: Any, format_spec: str) -> str:
-        """Return one value as the text that `format_spec` selects: a percentage, a noun or plain text.
+        """Return the text for one placeholder of a template. `format_spec` is the part after its colon.
 
-        For a spec such as `video|videos`, the value selects the singular or the plural.
+        - `video|videos`: the first word if the value is 1, else the second
+        - `percent0`, `percent1`: a percentage with no decimal or with one
+        - `change`: a percentage with its sign
+        - any other: as Python formats it
         """
         if "|" in format_spec:
             one, many = format_spec.split("|")

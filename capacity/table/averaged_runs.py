@@ -30,10 +30,11 @@ def averaged_runs(rows: Sequence[ResultRow]) -> AveragedRuns:
        in which every video is done.
     2. The reference run is the candidate with the most videos. If several have as many, it is the newest of them.
     3. Candidates under other conditions than those of the reference run are left out.
-    4. All remaining candidates are averaged for X_sat. Only those with as many videos as the reference run are averaged
-       for X and S.
+    4. All remaining candidates with a known X_sat are averaged for X_sat. Only those with as many videos as the
+       reference run are averaged for X and S.
 
-    If the cell has no candidate, one of its other runs is used alone.
+    If the cell has no candidate, a single run is used: an incomplete one if there is any, else an invalid one, else one
+    without X. Of several such runs, it is chosen as in rule 2.
     """
     best = min(_quality(row) for row in rows)
     equals = by_age(row for row in rows if _quality(row) == best)

@@ -30,8 +30,8 @@ def open_engine(url: str) -> Engine:
 def readable(engine: Engine, column: Column[Any]) -> Any:
     """Return the SQL expression with which a column is selected. Its result has the column's name.
 
-    SQLite has no type for times. A time is selected as text there, because apps write times in several forms. MySQL
-    would convert a TIMESTAMP to the time zone of the session, so it is selected as epoch seconds.
+    In SQLite, a time is selected as text, because SQLite has no type for times and each app writes them in its own
+    form. A TIMESTAMP of MySQL is selected as epoch seconds, because MySQL would convert it to the session's time zone.
     """
     if engine.dialect.name == "sqlite" and is_time(column):
         return func.trim(column).label(column.name)

@@ -53,7 +53,7 @@ class StatusMapping:
 class VideosSection:
     """Section `[videos]` of aforo.toml: the app's own database table of videos, and its columns.
 
-    `url` is the complete database URL, so it can hold a password. `insert` maps each column of a new row to its value.
+    `url` is the complete database URL, including a password. `insert` maps each column of a new row to its value.
     """
 
     url: str = field(repr=False)

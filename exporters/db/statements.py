@@ -64,9 +64,9 @@ class VideosTable:
 
     @property
     def has_runs(self) -> bool:
-        """Return True if the videos table has a column `run_id`.
+        """Return True if the videos table has a column `run_id`, as far as the exporter's settings say.
 
-        The tables `runs` and `executions` then exist too.
+        Such a database also has Aforo's tables `runs` and `executions`.
         """
         return bool(self.columns["run_id"])
 

@@ -92,7 +92,7 @@ def transcode(
     """Transcode the file `source` to `target` and verify the output. On failure, delete `target`.
 
     `media` holds the properties of `source`. Raise VideoFailed with the reason if ffmpeg fails or is killed, or if its
-    output is shorter than the source.
+    output is not complete.
     """
     _require_sound(profile, media)
     progress = Progress()
@@ -137,10 +137,12 @@ def _usage_on_failure(finished: Finished) -> Iterator[None]:
 def require_whole(source: MediaFacts, output: MediaFacts, progress: Progress, profile: Profile) -> None:
     """Raise VideoFailed unless the transcoded output is complete.
 
-    The reason of the failure is `corrupt` if the source has sound, the profile keeps it, and the output has none. The
-    reason is `truncated` if the output is shorter than the profile demands. If the profile encodes all of the video, it
-    is also `truncated` when ffmpeg did not decode all pictures of the source. A few lost pictures and a slightly
-    shorter output are tolerated.
+    The first of these defects is the reason of the failure:
+
+    1. `corrupt`: the source has sound, the profile keeps it, and the output has none.
+    2. `truncated`: the output is clearly shorter than the profile's output for a source of this length.
+    3. `truncated`: ffmpeg lost more than a few pictures of the source. This is checked only if the profile encodes all
+       of the video.
     """
     if profile.keeps_audio and source.has_audio and not output.has_audio:
         raise VideoFailed(Reason.CORRUPT, "the sound is missing from the output")
