@@ -61,10 +61,10 @@ def assign(session: Session, spool: str, node: str, records: Sequence[Record]) -
 
 
 def assign_waiting(session: Session, now: float) -> None:
-    """Assign stored executions whose video has been recorded in the meantime. `now` is in epoch seconds.
+    """Assign the executions in `other_executions` whose video is known by now. `now` is in epoch seconds.
 
     An execution that still has no video waits until every run that overlaps it in time has ended. Then it is recorded
-    as other work of the latest of these runs. Other work took slots during a run, but belongs to no video of the run.
+    as other work of the newest of these runs. Other work took slots during a run, but belongs to no video of the run.
     An execution that overlaps no run is deleted an hour after its end.
     """
     joined = select(OtherExecutionRow, VideoRow).join(VideoRow, VideoRow.task_id == OtherExecutionRow.root_id)

@@ -10,7 +10,7 @@ _SECRET = re.compile(r"(?<=://)([^/:@\s]*):[^/@\s]*(?=@)|(?<=[Ss]ecret[Kk]ey=)\S
 
 
 class SecretScrubber(logging.Filter):
-    """Logging filter that masks passwords in URLs and AWS keys."""
+    """Logging filter that masks AWS keys, and the passwords in URLs."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Mask secrets in the formatted message of a log record. Always return True, so that it is logged."""
@@ -19,7 +19,7 @@ class SecretScrubber(logging.Filter):
 
 
 def scrub(text: str) -> str:
-    """Return `text` with passwords in URLs and AWS keys masked."""
+    """Return `text` with *** in place of AWS keys, and of passwords in URLs."""
     return _SECRET.sub(lambda match: f"{match[1]}:***" if match[1] is not None else "***", text)
 
 

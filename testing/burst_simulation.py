@@ -32,12 +32,12 @@ def burst(
     poll_gaps: Floats | None = None,
     contention: float = 0.0,
 ) -> SimulatedBurst:
-    """Simulate a burst of videos with these service times (seconds) on `slots` slots.
+    """Simulate a burst on `slots` slots. Each video has one service time (seconds) in `services`.
 
-    `start_lags` has one number per slot: the seconds until the slot starts its first video. After each video, the slot
-    pauses for one of the times in `poll_gaps` (seconds). `poll_gaps` has as many numbers as there are videos. With
-    `contention` (sigma), the videos slow each other down. While n slots work, each video runs at
-    1 / (1 + sigma (n - 1)) of its full speed.
+    `start_lags` has one number for each slot: the seconds until the slot starts its first video. `poll_gaps` has one
+    number for each video: seconds that a slot pauses between two videos. Without these arrays, no slot waits. With
+    `contention` (sigma), the videos slow each other down: while n slots work, the speed of each video is multiplied by
+    1 / (1 + sigma (n - 1)).
     """
     lags = np.zeros(slots) if start_lags is None else start_lags
     gaps = np.zeros(services.size) if poll_gaps is None else poll_gaps

@@ -66,10 +66,10 @@ class _Ending:
     started: float = field(default_factory=time.perf_counter)
 
     def columns(self) -> dict[str, Any]:
-        """Return the column values that are written to the execution's row when the execution ends.
+        """Return the column values to write to an execution's row when the execution ends.
 
-        `finish_seconds` is the time that the stage finish has taken until this call. The commit that follows is not
-        included.
+        One of them is `finish_seconds`: the time that the stage finish has taken until this call. It does not include
+        the commit that follows.
         """
         finish_seconds = time.perf_counter() - self.started
         return self.measured | {"reason": self.reason, "ended_at": self.at, "finish_seconds": finish_seconds}

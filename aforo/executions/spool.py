@@ -42,9 +42,9 @@ class Slice:
 class Spool:
     """Numbered execution records of one worker's main process, in files of the folder `folder`.
 
-    If `folder` is None, the records are kept in memory. `on_lost` receives the number of records that were deleted or
-    dropped before any reader had them. `on_disk_error` is called each time a file cannot be written. The records then
-    stay in memory until a file can be created again.
+    If `folder` is None, the records are kept in memory. The function `on_lost` is called with the number of records
+    that were deleted or dropped before any reader had them. The function `on_disk_error` is called each time a file
+    cannot be written. The records then stay in memory until a file can be created again.
     """
 
     def __init__(
@@ -73,8 +73,7 @@ class Spool:
     def append(self, record: Mapping[str, Any]) -> None:
         """Give the execution record a number and hand it to the writing thread. This never waits for the disk.
 
-        No more records can wait for the disk than the spool can hold. Beyond that number, the oldest waiting record is
-        dropped and counted as lost.
+        If more than `max_records` records wait for the disk, the oldest of them is dropped and counted as lost.
         """
         with self._numbering:
             self._last_number += 1

@@ -45,10 +45,10 @@ class ReceivedMessage:
 
     @classmethod
     def from_kombu(cls, message: Any, queue_names: dict[str, str]) -> ReceivedMessage | None:
-        """Create a ReceivedMessage from kombu's message. Return None if that did not come from SQS.
+        """Create a ReceivedMessage from kombu's message. Return None if kombu's message is not from SQS.
 
         `queue_names` maps kombu's names of the queues to their URLs. The routing key of the message is not used,
-        because its sender may have written any name there.
+        because the sender of the message can write any name there.
         """
         url = message.delivery_info.get("sqs_queue")
         if url is None or not message.delivery_info.get("sqs_message"):

@@ -46,15 +46,16 @@ class Measure(StrEnum):
         return math.log(interval.high / interval.low) / (2 * STANDARD_ERRORS)
 
     def loss(self, factor: float) -> float:
-        """Return how much worse this figure is after it was multiplied by `factor`.
+        """Return the loss of this figure, after a change that multiplied it by `factor`.
 
-        0.1 is 10 % less X_sat, or a 10 % longer service time. A negative result is an improvement.
+        The loss is 1 - `factor` for X_sat, and `factor` - 1 for the mean service time. 0.1 is a loss of 10 %. A
+        negative loss is an improvement.
         """
         return 1 - factor if self is Measure.X_SAT else factor - 1
 
 
 class Trend(StrEnum):
-    """Verdict on whether the newest change of a figure is a loss larger than the user allows."""
+    """Verdict on a figure: whether its newest change made it worse by more than the user allows."""
 
     WORSE = "worse"
     NOT_WORSE = "not_worse"
@@ -113,13 +114,15 @@ class Series:
 
     @property
     def runs_missing(self) -> int:
-        """Return how many more runs are needed before a change of this figure can be detected."""
+        """Return how many more runs are needed before a change of this figure can be detected, or 0."""
         return max(0, FEWEST_RUNS - len(self.runs))
 
     def trend(self, margin: float) -> Trend:
-        """Return whether the newest change made this figure worse by more than `margin`; 0.05 is 5 %.
+        """Return the verdict on the newest change of this figure. `margin` is the allowed loss: 0.05 is 5 %.
 
-        The figure is X_sat, where less is worse, or the mean service time, where more is worse.
+        `Measure.loss` says what a loss is. The verdict is WORSE if the loss is greater than `margin`. Otherwise it is
+        NOT_WORSE if a loss of `margin` would probably be seen after two or three more runs, and UNCLEAR if not. With
+        too few runs to detect changes, it is TOO_FEW_RUNS.
         """
         if self.changes is None:
             return Trend.TOO_FEW_RUNS

@@ -28,10 +28,10 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Names of the columns that a table may have, in lower case. A column with another name is an error.
+    """Names of the columns that a table can have, in lower case. A column with another name is an error.
 
-    The columns in `ignored` may occur, but an error message does not list them. `spellings` maps another spelling of a
-    column to its name.
+    The columns in the field `ignored` are allowed too, but error messages do not name them as allowed. The field
+    `spellings` maps other spellings of a column to its name.
     """
 
     required: tuple[str, ...]

@@ -66,10 +66,10 @@ def quantile_ranks(count: int, probability: float, confidence: float = 0.95) -> 
 
 
 def quantile_interval(values: Floats, probability: float, confidence: float = 0.95) -> Interval:
-    """Return the confidence interval of a quantile. It is right for any distribution of the values.
+    """Return a confidence interval of a quantile. It holds for any distribution of the values.
 
-    `probability` names the quantile: 0.95 is the 95th percentile. An end is infinite if there are too few values to
-    know it. Values that are not finite are ignored.
+    `probability` names the quantile: 0.95 is the 95th percentile. If there are too few values to compute an end of the
+    interval, that end is infinite. Values that are not finite are ignored.
     """
     ordered = np.sort(values[np.isfinite(values)])
     low, high = quantile_ranks(ordered.size, probability, confidence)

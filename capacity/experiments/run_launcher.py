@@ -135,7 +135,10 @@ class RunLauncher:
         return self.analyse(run_id).run(run_id).row
 
     def analyse(self, run_id: str | None = None) -> AnalysedRuns:
-        """Analyse the recorded runs, including `run_id`. Store their verdicts, and write table and report."""
+        """Analyse recorded runs for a report. Store their verdicts, and write table and report.
+
+        Not every run is analysed if there are very many. The run `run_id` always is.
+        """
         with reading(self.sessions) as session:
             analysed = load_and_analyse(session, self.settings, run_id)
         write_results(self.sessions, self.settings, analysed, self.lang)
@@ -176,10 +179,10 @@ class RunLauncher:
             time.sleep(POLL_SECONDS)
 
     def adopt(self, run_id: str) -> bool:
-        """Wait until the injector of a run that an earlier process started has sent all videos.
+        """Wait until the injector has sent all videos of a run that an earlier process started.
 
-        Return True then, or if the run has finished. Return False if it failed or was interrupted. If its injector died
-        while sending, mark the run as interrupted and return False.
+        Return True if all videos are sent or the run has finished. Return False if the run failed or was interrupted.
+        If the injector died while sending, mark the run as interrupted and return False.
         """
         while True:
             with reading(self.sessions) as session:
@@ -197,9 +200,10 @@ class RunLauncher:
     def wait_for_empty_queue(self, stuck_seconds: float = STUCK_SECONDS) -> None:
         """Cancel the queued videos of interrupted and failed runs, and wait until the queue has no message.
 
-        Raise MeasurementFailed if the number of messages stays the same for `stuck_seconds`. An app's queue is treated
-        differently: no video is cancelled, and there is no error. The wait ends when the queue is empty or no longer
-        becomes emptier.
+        Raise MeasurementFailed if the number of messages stays the same for `stuck_seconds`.
+
+        In an app's queue, nothing is cancelled and this error is not raised. There, the wait also ends when the number
+        of messages has not fallen for OTHERS_SECONDS.
         """
         self._close_dead_runs()
         if self.settings.app is not None:
@@ -217,8 +221,9 @@ class RunLauncher:
     def restore(self) -> None:
         """Bring an app's workers back to the state that they had before the first run.
 
-        The app's aforo.toml can have two shell commands for this. `worker.restore` is run if there is one. Otherwise
-        `worker.scale` is run with the earlier number of slots and workers, if these are known.
+        The app's aforo.toml can have two shell commands for this. If it has `worker.restore`, this command is run. If
+        it has only `worker.scale`, that command is run with the earlier number of slots and workers. If these numbers
+        are not known, nothing is run.
         """
         app, before = self.settings.app, self.level_before
         if app is None:
@@ -271,7 +276,7 @@ class RunLauncher:
 
     @cached_property
     def queued_videos(self) -> QueuedVideos:
-        """Return access to the videos that wait in the configured queue."""
+        """Return the object that can cancel the videos which wait in the configured queue."""
         client = aws.client(self.settings, "sqs")
         return QueuedVideos(client, sqs_queue.find_queue(client, self.settings.queue.name), self.sessions)
 

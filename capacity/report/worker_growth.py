@@ -25,10 +25,10 @@ class WorkerGrowth:
 
 
 def worker_growths(analysed: AnalysedRuns) -> list[WorkerGrowth]:
-    """Return one growth for each video size, number of slots per worker, and app.
+    """Return how X_sat grows with the number of workers, for each video size, slots per worker, and app.
 
-    A growth shows X_sat, the throughput with every slot busy, for each number of workers. It needs at least two such
-    numbers. A cell is left out if its workers do not all have the same number of slots.
+    X_sat is the throughput with every slot busy. Each WorkerGrowth has cells with at least two numbers of workers. A
+    cell is left out if its workers do not all have the same number of slots.
     """
     alike = [cell for cell in capacities(analysed) if cell.key.slots == cell.key.concurrency * cell.key.nodes]
     of_growth = lambda cell: (cell.key.size_bytes, cell.key.size_label, cell.key.app, cell.key.concurrency)  # noqa: E731

@@ -64,7 +64,7 @@ class Resources:
     def increase(self, key: str) -> float | None:
         """Return by how much the counter `key`, such as `disk.read`, grew from its first to its last sample.
 
-        When the counter restarts at 0, its drop is not subtracted. Return None if fewer than two samples are known.
+        The fall of a counter that restarts at 0 counts as no growth. Return None if fewer than two samples are known.
         """
         values = self._known(key)
         return float(np.diff(values).clip(min=0).sum()) if values.size > 1 else None
@@ -81,9 +81,10 @@ class Resources:
         return float(values[-1]) if values.size else None
 
     def rates(self, key: str) -> Floats:
-        """Return the increase per second of the counter `key`, between each sample and the one before.
+        """Return the growth per second of the counter `key`, such as `disk.read`, up to each sample.
 
-        Keys are such as `disk.read`. The first value is NaN. Unknown values are NaN too.
+        The value at a sample is the growth since the previous sample, divided by the seconds between the two. The first
+        value is NaN. Unknown values are NaN too.
         """
         values = self.samples.get(key, np.full(self.times.size, np.nan))
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -100,9 +101,10 @@ class Resources:
     def clock_offset(self) -> float | None:
         """Return the largest difference in seconds between a worker's clock and that of Prometheus.
 
-        The result is negative if the worker's clock is behind. None means unknown. The samples have two offsets: that
-        of the clock furthest ahead, and that of the clock furthest behind. A slow scrape makes an offset too large, so
-        the smallest sample of each is used. Of these two values, the one further from 0 is returned.
+        The result is positive if the worker's clock is ahead, and negative if it is behind. None means unknown. At each
+        sample time, two differences are known: that of the clock furthest ahead and that of the clock furthest behind.
+        A slow scrape makes both too large. Therefore the smallest value over time is taken for each. The one further
+        from 0 is returned.
         """
         offsets = [self._known(key) for key in ("clock_ahead", "clock_behind")]
         smallest = [float(values.min()) for values in offsets if values.size]
@@ -111,8 +113,9 @@ class Resources:
     def queue_readings(self, start: float, end: float) -> QueueReadings:
         """Return the number of messages in the queue at each time the exporter read it, from start to end.
 
-        Prometheus may sample the same reading of the exporter several times. Each reading is returned once, with its
-        time. Older versions did not record this time. Their samples are left out. All times are epoch seconds.
+        Prometheus can sample the same reading several times. Each reading is returned once, with the time at which the
+        exporter read the queue. Samples without this time, from older exporters, are left out. All times are epoch
+        seconds.
         """
         unknown = np.full(self.times.size, np.nan)
         at, messages = (self.samples.get(key, unknown) for key in ("messages_read_at", "messages"))
@@ -125,10 +128,11 @@ class Resources:
 
         `started_at` and `ended_at` are the times of the run's executions. All times are epoch seconds.
 
-        The share is all busy CPU minus the CPU of our tasks, divided by the cores. A worker counts the CPU time of an
-        execution only when ffmpeg ends. Therefore the CPU of our tasks is estimated in two steps. First, the counted
-        CPU time is divided by the total duration of the executions that ended while it was counted. Then this rate is
-        multiplied by the time that executions ran between `start` and `end`.
+        The share is (busy cores - cores of our tasks) / all cores, and at least 0. A worker counts the CPU time of an
+        execution only when its ffmpeg ends. Therefore the cores of our tasks are estimated:
+
+        1. Rate = counted CPU time / total duration of the executions that ended while it was counted.
+        2. Cores of our tasks = rate * total time of executions between `start` and `end` / (`end` - `start`).
         """
         within, until_counted = self.during(start, end), self.during(start, end + AFTERMATH_SECONDS)
         cores, busy, span = within.latest("cores"), within.cpu_rate(BUSY_MODES - {"steal"}), within.span("cpu.user")

@@ -105,7 +105,10 @@ class MediaFacts:
 
 
 def probe(source: Path, limits: Limits) -> MediaFacts:
-    """Return the properties of a local video file. Raise VideoFailed if it is not an accepted video."""
+    """Return the properties of a local video file. Raise VideoFailed if it is not an accepted video.
+
+    `limits` are the limits of the ffprobe process, such as its memory. Its time is also limited to PROBE_SECONDS.
+    """
     container = container_of(source)
     argv = ["ffprobe", "-hide_banner", "-v", "error", *input_guard(container), "-show_entries", _ENTRIES]
     deadline_seconds = min(PROBE_SECONDS, limits.deadline_seconds)

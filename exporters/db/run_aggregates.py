@@ -1,7 +1,7 @@
 """Sums over the videos and executions of each run, kept in memory and updated by changed rows.
 
-A changed row may be read twice, but counts once. docs/adr/0008 explains why. The module `incremental_count` passes the
-changed rows of the database to this one.
+A row that is read twice counts once. docs/adr/0008 explains why rows are read twice. The module `incremental_count`
+reads the changed rows from the database and passes them to this module.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ OWN_APP = "aforo"
 
 
 class Run(NamedTuple):
-    """One run as the statement `runs_newest` returns it, with the name of its app.
+    """One run and the name of its app, as a row that the SQL statement `runs_newest` returns.
 
-    The fields have the order of the columns.
+    The fields have the order of the statement's columns.
     """
 
     id: str
@@ -78,10 +78,9 @@ class Run(NamedTuple):
 
 
 class OpenVideo(NamedTuple):
-    """One video that is not final, with the state under which the totals of its run count it.
+    """One open video, with the state under which it is counted in the totals of its run.
 
-    When the video's state changes, the totals first subtract the video under this old state. Then they add it under the
-    new state.
+    When the state changes, the totals subtract the video from the old state and add it to the new one.
     """
 
     run_id: str
@@ -117,10 +116,11 @@ class RunAggregates:
     _summed_by_database: set[str] = field(default_factory=set)
 
     def apply_videos(self, videos: Iterable[Video], since: float) -> None:
-        """Update the totals of all runs by changed rows of videos.
+        """Update the totals by changed rows of videos. Each change counts once, even if a row is passed twice.
 
-        Each change counts once, even if a row is passed twice. `since` is the lower limit of updated_at in the query
-        that returned the rows.
+        `since` is the time (epoch seconds) from which the caller has read changed rows. If it is not known how a video
+        was counted before, the database has to compute the sums again. Such a video was uploaded before `since` and is
+        not remembered here, or it has changed after its final state was counted.
         """
         for video in videos:
             if video.id in self._open:
@@ -171,11 +171,12 @@ class RunAggregates:
     def update_runs(self, newest: list[Run], limit: int, since: float) -> None:
         """Keep separate sums for the runs in `newest`: the newest runs in the database, at most `limit`.
 
-        1. A run that is no longer among the newest loses its separate sums. They are added to those of the older runs.
-        2. A run that was deleted is dropped.
-        3. A new run that was created after `since` gets separate sums.
-        4. For any other run without separate sums, `needs_full_count` is set to True. The exporter then counts
-           all rows of the database again.
+        1. A tracked run that is no longer among the newest is tracked no more. Its videos are added to the rest,
+           and its execution sums are dropped.
+        2. A tracked run that was deleted is dropped with all its sums.
+        3. A run that was created since `since` gets separate sums, if its videos cannot be part of the rest.
+        4. For any other run in `newest` without separate sums, the field `needs_full_count` is set to True. The
+           exporter then counts all rows of the database again.
 
         `since` is in epoch seconds. The caller next reads the rows that have changed since that time.
         """
@@ -199,11 +200,11 @@ class RunAggregates:
         self.executions[run.id] = ExecutionTally()
 
     def replace(self, run_id: str, groups: Iterable[Group], live: Iterable[Video]) -> None:
-        """Replace the video totals of a run by totals (`groups`) that the database has just computed.
+        """Replace the video totals of a run by totals that the database has just computed.
 
-        `live` are the run's videos that are not final or have changed very recently. The new totals already include
-        them. The next query for changed videos can return them again, so this method remembers them, and they do not
-        count twice.
+        `groups` are the new totals, by state and failure reason. `live` are those videos of the run that are open or
+        have just changed. The new totals already include them. The next query for changed videos can return them again.
+        Therefore they are remembered, and do not count twice.
         """
         for video_id in list(self._open_of.get(run_id, ())):
             self._close(video_id)
@@ -251,8 +252,8 @@ class RunAggregates:
     def due(self) -> set[str]:
         """Return the ids of the runs whose sums the database must compute again.
 
-        They are the runs in `runs_to_recount`, and the ended runs that have changed since the database last computed
-        their sums.
+        These are the runs in the field `runs_to_recount`. They are also the ended runs that have changed since the
+        database last computed their sums.
         """
         return self.runs_to_recount | {run_id for run_id in self.runs if self._has_just_ended(run_id)}
 
@@ -263,17 +264,17 @@ class RunAggregates:
 
     @property
     def all_videos(self) -> Tally:
-        """Return one Tally with the totals over the videos of all runs."""
+        """Return the totals over the videos of all runs, such as their number in each state."""
         whole = Tally()
         for tally in (self.rest, *self.tallies.values()):
             whole.absorb(tally)
         return whole
 
     def states_by_queue(self, queue: str) -> dict[str, Counter[str]]:
-        """Return for each queue the number of its videos by state.
+        """Return the number of videos by state, for each queue.
 
-        A video counts for the queue that its run has recorded. It counts for `queue` if its run has recorded none, or
-        has no separate sums.
+        A video counts for the queue that is stored with its run. If none is stored, or if the run has no separate sums,
+        the video counts for `queue`.
         """
         states = {queue: Counter(self.rest.states)}
         for run_id, tally in self.tallies.items():

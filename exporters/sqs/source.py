@@ -68,7 +68,10 @@ class QueueSource:
         return facts is not None and facts.total == 0
 
     def poll(self) -> None:
-        """Read every watched queue once. If that fails, the next `fetch` raises the error."""
+        """Read every watched queue once.
+
+        If a queue does not answer, `fetch` raises Incomplete until the next poll.
+        """
         self._history.append((self.clock(), self.counter.calls.total()))
         try:
             reading = self.watcher.read()

@@ -38,9 +38,9 @@ def capacity(bound: str) -> str:
 def verdict(kind: str) -> str:
     """Return the PromQL query for the current verdict of each run.
 
-    `kind` is the kind of verdict, such as `bottleneck`. Each series has a label of that name, whose value is the
-    verdict. So a table can show two kinds in two columns. The query reads one moment only. Over a time range, a run
-    that `capacity report` judged twice would have two verdicts.
+    `kind` is the kind of verdict, such as `bottleneck`. Each series has a label with the name `kind`, whose value is
+    the verdict. So a table can show two kinds in two columns. The query reads one moment only. Over a time range, a run
+    whose verdict has changed would have two verdicts.
     """
     return f"max by (run_id, {kind}) ({_stored_verdict(kind)})"
 
@@ -88,11 +88,11 @@ def bursts(validity: str, chosen: str = CHOSEN) -> str:
 
 
 def by_cell(figure: str, chosen: str = CHOSEN) -> str:
-    """Return the PromQL query for the mean of `figure` over the bursts of each cell.
+    """Return the PromQL query for the mean of `figure` over the complete bursts of each cell.
 
-    `figure` is a query with one value per run. `chosen` is a list of PromQL label matchers that selects the runs. Only
-    bursts in which every video is done count. The mean is over the valid bursts of the cell. If it has none, the mean
-    is over its indicative ones.
+    `figure` is a query with one value per run. `chosen` is a list of PromQL label matchers that selects the runs. The
+    mean is over the valid complete bursts of the cell. If it has none, the mean is over its indicative ones. `bursts`
+    says which bursts are complete.
     """
     return " or ".join(
         f"avg by (size, concurrency) ({figure} * on (run_id) group_right () {bursts(validity, chosen)})"
@@ -119,8 +119,11 @@ def of_best_cell(expression: str) -> str:
 def validity_of_cell() -> str:
     """Return the PromQL query for the validity of each cell, as its number in wording.VALIDITY_NUMBERS.
 
-    The number is 2 if the cell has a valid complete burst with a known X_sat. Otherwise it is 1 if it has an indicative
-    one. Otherwise it is 0 if the cell has an invalid run. Any other cell has no number.
+    - 2: the cell has a valid complete burst with a known X_sat.
+    - 1: it has no such burst, but an indicative complete burst with a known X_sat.
+    - 0: it has neither, but an invalid run.
+
+    Any other cell has no number. X_sat is the throughput with every slot busy.
     """
     measured = f"0 * {capacity('estimate')}"
     usable = (
@@ -133,8 +136,8 @@ def validity_of_cell() -> str:
 def invalid_runs() -> str:
     """Return the PromQL query for the invalid runs among the runs chosen on the dashboard.
 
-    The query gives one series per run, with the value 0. wording.VALIDITY_NUMBERS translates 0 into "only invalid
-    runs".
+    The query gives one series per run, with the value 0. In wording.VALIDITY_NUMBERS, 0 is the validity of a cell that
+    has only invalid runs.
     """
     return f'0 * ({FACTS} and on (run_id) aforo_run_validity_info{{validity="invalid"}})'
 
