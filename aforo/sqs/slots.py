@@ -13,10 +13,10 @@ logger = logging.getLogger(__name__)
 
 
 def keep_slots(app: Celery) -> None:
-    """Free the slot of each task of `app` that Celery cannot start. Call this before a worker starts.
+    """Install a hook in the workers of `app`: it frees the slot of a task that Celery cannot start.
 
-    This function corrects a defect: Celery takes a slot, then prepares the task. If the preparation raises, the slot
-    stays taken. A worker without free slots keeps running but consumes nothing.
+    Call this before a worker starts. The hook corrects a defect: Celery takes a slot, then prepares the task. If the
+    preparation raises an error, the slot stays taken. A worker without free slots keeps running but consumes nothing.
     """
 
     def guard(instance: Any = None, **_signal: Any) -> None:
