@@ -193,7 +193,7 @@ def video_folders(settings: Settings) -> list[Path]:
 def worker_options(settings: Settings, concurrency: int | None, profile: str | None) -> stack.WorkerOptions:
     """Return the options with which to start the worker. Arguments that are None come from the settings.
 
-    If `profile` is a file of the user, the worker is started with the profile in AFORO_WORKER_PROFILE instead. The
+    If the profile is a file of the user, the worker is started with the profile in AFORO_WORKER_PROFILE instead. The
     worker reads the user's file later, from each run.
     """
     slots = concurrency or settings.worker.concurrency

@@ -42,7 +42,10 @@ def _guard(worker: Any) -> None:
 
 
 def _free(worker: Any, request: Any) -> None:
-    """Free the slot and the place in the prefetch window. The message returns after its visibility timeout."""
+    """Free the slot and the place in the prefetch window.
+
+    The message returns to the queue after its visibility timeout.
+    """
     state.task_ready(request)
     message = request.message
     message.channel.undeliverable(message.delivery_tag)
