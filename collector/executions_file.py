@@ -22,7 +22,7 @@ MOST_BYTES = 1_000_000_000
 
 
 def import_file(sessions: Sessions, path: Path) -> Stored:
-    """Store the records of a worker's executions file. Return how many were added and how many are missing.
+    """Store the records of a worker's executions file. Return the counts of added and missing ones.
 
     A record that is already stored is not added again. The worker numbers its records 1, 2, 3 and so on. Each number
     that is skipped is a missing record. An incomplete last line is ignored. Raise UsageError with the line of the first
