@@ -58,9 +58,9 @@ def poisson_arrivals(count: int, rate_per_minute: float, seed: int) -> Arrivals:
 def arrivals_of_parts(parts: tuple[Part, ...], count: int) -> Arrivals:
     """Return `count` send times, in seconds after the start, that follow a load shape.
 
-    A load shape consists of parts, one after the other. Each part covers a share of the test window. In a part, the
-    rate changes linearly from its first to its last value. The integral of the rate over time is the number of videos
-    that are due. So a video is sent whenever the integral reaches 0, 1, …, count - 1.
+    A load shape consists of parts, one after the other. Each part covers a share of the test window, whose length is
+    `count` divided by the mean rate of the shape. Within a part, the rate changes linearly. The integral of the
+    rate over time is the number of videos that are due: a video is sent whenever it reaches 0, 1, …, count - 1.
     """
     mean = sum(part.share * part.mean for part in parts)
     arrivals: list[float] = []

@@ -191,10 +191,10 @@ def video_folders(settings: Settings) -> list[Path]:
 
 
 def worker_options(settings: Settings, concurrency: int | None, profile: str | None) -> stack.WorkerOptions:
-    """Return the options with which to start the worker. Options that are None come from the settings.
+    """Return the options with which to start the worker. Arguments that are None come from the settings.
 
-    A profile that is a file of the user is not among these options. The worker then starts with the profile in the
-    setting AFORO_WORKER_PROFILE. It reads the user's profile later, from each run.
+    If the profile is a file of the user, the worker is started with the profile in AFORO_WORKER_PROFILE instead. The
+    worker reads the user's file later, from each run.
     """
     slots = concurrency or settings.worker.concurrency
     chosen = profile or settings.profile

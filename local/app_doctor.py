@@ -28,10 +28,10 @@ CONTAINER_LINES = (
 
 
 def findings(settings: Settings, app: AppFile, user_id: str | None) -> Iterator[Finding]:
-    """Check the app's worker, queue, database, row and input. Yield one finding per check.
+    """Check what aforo.toml says about the app: its worker, queue, database and videos. Yield findings.
 
-    A failed check does not stop the next one. `user_id` is the owner of the row that the row check inserts and
-    rolls back.
+    A failed check does not stop the next one. One check inserts the row of a video into the app's database, and rolls
+    it back. `user_id` is the owner of that video, or None if the app needs no owner.
     """
     yield Finding(app.path.name, Level.OK, f"{app.name}, every line is known")
     yield from _worker(app)

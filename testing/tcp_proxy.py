@@ -110,8 +110,7 @@ class TcpProxy:
 class Sender:
     """The side of a connection, client or server, that sent the last bytes.
 
-    A request begins when the client sends bytes and the last bytes came from the server, or when nothing was sent
-    before.
+    Bytes of the client begin a request if they are the first of the connection or follow bytes of the server.
     """
 
     def __init__(self) -> None:

@@ -52,9 +52,9 @@ class RejectedTasks(logging.Filter):
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return False for the log line of a task rejected because the database failed. This drops the line.
+        """Return False, to drop the line, if a task was rejected because the database failed; else True.
 
-        Remove the traceback from the line of every other rejected task.
+        Remove the traceback from the line of a task that was rejected for another reason.
         """
         error = record.exc_info[1] if record.exc_info else None
         if not isinstance(error, Reject):

@@ -68,9 +68,9 @@ class TimedChannel(SQS.Channel):
     def new_sqs_client(
         self, region: str, access_key_id: str, secret_access_key: str, session_token: str | None = None
     ) -> Any:
-        """Return a boto3 SQS client whose calls end within a minute.
+        """Return a boto3 SQS client whose timeouts and retries end each call within about a minute.
 
-        The app's transport option `client-config` overrides these timeouts.
+        The app's transport option `client-config` overrides these timeouts and retries.
         """
         return self._new_boto_client("sqs", region, access_key_id, secret_access_key, session_token)
 

@@ -60,9 +60,9 @@ class Operation(Label):
 class ExtensionResult(Label):
     """Result of one tick of the visibility heartbeat, as a metric label value.
 
-    While a task runs, each tick extends the visibility of its message and renews the lease of its video. If the two
-    have different results, the worse one counts: `gone` is worse than `failed`. `gone` means that the message or the
-    lease belongs to another worker. After `failed`, the next tick tries again.
+    While a task runs, each tick renews the lease of its video and extends the visibility of its message. `ok` means
+    that both succeeded. `failed` means that a call failed and that the next tick tries again. `gone` means that the
+    lease or the message belongs to another worker. If one is `gone` and the other `failed`, the result is `gone`.
     """
 
     OK = "ok"

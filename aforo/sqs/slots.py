@@ -13,10 +13,10 @@ logger = logging.getLogger(__name__)
 
 
 def keep_slots(app: Celery) -> None:
-    """Free the slot of each task of `app` that Celery cannot start. Call this before a worker starts.
+    """Install a hook in the workers of `app`: it frees the slot of a task that Celery cannot start.
 
-    This function corrects a defect: Celery takes a slot, then prepares the task. If the preparation raises, the slot
-    stays taken. A worker without free slots keeps running but consumes nothing.
+    Call this before a worker starts. The hook corrects a defect: Celery takes a slot, then prepares the task. If the
+    preparation raises an error, the slot stays taken. A worker without free slots keeps running but consumes nothing.
     """
 
     def guard(instance: Any = None, **_signal: Any) -> None:
@@ -42,7 +42,10 @@ def _guard(worker: Any) -> None:
 
 
 def _free(worker: Any, request: Any) -> None:
-    """Free the slot and the place in the prefetch window. The message returns after its visibility timeout."""
+    """Free the slot and the place in the prefetch window.
+
+    The message returns to the queue after its visibility timeout.
+    """
     state.task_ready(request)
     message = request.message
     message.channel.undeliverable(message.delivery_tag)

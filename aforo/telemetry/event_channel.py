@@ -1,9 +1,10 @@
 """Telemetry events: facts that the process of a task sends to the worker's main process for metrics.
 
-In the main process (threads, solo) an event is handled immediately. A prefork child sends the event as one datagram on
-a socket pair that was opened before the fork. A datagram arrives completely or not at all, even if the child is killed.
-When `send` returns, the datagram is already in the main process's socket. When a task has ended, the main process calls
-`drain`. This call handles all events of the task.
+In the pools `threads` and `solo`, tasks run in the main process. Their events are handled immediately. In the pool
+`prefork`, tasks run in child processes. A child sends each event as one datagram on a socket pair that was opened
+before the fork. A datagram arrives completely or not at all, even if the child is killed. When `send` returns, the
+datagram is already in the main process's socket. When a task has ended, the main process calls `drain`. This call
+handles all events of the task.
 """
 
 from __future__ import annotations

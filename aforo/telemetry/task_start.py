@@ -41,8 +41,8 @@ class Deliveries:
     def begin(self, task: str, request: Any) -> None:
         """Send the event `delivery` for a task that starts now. `request` is Celery's `task.request`.
 
-        The event has the time `ready_at`, at which the queue wait begins. For a redelivery, or if the send time is
-        unknown, the event has no `ready_at`.
+        On the first delivery of a message, the event also has `ready_at`, the time at which the queue wait begins.
+        `ready_at` is left out if the send time is unknown.
         """
         message = ReceivedMessage.from_request(request)
         receive_count = message.receive_count if message else 1

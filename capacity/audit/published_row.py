@@ -78,11 +78,11 @@ class PublishedRow:
 
     @property
     def all_end_in_test(self) -> bool:
-        """Return True if it is certain that all N videos ended in the test window, so that X counts them all.
+        """Return True if the row shows that all its videos ended in the test window.
 
-        The test then took 60 N / X seconds. In a burst, X always counts all videos. In a sustained test, X leaves out
-        videos that ended after the test window. With one video left out, X is at most rate * (N - 1) / N. So a clearly
-        higher X counts all videos.
+        In a burst, this is always true. In a sustained test, X leaves out the videos that ended after the window. If it
+        leaves out at least one of N videos, X is at most rate * (N - 1) / N. The result is True if even the
+        lowest X that rounds to the printed one is over 1 % above this limit. It is False if N, X or the rate is blank.
         """
         if self.mode is Mode.BURST:
             return True

@@ -11,9 +11,10 @@ from enum import StrEnum
 
 
 class Quantity(StrEnum):
-    """Quantities that a bottleneck criterion can measure. Each ends in its unit, such as `_bytes`.
+    """Quantities that a bottleneck criterion can measure. Most values end in a unit, such as `_bytes`.
 
-    A `_ratio` of 1 is 100 %. A slowdown `_factor` is a duration divided by the duration with one slot.
+    A quantity in `_ratio` is 1 at 100 %. A quantity in `_slowdown_factor` is a duration divided by the duration with
+    one slot.
     """
 
     CPU_UTILISATION = "cpu_utilisation_ratio"
@@ -143,9 +144,9 @@ def any_of(*criteria: Criterion) -> Criterion:
 
 
 def jointly(*criteria: Criterion) -> list[Criterion]:
-    """Return copies of the criteria that hold or fail together.
+    """Return copies of the criteria that all have the same result: that of the AND of the criteria.
 
-    All copies hold if every criterion holds. All fail if one criterion fails. Otherwise all are unknown.
+    If every criterion holds, all copies hold. If one criterion fails, all copies fail. Otherwise all are unknown.
     """
     holds = all_of(*criteria).holds
     return [replace(criterion, holds=holds) for criterion in criteria]

@@ -64,11 +64,12 @@ class Comparison:
 def compare_runs(a: Sequence[float], b: Sequence[float], margin: float = MARGIN) -> Comparison:
     """Compare X_sat (the throughput with every slot busy) of several runs of A and of B.
 
-    `a` and `b` have X_sat of each run, in videos per minute. The test is Welch's t test on ln X_sat. It needs at least
-    two runs of each system. Runs should be interleaved (A B B A).
+    `a` and `b` have X_sat of each run, in videos per minute. The test is Welch's t test on ln X_sat. The runs are best
+    made in the order A B B A.
 
     B passes if the whole 95 % interval of the ratio B / A is above 1 - `margin`. B fails if the whole interval is below
-    1 and the ratio is below 1 - `margin`. Otherwise the outcome is inconclusive.
+    1 and the ratio is below 1 - `margin`. Otherwise the outcome is inconclusive. With fewer than two runs of A or of B,
+    or with an X_sat of 0, the outcome is *not comparable*.
     """
     if min(len(a), len(b)) < FEWEST_RUNS or min(*a, *b) <= 0:
         return not_comparable(Reason(NotComparable.TOO_FEW_RUNS, {"runs_per_side_needed": FEWEST_RUNS}), EXTRA_RUNS)
@@ -103,9 +104,9 @@ def compare_single_runs(
 ) -> Comparison:
     """Compare X_sat (the throughput with every slot busy) of one run of A with that of one run of B.
 
-    `run_deviation` is the standard deviation of ln X_sat over at least five earlier runs. If it is None, the runs are
-    not comparable. The variance of ln(B / A) is the sum of three terms: twice the square of `run_deviation`, the
-    `variance` of run A, and the `variance` of run B.
+    `run_deviation` is the standard deviation of ln X_sat over at least five earlier runs. The 95 % interval of the
+    ratio B / A follows from the variance of ln(B / A): 2 `run_deviation`² + `a.variance` + `b.variance`. `judge_ratio`
+    has the rule for pass and fail. If one of the three terms is unknown, the outcome is *not comparable*.
     """
     if run_deviation is None:
         return not_comparable(Reason(NotComparable.NO_HISTORY, {"history_runs_needed": HISTORY_RUNS}), EXTRA_RUNS)
@@ -121,7 +122,8 @@ def compare_single_runs(
 def judge_ratio(ratio: float, interval: Interval, margin: float = MARGIN) -> Gate:
     """Return whether system B passes, given the ratio B / A of their throughputs and its 95 % interval.
 
-    The outcome is pass, fail or inconclusive. `margin` is the loss that is accepted: 0.05 accepts 5 %.
+    B passes if the whole interval is above 1 - `margin`. B fails if the whole interval is below 1 and the ratio is
+    below 1 - `margin`. Otherwise the outcome is inconclusive. `margin` is the accepted loss: 0.05 is 5 %.
     """
     if interval.low > 1 - margin:
         return Gate.PASS

@@ -1,4 +1,4 @@
-"""Which slot did each execution of a run occupy? Also finds the next execution on the same slot.
+"""Find the slot of each execution of a run, and the next execution on the same slot.
 
 A slot is a worker process or thread that runs one task at a time. Some workers record the number of the slot. Others
 record process ids (which change when a process is replaced), thread ids, or one id for all slots. Only recorded slot
@@ -48,9 +48,11 @@ class Executions:
 def successors(finished: Executions, slots: int, slots_per_worker: int) -> Integers:
     """Return, for each execution, the position of the next execution on the same slot; -1 for none.
 
-    `finished` is sorted by start. `slots` is the number of slots of the run. If the recorded slots are unusable, or
-    fewer than `slots`, the slots are guessed: each execution runs on the slot that has been free longest. The guess
-    assumes that all slots worked. If one never did, the idle times that follow from the guess are too long.
+    `finished` is sorted by start. `slots` is the number of slots of the run, `slots_per_worker` that of one worker.
+
+    The slots are guessed if the recorded values do not identify them, or identify fewer than `slots`. The guess gives
+    each execution to the slot that has been free longest, as if all slots worked. If a slot never worked, the idle
+    times computed from the guess are too long.
     """
     successor = np.full(finished.started_at.size, -1, dtype=np.int64)
     slot = known_slots(finished, slots_per_worker)
@@ -67,9 +69,9 @@ def successors(finished: Executions, slots: int, slots_per_worker: int) -> Integ
 def working_slots(executions: Executions, slots: int, slots_per_worker: int) -> int:
     """Return how many slots were still working when the last execution started.
 
-    The message of the last execution waited from the upload of its video to the start of the execution. A slot that was
-    free for too long during this wait counts as stopped. The limit is the mean service time plus the longest idle time
-    between two executions on one slot. If the slots of the executions are unknown, return `slots`.
+    The video of that execution had waited since its upload. A slot counts as stopped if it was free during this wait
+    for longer than a limit. The limit is the mean service time plus the longest idle time between two executions on one
+    slot. If it is unknown which slot each execution used, return `slots`.
     """
     finished = executions.finished()
     slot = known_slots(finished, slots_per_worker)

@@ -58,11 +58,12 @@ def require_up(settings: Settings, concurrency: int, workers: int | None) -> Non
 
 
 def level_of_app(settings: Settings, app: AppFile) -> WorkerLevel | None:
-    """Return the number of an app's workers and their slots, so that `worker.scale` can restore both.
+    """Return how many workers an app has and how many slots each has, to restore both later.
 
-    `worker.scale` is a shell command in aforo.toml. Return None if aforo.toml has no such command. Also return None if
-    it has `worker.restore`, because that command restores the workers instead. Return None as well if the workers are
-    not instrumented, none answers, or their slots differ.
+    The command `worker.scale` of aforo.toml restores them. Only workers whose metrics page answers are counted.
+
+    Return None if aforo.toml has no `worker.scale`, or has `worker.restore`, a command that restores the workers
+    instead. Also return None if the workers are not instrumented, no page answers, or the numbers of slots differ.
     """
     if app.worker.scale is None or app.worker.restore is not None or not app.worker.instrument:
         return None

@@ -51,9 +51,9 @@ def heading(history: CellHistory, lang: Language) -> str:
 
 
 def sentences(series: Series, lang: Language) -> list[str]:
-    """Return one sentence per change of a figure, newest first.
+    """Return one sentence per change of the figure whose history is `series`, newest change first.
 
-    If there is no change, or too few runs to see one, return a single sentence that says so.
+    If there is no change, or too few runs to detect one, return a single sentence that says so.
     """
     if series.changes is None:
         return [_too_few(series, lang)]

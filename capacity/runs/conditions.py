@@ -61,8 +61,8 @@ class Conditions:
     def of(cls, profile: str, source_sha256: str, environment: Mapping[str, Any]) -> Conditions:
         """Return the conditions of a run from three columns of its database row.
 
-        `environment` has the facts that were recorded at the start of the run. Older versions of Aforo did not record
-        the workers there. For their runs, the facts of the injector's machine are used instead.
+        `environment` has the facts that were recorded at the start of the run. If it has no facts about the workers, as
+        in runs of older versions of Aforo, the facts about the injector's machine are used instead.
         """
         app = environment.get("app", {})
         known = cls(

@@ -72,7 +72,7 @@ def probe_worker(app: AppFile) -> WorkerFacts:
 
 
 def celery_app(app: AppFile) -> str | None:
-    """Return the name of the Celery app that the worker's command has after `-A`, or None."""
+    """Return the Celery app that the worker's command names with `-A` or `--app`; None without either."""
     words = shlex.split(app.worker.command or "")
     for word, following in zip(words, [*words[1:], ""], strict=False):
         if word in {"-A", "--app"}:

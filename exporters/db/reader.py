@@ -88,10 +88,10 @@ class Reader:
         }
 
     def has_active_run(self, now: float) -> bool:
-        """Return True if a run of our worker or of an app is active.
+        """Return True if a run has not ended and its injector is alive.
 
-        A run whose injector has died is not active. The injector's last heartbeat shows that. `now` is in epoch
-        seconds.
+        An injector counts as dead if its last heartbeat is too old at `now` (epoch seconds). Return False if the videos
+        table has no column `run_id`.
         """
         if not self.table.has_runs:
             return False

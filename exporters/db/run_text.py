@@ -68,5 +68,5 @@ class RunText:
 
 
 def sample_lines(family: Metric) -> str:
-    """Return the metric lines of a family without its HELP and TYPE lines."""
+    """Return one metric as text in the Prometheus format, without its HELP and TYPE lines."""
     return "".join(line for line in to_text([family]).splitlines(keepends=True) if not line.startswith("#"))

@@ -3,8 +3,7 @@
 The memory constants of this module are upper bounds of what ffmpeg 5.1 used for H.264 from 1080p to 2160p with 1 to 32
 threads. On one machine, 1, 8, 16 and 32 threads used:
 
-- Address space: 390, 1370, 2380 and 4353 MiB. Each thread reserves a part of its own, until 8 threads per core
-  have done so.
+- Address space: 390, 1370, 2380 and 4353 MiB. It grows with each thread, up to 8 threads per core.
 - Resident memory at 2160p: 166, 421, 704 and 1251 MiB.
 """
 
@@ -44,9 +43,11 @@ class HostLimits:
 def thread_budget(worker: settings.Worker, limits: HostLimits | None = None) -> int:
     """Return the number of threads for one ffmpeg.
 
-    If AFORO_WORKER_THREADS is set, return its value. Otherwise, return the slot's share of the cores, or fewer if the
-    memory does not suffice, but at least 1. A setting limits the address space of ffmpeg. The slot's share of the
-    memory limits its resident memory.
+    If AFORO_WORKER_THREADS is set, return its value. Otherwise, return the slot's share of the cores, or fewer if
+    ffmpeg would need too much memory, but at least 1.
+
+    Too much memory is an address space above AFORO_WORKER_FFMPEG_MEMORY_MIB, or a resident memory above the slot's
+    share of the memory.
     """
     if worker.threads:
         return worker.threads
