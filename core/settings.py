@@ -560,9 +560,11 @@ class Settings:
     def from_process(cls, dotenv: Path = Path(".env")) -> Settings:
         """Read the settings of this process from its environment variables, else from the file `.env`.
 
-        The AWS_* variables are also set in the environment of this process, where boto3 reads them. With an app under
-        test, the queue is the one in its aforo.toml. The `env_file` named there replaces AWS_* variables of this
-        process, and those of `.env` are ignored. This makes our injector send to the queue that the app's worker reads.
+        The AWS_* variables are also set in the environment of this process, where boto3 reads them.
+
+        With an app under test, our injector must send to the queue that the app's worker reads. Therefore the queue is
+        the one in the app's aforo.toml. An AWS_* variable is taken from the app's `env_file`, or else from the
+        environment of this process, but never from `.env`.
         """
         filed = {k: v for k, v in dotenv_values(dotenv, encoding="utf-8-sig").items() if v is not None}
         environment = {**filed, **os.environ}

@@ -30,9 +30,9 @@ class SizeShare:
 
 @dataclass(frozen=True)
 class SizeMix:
-    """The sizes of a run's videos in ascending order. Their weights have no common divisor.
+    """Sizes of a run's videos in ascending order, each with its weight.
 
-    A run of one size has one share of weight 1.
+    The weights have no common divisor. A run of one size has a single entry in `shares`, with weight 1.
     """
 
     shares: tuple[SizeShare, ...]

@@ -108,7 +108,10 @@ class VideoFailed(Exception):
 
 @dataclass(frozen=True)
 class Payload:
-    """Arguments of the video task's message: ids only. The parameters of the work are in the database."""
+    """Arguments in the message of a video task: the ids of video and run, and the payload's version.
+
+    The parameters of the work are in the database.
+    """
 
     video_id: str
     run_id: str

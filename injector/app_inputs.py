@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 class PlacedInput:
     """Input file of a video, as the app's worker sees it.
 
-    `path` is a path or an `s3://` address. `key` is the file name, or the key of the object in S3. `made` is None if
-    all videos share the file. If the file was created for this video alone, `made` is the path or address under which
-    the injector sees it.
+    The field `path` is the file's path or `s3://` address for the worker. `key` is the file name, or the key of the
+    object in S3. `made` is the file's path or address for the injector, if the file was created for this video alone.
+    It is None if all videos share the file.
     """
 
     path: str
@@ -139,8 +139,8 @@ def place_source(app: AppFile, default_folder: Path, media: Path, name: str, s3:
 def place_all(inputs: Sequence[Inputs], app: AppFile, run_id: str) -> list[PlacedInput]:
     """Return the input file of each video of a run, in the order of the videos.
 
-    `inputs` has one entry per video: the folder or bucket that holds the file of its size. If `aforo.toml` demands a
-    separate file for each video, this function creates all of them. Call it before any video is sent.
+    `inputs` has one entry per video: the folder or bucket with an input file of that video's size. If `aforo.toml`
+    demands a separate file for each video, create all these files. Call this before any video is sent.
     """
     if app.input.per_video == "shared":
         return [each.shared() for each in inputs]

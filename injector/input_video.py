@@ -1,8 +1,8 @@
 """Generate input videos of an exact size: real MP4 files with a moving picture and sound.
 
-Each size is generated once. First, some seconds of noisy test pictures are encoded. Then this segment is repeated
-without encoding, until the file almost has the size. A small `free` box, which players skip, fills the file to the
-exact byte. So 100 MB take seconds, not minutes.
+Each size is generated once. First, a segment of some seconds of noisy test pictures is encoded. The segment is then
+repeated without encoding, until the file is only a little too small. A `free` box, which players skip, fills the file
+to the exact byte. This way, 100 MB take seconds, not minutes.
 """
 
 from __future__ import annotations

@@ -67,8 +67,8 @@ class ParallelSender:
     """Context manager that sends batches of tasks with several SQS calls at once.
 
     The rows of a batch are committed before its SQS call and marked as sent after it. Then the function `on_sent` is
-    called with the task ids. At the end of the block, the sender waits until all calls have ended, and marks their
-    rows. If the block raised an exception, a failed call is not repeated.
+    called with the task ids. At the end of the block, the sender waits until all calls have ended, and marks the rows
+    of the sent batches. A failed call is tried again several times, but no longer after an exception in the block.
     """
 
     def __init__(self, maker: BatchMaker, run_id: str, on_sent: Callable[[list[str]], None]) -> None:
@@ -103,10 +103,10 @@ class ParallelSender:
             raise error
 
     def rest(self, seconds: float | None) -> None:
-        """Wait at most `seconds` until a running SQS call ends. Then mark the rows of sent batches as sent.
+        """Wait until a running SQS call ends, at most `seconds`. Then mark the rows of sent batches as sent.
 
-        If `seconds` is None, there is no time limit. If no call runs, wait `seconds`, or not at all for None. Also
-        write the heartbeat of the run if the last one is ten seconds old: a run without a recent heartbeat counts as
+        None for `seconds` means no time limit. If no call runs, wait for `seconds`, and with None do not wait. Also
+        write the heartbeat of the run if the last one is ten seconds old. A run without a recent heartbeat counts as
         dead. Raise an AforoError if a batch has failed.
         """
         if self._calls:

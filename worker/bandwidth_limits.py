@@ -24,9 +24,10 @@ VALID_SECONDS = 24 * 3600.0
 
 
 def bandwidth_limits(settings: Settings) -> Limits:
-    """Return the bandwidth limits in bytes/s by resource, such as disk writes. Measure them if needed.
+    """Return the bandwidth limits in bytes/s by resource, such as disk writes.
 
-    The result is cached for a day per disk and bucket.
+    Limits that were measured for this disk and bucket in the last day are read from a file. Otherwise, measure the
+    limits and write them to that file.
     """
     folder = settings.worker.work_path
     file, place = folder.with_name(f"{folder.name}-bandwidth-limits.json"), _place(settings)

@@ -1,11 +1,11 @@
 """WSGI page `/executions?spool=ID&after=N`: JSON with execution records of one spool.
 
-The records of a spool are numbered, and the page has those with numbers above N. A worker serves its own spool, and
-the spools of dead workers of the same user on this machine. If it does not know the spool ID, it serves its own spool
-from the oldest record on.
+The records of a spool are numbered, and the page has those with numbers above N. A worker serves its own spool, and the
+spools of dead workers of the same user on this machine. If ID is not one of these spools, the worker serves its own
+spool, from the oldest record on.
 
-The JSON also has the id of the served spool, the worker that wrote this spool, and the spool's oldest and newest record
-number. It lists the ids of all spools that can be requested.
+The JSON names the served spool and the worker that wrote it. It has the oldest and newest record number of this spool,
+and the ids of the dead workers' spools.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ READER_SECONDS = 5.0
 
 class _Readable(Protocol):
     def after(self, number: int, max_bytes: int) -> Slice:
-        """Return this spool's execution records with numbers above `number`, at most `max_bytes` in all."""
+        """Return the records of this spool with numbers above `number`, as many as fit in `max_bytes`."""
 
 
 class ExecutionsPage:

@@ -20,8 +20,8 @@ REFUSAL = b"this server is for this machine only: ask for it by address, or as l
 def only_for_this_machine(application: WsgiApp, host: str) -> WsgiApp:
     """Return `application` with a check: it answers 421 if the Host header does not name this machine.
 
-    `host` is the address on which the server listens. The check is added for a loopback address only. Other addresses
-    can be reached under names that this machine does not know, so `application` is then returned unchanged.
+    `host` is the address on which the server listens. If it is not a loopback address, return `application` unchanged.
+    Such an address can have names that this machine does not know, and the check would refuse them.
     """
     if not _is_loopback(host):
         return application

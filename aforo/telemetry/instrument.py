@@ -76,7 +76,10 @@ def instrument(
 
 
 def connect(app: Celery, worker_metrics: WorkerMetrics) -> None:
-    """Make the workers of `app` count their tasks in `worker_metrics`. Call this before the workers start."""
+    """Install Celery signal handlers that count the tasks of the workers of `app`.
+
+    The counting starts when a worker starts, and uses `worker_metrics`. Call this function before that.
+    """
     _connected[app] = worker_metrics
     before_task_publish.connect(_stamp, weak=False)
 
@@ -106,12 +109,12 @@ def serve_when_ready(
     forwarder: Forwarder | None = None,
     recording: Recording | None = None,
 ) -> None:
-    """Make the workers of `app` serve /metrics. Each one starts its server after its pool has forked.
+    """Install a Celery signal handler that starts a /metrics server in each worker of `app`.
 
-    `address` is a host and the ports to try. `node` is a function that gets Celery's consumer and creates the collector
-    of the machine's metrics. `facts` are labels of aforo_worker_info whose values only the app knows, such as its
-    ffmpeg `profile`. `forwarder` sends Celery events to Redis. `recording` keeps the execution records. With it, the
-    server has a second page, /executions.
+    The server starts when the worker is ready, after its pool has forked. `address` is a host and the ports to try.
+    `node` is a function that gets Celery's consumer and returns the collector of the machine's metrics. `facts` has
+    further labels for the metric aforo_worker_info, such as the app's ffmpeg `profile`. `forwarder` sends Celery events
+    to Redis. `recording` keeps the execution records. With `recording`, the server has a second page, /executions.
     """
 
     def start(sender: Any = None, **_signal: Any) -> None:

@@ -37,8 +37,8 @@ def stage(name: str) -> Iterator[None]:
 def record_stage(name: str, seconds: float) -> None:
     """Record that the stage `name` of the running task has just ended, and took `seconds`.
 
-    Inside a `stage` block of another name, the seconds are not counted for the stage of the block. Inside a block of
-    the same name, nothing is recorded, because the block itself measures that time.
+    Inside a `stage` block of another name, `seconds` are subtracted from the duration of that block. Inside a block of
+    the same name, nothing is recorded, because the block itself measures this time.
     """
     if name in _names():
         return

@@ -113,9 +113,9 @@ def with_conditions(
 def conservation(recorded: RecordedRun) -> Conservation:
     """Return the counts that show whether a video of the run is lost.
 
-    A video is lost if it is neither done nor failed and has no message in a queue. Two kinds of executions are counted
-    too. In the first kind, another execution finished or claimed the same video first. In the second kind, the process
-    died before it recorded an outcome.
+    A video is lost if it is neither done nor failed and has no message in a queue. The field `repeated` counts
+    executions that worked in vain: another execution finished or claimed the video first. The field `lost` counts
+    executions whose process died before an outcome was recorded.
     """
     counts, counted = recorded.video_counts, recorded.run.environment.get("messages")
     messages = MessageCounts(counted["in_queue"], counted["dead_lettered"]) if counted else None

@@ -42,7 +42,8 @@ class Validity:
 def judge_validity(warnings: Iterable[QualityWarning]) -> Validity:
     """Return the validity of a run that has these data-quality warnings.
 
-    Its reasons are the codes of these warnings. If some warnings make the run invalid, only those are reasons.
+    The field `reasons` of the result has the codes of the warnings. If some warnings make the run invalid, `reasons`
+    has only the codes of those.
     """
     by_severity: dict[Severity, list[str]] = {severity: [] for severity in Severity}
     for warning in warnings:
@@ -54,9 +55,9 @@ def judge_validity(warnings: Iterable[QualityWarning]) -> Validity:
 
 
 def combined(validities: Iterable[Validity]) -> Validity:
-    """Return the validity of a figure made from several runs: the worst level of these runs.
+    """Return the validity of a figure made from several runs: the worst of `validities`.
 
-    Its reasons are those of the runs that have this level.
+    The result has the reasons of all runs with the worst level. If there are no runs, the figure is valid.
     """
     members = list(validities)
     worst = max((member.level for member in members), key=lambda level: level.rank, default=Level.VALID)

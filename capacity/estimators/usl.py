@@ -57,8 +57,9 @@ class PeakRefusal(StrEnum):
 class Levels:
     """Measured points to which a law is fitted: throughput `x` at `n` slots, in any order.
 
-    `se` has the standard errors of `x`, in the unit of `x`. `se_dof` is the number of degrees of freedom behind them,
-    or None if they are known exactly. A number of slots may occur several times.
+    The field `se` has the standard errors of `x`, in the unit of `x`. `se_dof` is the number of degrees of freedom from
+    which the standard errors were estimated. It is None if they are known exactly. A number of slots may occur several
+    times.
     """
 
     n: Floats

@@ -19,9 +19,9 @@ ENDED = {Outcome.DONE: VideoState.DONE, Outcome.FAILED: VideoState.FAILED}
 class Comparison:
     """How well an app's table of videos agrees with the recorded executions of a run.
 
-    Only final videos are compared. `without_execution` counts those whose last execution is not recorded as done or
-    failed, or that have no execution. `disagreements` counts those that are done in the table and failed by their last
-    execution, or the reverse.
+    Only videos that are done or failed in the table are compared. The field `without_execution` counts those without a
+    recorded execution, or whose last one ended neither as done nor as failed. `disagreements` counts those that are
+    done in the table while their last execution failed, or the reverse.
     """
 
     without_execution: int
@@ -29,9 +29,11 @@ class Comparison:
 
 
 def close_app_run(sessions: Sessions, run_id: str) -> None:
-    """Compare an app's table with the recorded executions of a run, and store the differences in the run.
+    """Compare an app's table of videos with a run's recorded executions, and store the result.
 
-    Call this after the collector has read the executions of every worker.
+    In the run's row, `executions_missed` becomes at least the number of final videos without a recorded end. The number
+    of videos on which table and executions disagree is stored too. Nothing is done if `executions_missed` is None. Call
+    this after the collector has read the executions of every worker.
     """
     with sessions.begin() as session:
         run = session.get_one(RunRow, run_id)

@@ -40,11 +40,10 @@ class Basis(StrEnum):
 class MatrixPlan:
     """Options of a matrix: measure each size × concurrency × number of workers × mode `repeats` times.
 
-    `count` is the number of videos of a burst, and `arrivals` that of a sustained run. If `arrivals` is None, a
-    sustained run has `count` videos too. `rate_per_minute` is the rate of a sustained run. If it is None, the rate is
-    80 % of the X_sat (throughput with every slot busy) of a burst with the same size, slots and workers. With
-    `adaptive`, a burst stops as soon as its X_sat is known precisely enough. None in `workers` stands for the workers
-    that already run.
+    The field `count` is the number of videos of a burst. `arrivals` is that of a sustained run; None means `count`.
+    `rate_per_minute` is the rate of a sustained run. None means 80 % of the X_sat (throughput with every slot busy) of
+    a burst with the same size, slots and workers. With `adaptive`, a burst stops when its X_sat is known precisely
+    enough. `workers` has the numbers of workers. A None in it means the workers that already run.
     """
 
     sizes: tuple[str, ...]
@@ -145,8 +144,9 @@ def ordered_runs(plan: MatrixPlan) -> list[PlannedRun]:
 def predict(plan: MatrixPlan, run: PlannedRun, services: Services, cores: int) -> Prediction:
     """Predict the duration of a run, with the overhead of starting and ending it.
 
-    `services` has the mean service seconds measured so far, by size and slots. `cores` is the number of CPU cores, from
-    which a service time is guessed if nothing was measured. An early stop is not predicted.
+    `services` has the mean service seconds measured so far, by size and slots. If nothing was measured, the service
+    time is guessed from `cores`, the number of CPU cores. The prediction assumes that all videos are sent, even if the
+    run may stop early.
     """
     slots = run.concurrency * (run.workers or 1)
     service, basis = _service(parse_sizes(run.size).mean_bytes, slots, services, cores)

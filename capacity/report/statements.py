@@ -86,8 +86,9 @@ def _judged(statement: str, validity: Validity, lang: Language) -> str:
 def best_sentence(analysed: AnalysedRuns, run: RunAnalysis, lang: Language) -> str:
     """Return one sentence with the result of the run's cell.
 
-    X_sat is the throughput with every slot busy. If several runs of the cell have an X_sat, the sentence states the
-    mean of these values. Otherwise it states the result of one run.
+    If several runs of the cell have an X_sat (throughput with every slot busy), the sentence states the mean of these
+    values. If only one has an X_sat, the sentence states the result of that run. If none has, it states the result of
+    `run`.
     """
     cell = analysed.cell_of(run)
     rows = (cell.x_sat_runs if cell else ()) or (run.row,)
@@ -186,9 +187,9 @@ def advice_text(run: RunAnalysis, lang: Language) -> str | None:
 
 
 def limit_parts(run: RunAnalysis) -> tuple[Text, Text, Text]:
-    """Return three texts: what limits the run, the confidence in this verdict, and its evidence.
+    """Return three texts: what limits the run, the confidence in the first text, and its evidence.
 
-    A stable sustained run is limited by its offered rate. For any other run, the first text names its bottleneck.
+    A stable sustained run is limited by its offered rate. Any other run is limited by its bottleneck.
     """
     verdict = run.bottleneck
     if kept_up(run) and run.stability is not None:
@@ -207,7 +208,11 @@ def kept_up(run: RunAnalysis) -> bool:
 
 
 def conservation(run: RunAnalysis, lang: Language) -> str:
-    """Return a text with the number of videos in each state, and what was lost or repeated."""
+    """Return a text with the number of videos in each state, and whether any video is lost.
+
+    The text also counts lost messages, repeated executions and lost executions. If the messages in SQS were not
+    counted, the text says so.
+    """
     c = run.recorded.video_counts
     es = (
         f"{plural(run.row.count, 'pedido', 'pedidos')}, {plural(c.injected, 'inyectado', 'inyectados')} = "
@@ -238,8 +243,8 @@ def _losses(sums: Conservation, lang: Language) -> str:
 def littles_law(run: RunAnalysis, lang: Language) -> str:
     """Return a text that checks the run with Little's law.
 
-    It compares two values of the mean number of videos present. SQS counted one. The other is computed from the
-    recorded times. If they cannot be compared, the text says so.
+    The text compares two values of the mean number of videos present: the number counted in SQS, and the number
+    computed from the recorded times. If the two cannot be compared, the text says so.
     """
     check = run.little
     if check.agreement is Agreement.UNKNOWN:
@@ -342,7 +347,7 @@ def tail_text(tail: Tail | None, lang: Language) -> str:
 
 
 def limit_check(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
-    """Yield one statement, a name and a text: how to test the bottleneck verdict.
+    """Yield a statement that tells how to test the verdict on the bottleneck.
 
     Yield nothing for an invalid run, and for a stable sustained run.
     """
@@ -352,7 +357,10 @@ def limit_check(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
 
 
 def goodput_text(reached: Goodput, lang: Language) -> str:
-    """Return the share of the videos done within the user's goal for the response time, as text."""
+    """Return a text with the share of videos that were done within the goal for the response time.
+
+    The user sets this goal. The text also has the goal in seconds and the 95 % interval of the share.
+    """
     share, bounds = percent(reached.ratio, lang), reached.interval
     interval = f"[{percent(bounds.low, lang)}, {percent(bounds.high, lang)}]"
     seconds, counts = number(reached.goal_seconds, lang, 1), f"{reached.within}/{reached.count}"
@@ -409,7 +417,7 @@ def _injector_machine(environment: Mapping[str, Any], unknown: str) -> str:
 def reservations(run: RunAnalysis, lang: Language) -> str:
     """Return the data-quality warnings of the run as text, or the sentence that there are none.
 
-    They tell how far the figures of the run can be trusted.
+    The text begins by saying whether these warnings make the run invalid.
     """
     if not run.warnings:
         return Text("Sin reservas sobre la medición.", "No reservations about the measurement.").to(lang)

@@ -111,10 +111,12 @@ class _Table:
     def columns(self, wanted: Sequence[str], never_empty: frozenset[str], optional: frozenset[str]) -> list[Array]:
         """Return the `wanted` columns of this CSV file as numbers, one array per column.
 
-        A word, such as a video's state, becomes its position in the list of allowed words. Workers are numbered from 0.
-        Old archives lack the `optional` columns. The values of such a column are then NaN. The column `worker` is an
-        exception: if it is missing, each node counts as one worker. Raise UsageError if a column that is not optional
-        is missing, if a column of `never_empty` has an empty cell, or if a value is not allowed.
+        A word, such as a video's state, becomes its position in the list of allowed words. A worker becomes a number,
+        from 0. If the file has no column `worker`, each node counts as one worker. Another missing column of `optional`
+        becomes an array of NaN.
+
+        Raise UsageError if any other column is missing, if a column of `never_empty` has an empty cell, or if a value
+        is not allowed.
         """
         missing = [name for name in wanted if name not in self.cells and name not in optional]
         if missing:

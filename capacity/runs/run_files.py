@@ -50,11 +50,11 @@ def write_archive(
     is_settled: bool = True,
     other_work: OtherWork | None = None,
 ) -> None:
-    """Write the archive of a run from what is recorded now. Each file is replaced atomically.
+    """Write the archive of a run from its rows in the database and its resource samples.
 
-    `is_settled` is True if no record of the run can change any more. Otherwise the archive is marked as not final.
-    `other_work` is work that took place at the time of this run but belongs to none of its videos, such as that of
-    another run. It is stored in the archive, because it cannot be computed from this run's records.
+    Each file is replaced atomically. `is_settled` is True if the rows of the run can no longer change. Otherwise the
+    archive is marked as not final. `other_work` is the work of other runs on the same nodes at the time of this run.
+    The archive has to store it, because this run's rows do not contain it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / OPEN).touch()

@@ -41,10 +41,10 @@ class CellKey:
 
 @dataclass(frozen=True)
 class TableCell:
-    """One row of the result table: a cell, and the runs that its figures are averaged over.
+    """One row of the result table: a cell, and the runs from which its figures are averaged.
 
-    `runs` are averaged for X and S. `x_sat_runs` are averaged for X_sat, the throughput with every slot busy.
-    `left_out` is the number of the cell's runs that are in neither list.
+    X and S are averaged over the field `runs`. X_sat, the throughput with every slot busy, is averaged over
+    `x_sat_runs`. `left_out` is the number of the cell's runs that are in neither of the two.
     """
 
     key: CellKey
@@ -105,9 +105,10 @@ class TableCell:
 
     @property
     def is_between_runs(self) -> bool:
-        """Return True if the cell has enough runs to compute the interval of X_sat from their differences.
+        """Return True if X_sat of the cell is averaged over at least three runs.
 
-        X_sat is the throughput with every slot busy. Three runs are enough.
+        X_sat is the throughput with every slot busy. Its interval is then computed from the differences between the
+        runs.
         """
         return len(self.x_sat_runs) >= RUNS_FOR_INTERVAL
 

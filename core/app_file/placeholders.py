@@ -37,8 +37,8 @@ def is_known(name: str, *, with_row: bool) -> bool:
 def filled(value: Any, values: Mapping[str, Any]) -> Any:
     """Return `value` with its placeholders replaced by `values`, also inside its lists and tables.
 
-    If a text is nothing but one placeholder, its replacement keeps its type: a number stays a number. Inside a longer
-    text, it becomes text.
+    A text that is only one placeholder is replaced by the value itself, so a number stays a number. In a longer text,
+    the value is inserted as text.
     """
     if isinstance(value, str):
         alone = _PLACEHOLDER.fullmatch(value)

@@ -29,15 +29,16 @@ class IncrementalCount:
     def since(self) -> float:
         """Return the epoch time from which the next refresh reads changed rows.
 
-        It lies before the last reading, because a row can be committed later than its timestamp says.
+        It is earlier than `read_at`. A row can have a timestamp before `read_at` and be committed after `read_at`. The
+        earlier time makes the refresh find such a row.
         """
         return self.read_at - self.overlap_seconds
 
     def build(self, reader: Reader) -> None:
         """Count all runs, videos and executions in the database, to get the first sums.
 
-        `reader` reads a snapshot of the database. The caller must open the snapshot after the time `read_at`. Then no
-        change before `read_at` is missing in the sums.
+        `reader` reads a snapshot of the database. The caller must open the snapshot later than the time `read_at`. The
+        sums then include every change before `read_at`.
         """
         for run in reader.newest_runs(self.runs):
             self.aggregates.track(run)
@@ -91,7 +92,7 @@ class IncrementalCount:
 def difference(current: RunAggregates, recounted: RunAggregates) -> int:
     """Return how many videos `current` counts under a wrong state.
 
-    `recounted` is a full count at the same moment. It is taken as right.
+    `recounted` is a full count at the same moment, whose states are assumed to be right.
     """
     one, other = current.all_videos.states, recounted.all_videos.states
     more = sum((one - other).values())

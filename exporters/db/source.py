@@ -62,8 +62,8 @@ class DatabaseSource:
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:
         """Read the changed rows within the time limit, and return the metric families of the database.
 
-        If the database fails or is too slow, raise Incomplete with the last result. If there is no result of the last
-        `REPEAT_SECONDS` seconds, raise the original error instead, such as TimeoutError.
+        If the database fails or is too slow, raise an error. The error is Incomplete, which contains the last result,
+        if that result is at most `REPEAT_SECONDS` old. Otherwise it is the original error, such as TimeoutError.
         """
         try:
             return self._call.result(min(timeout_seconds, self.settings.timeout_seconds))
@@ -98,8 +98,8 @@ class DatabaseSource:
     def build(self) -> None:
         """Count all runs, videos and executions in the database.
 
-        A refresh reads only changed rows, so an error in its counts would stay. The next refresh replaces the counts
-        by the result of this full count. Raise the database's error if the full count fails.
+        The next refresh replaces its counts by those of this full count. This corrects errors in the counts, which
+        would otherwise stay: a refresh reads only changed rows. Raise the database's error if the full count fails.
         """
         count = IncrementalCount(self.settings.runs, self.settings.overlap_seconds, self.clock())
         with self.database.snapshot(BUILD_TIMEOUT_SECONDS) as reader:
@@ -109,8 +109,8 @@ class DatabaseSource:
     def keep_building(self, stop: threading.Event, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Repeat the full count of the database until `stop` is set.
 
-        Pauses between the counts limit them to about the share `BUILD_SHARE` of the time. A failed count is repeated
-        after `RETRY_SECONDS`.
+        A pause follows each count, so that counting takes about the share `BUILD_SHARE` of the time at most. After a
+        failed count, the pause is `RETRY_SECONDS`.
         """
         while not stop.is_set():
             started = monotonic()

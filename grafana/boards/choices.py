@@ -49,11 +49,10 @@ NONE_KNOWN = Text("ninguno conocido", "none known")
 
 
 def numbered(expression: str, label: str, names: Iterable[str]) -> str:
-    """Return a PromQL query that gives each series a number: the position of its `label` in `names`.
+    """Return a PromQL query that replaces each value by the position of the series' `label` in `names`.
 
-    `expression` is a query whose series have this label. Positions start at 0. The panel shows the word for each
-    number. Numbers are used because a panel of numbers can show a word such as "unknown" when there are no series. A
-    panel of labels would be empty.
+    Positions start at 0. `expression` is a query whose series have this label. The panel shows a word for each number.
+    Without series, a panel of numbers can show a word such as "unknown". A panel of label values would be empty.
     """
     numbers = (f'label_replace(vector({number}), "{label}", "{name}", "", "")' for number, name in enumerate(names))
     return f"0 * ({expression}) + on ({label}) group_left () ({' or '.join(numbers)})"

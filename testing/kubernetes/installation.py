@@ -97,9 +97,10 @@ class Installation:
         until(lambda: self.replicas() == number, f"{number} replicas; there are {self.replicas()}", seconds, 0.5)
 
     def planned_queue_length(self) -> int:
-        """Return KEDA's setting `queueLength`, the number of messages per worker, from `capacity plan`.
+        """Return the number of messages per worker that `capacity plan` computes for KEDA.
 
-        The options of this command are read from the annotation `aforo/plan` of the ScaledObject.
+        KEDA calls this setting `queueLength`. The command gets its options from the annotation `aforo/plan` of the
+        ScaledObject.
         """
         options = self.plane.get("scaledobject", "worker")["metadata"]["annotations"]["aforo/plan"]
         command = [sys.executable, "-m", "capacity", "plan", *shlex.split(options), "--json"]
