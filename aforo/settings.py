@@ -59,7 +59,11 @@ def read(declaration: Declaration, environ: Mapping[str, str] = os.environ) -> s
 
 
 def is_on(declaration: Declaration, environ: Mapping[str, str] = os.environ) -> bool:
-    """Return True if an on/off environment variable is on. Off is written 0, false, no, off or empty."""
+    """Return True if an on/off environment variable is on.
+
+    The values 0, false, no and off mean off. Every other value means on. If the variable is unset or empty, its default
+    is the value. An empty default means off.
+    """
     return read(declaration, environ).lower() not in {"", "0", "false", "no", "off"}
 
 

@@ -61,9 +61,9 @@ def env_option(
 ) -> Callable[[Any], Any]:
     """Return a click option `flag` that the environment variable `variable` can also set.
 
-    Its help is `text`, followed by the variable and the default, such as `[env: COUNT, default 8]`. If
-    `unset` is given, it is printed in place of `default 8`. It describes what happens if the user does not set the
-    option. `attributes` are passed to click.
+    The option's help is `text`, followed by the variable and the default, such as `[env: COUNT, default 8]`. A text in
+    `unset` replaces the part `default 8`. It says what happens if the user does not set the option. `attributes` are
+    passed to click.
     """
     if default is None and not attributes.get("is_flag"):
         unset = unset or "default none"
@@ -77,8 +77,8 @@ def env_option(
 class EnvironmentOption(click.Option):
     """Click option that an environment variable can also set.
 
-    The error for an invalid value names the variable. A variable that is set to an empty text counts as unset. With
-    `empty_is_value`, the empty text is checked like any other value.
+    The error for an invalid value names the variable. A variable that is set to an empty text counts as unset, unless
+    the argument `empty_is_value` is true. Then the empty text is a value like any other.
     """
 
     def __init__(self, *arguments: Any, empty_is_value: bool = False, **attributes: Any) -> None:
@@ -107,7 +107,8 @@ class WholeNumber(click.IntRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the option's value as a whole number.
 
-        If it is out of range, or a text with anything but ASCII digits, click's error for an invalid option is raised.
+        Raise click's error for an invalid option if the value is out of range. Raise it also for a text that has other
+        characters than ASCII digits.
         """
         if isinstance(value, str) and not (value.isascii() and value.isdigit()):
             self.fail(f"{value!r} is not a whole number", param, ctx)
@@ -117,8 +118,8 @@ class WholeNumber(click.IntRange):
 def whole_numbers(name: str, text: str, things: str, most: int) -> tuple[int, ...]:
     """Parse a list such as `1,2,4`. Return its numbers, without repetitions.
 
-    Raise UsageError unless each is a whole number from 1 to `most`. The error names the option by `name`. It also says
-    what the numbers count: `things`, such as "slots".
+    Raise UsageError if an item is not a whole number from 1 to `most`. Two arguments are only for the error text:
+    `name` is the name of the option, and `things` is what the numbers count, such as "slots".
     """
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() and 1 <= int(part[:9]) <= most for part in parts):

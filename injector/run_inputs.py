@@ -51,7 +51,7 @@ class RunInputs:
 
     @property
     def mean_seconds(self) -> float | None:
-        """Return the mean duration of the videos, or None if that of a file is unknown."""
+        """Return the mean duration of the videos. Return None if the duration of one file is unknown."""
         known = [source.seconds for source in self.sources if source.seconds is not None]
         if len(known) < len(self.sources):
             return None

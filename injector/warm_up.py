@@ -19,10 +19,11 @@ LONGEST_COUNT_SECONDS = 60.0
 
 
 def warm_up(request: Request, slots: int, prepare: Callable[[Request], Injection], say: Callable[[str], None]) -> None:
-    """Send videos of the requested size as a separate run, and wait until all have ended.
+    """Send the warm-up videos as a run of their own, and wait until all have ended.
 
-    The run appears in no table of results. Two videos are sent for each of the `slots`. `prepare` returns the run for a
-    request, ready to start. `say` prints a note for the user.
+    This run appears in no table of results. It has two videos for each of the `slots` slots, of the size in `request`.
+    For a mix, the size with the largest share is used. `prepare` returns the run for a request, ready to start. `say`
+    prints a note for the user.
     """
     count = VIDEOS_PER_SLOT * slots
     say(f"warm-up: {count} videos")

@@ -64,10 +64,10 @@ def up(settings: Settings, options: WorkerOptions) -> None:
 
 
 def down(settings: Settings) -> int:
-    """Stop all programs of this machine's stack, the worker first. Return how many were left over.
+    """Stop all programs of this machine's stack, the worker first. Return the number of orphans ended.
 
-    If supervisord runs, it stops the programs, and the result is 0. Otherwise, processes that an earlier supervisord
-    left are ended, and the result is their number.
+    If supervisord runs, it stops the programs, and the result is 0. Otherwise, this function ends the orphans, which
+    are processes that a dead supervisord left running.
     """
     with _lock():
         return _stop(settings)

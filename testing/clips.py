@@ -63,7 +63,7 @@ def high_dynamic_range(path: Path, transfer: str, *picture: str) -> Path:
 
 
 def cut(source: Path, ratio: float) -> Path:
-    """Write a truncated copy of a file, with the first `ratio` (0 to 1) of its bytes. Return its path."""
+    """Write a copy with the first `ratio` (0 to 1) of a file's bytes beside it. Return the copy's path."""
     content = source.read_bytes()
     target = source.with_name(f"cut-{source.name}")
     target.write_bytes(content[: round(len(content) * ratio)])
@@ -71,7 +71,7 @@ def cut(source: Path, ratio: float) -> Path:
 
 
 def overwrite(source: Path, at: float, count: int = 400) -> Path:
-    """Write a damaged copy of a file and return its path.
+    """Write a damaged copy of a file beside it, and return the path of the copy.
 
     In the copy, `count` bytes are overwritten. `at` (0 to 1) says where they start: 0.5 is the middle of the file.
     """

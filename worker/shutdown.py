@@ -1,7 +1,7 @@
 """Shut down a worker on SIGTERM, with a time limit for its running tasks.
 
-The worker receives no new messages. Running tasks can end within the limit. The messages of tasks that have not ended
-by then return to the queue.
+After SIGTERM, the worker receives no new messages. Running tasks can end within the limit. The messages of tasks that
+have not ended by then return to the queue.
 
 Celery has three kinds of shutdown. The warm shutdown waits for running tasks without a limit. The cold shutdown stops
 at once, and the messages of unfinished tasks return to the queue. The soft shutdown waits for a limited time, but a
@@ -19,9 +19,9 @@ from celery.signals import worker_shutting_down
 
 
 def limit(seconds: float) -> None:
-    """Let running tasks continue for at most `seconds` when this worker shuts down.
+    """Set how long this worker waits for running tasks when it shuts down: at most `seconds`.
 
-    Call this before the worker starts.
+    Call this function before the worker starts.
     """
 
     def begin(how: str = "", **_signal: object) -> None:

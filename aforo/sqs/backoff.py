@@ -1,4 +1,4 @@
-"""Exponential back-off with random jitter, for retries of polls and deletes and for redeliveries."""
+"""Exponential back-off with random jitter, for the pause before a retried call or a redelivery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Timing of a worker's receive calls to SQS: at once for a free slot, later after a failed call."""
+"""Timing of a worker's receive calls to SQS: at once for a free slot, after a pause if a call failed."""
 
 from __future__ import annotations
 
@@ -46,17 +46,18 @@ class PollingChannel(TimedChannel):
     def wait_time_seconds(self) -> int:
         """Return the long-poll time of a receive call: how many seconds SQS may wait for a message.
 
-        It is at most LONGEST_POLL_SECONDS. After a network failure, a worker therefore receives again within 15 s.
+        The result is at most LONGEST_POLL_SECONDS. This limit is short so that a worker receives again within 15 s
+        after a network failure.
         """
         return min(LONGEST_POLL_SECONDS, int(super().wait_time_seconds))
 
     @property
     def requested_attributes(self) -> dict[str, list[str]]:
-        """Return the names of the message attributes to request, by parameter of the receive call.
+        """Return the parameters of the receive call that name the message attributes to request.
 
-        A parameter is, for example, `MessageAttributeNames`. The send time is always requested, because queue wait is
-        computed from it. The transport option `fetch_message_attributes` adds names. It is a list of system attributes,
-        or a dict with the keys `MessageSystemAttributeNames` and `MessageAttributeNames`.
+        A key is a parameter, such as `MessageAttributeNames`. Its value lists names of attributes. Send time and
+        receive count are always requested. The transport option `fetch_message_attributes` adds names. It is a list of
+        system attributes, or a dict with the keys `MessageSystemAttributeNames` and `MessageAttributeNames`.
         """
         option = self.transport_options.get("fetch_message_attributes") or []
         names = option if isinstance(option, dict) else {SYSTEM: [option] if isinstance(option, str) else option}

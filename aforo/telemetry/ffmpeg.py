@@ -1,4 +1,4 @@
-"""Version of the ffmpeg that the tasks of this worker would run."""
+"""Find the version of the ffmpeg in PATH, one of the conditions that a worker reports."""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ OUTCOMES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 class CountedRequest(Request):
     """Received task (Celery's `Request`) that counts its start and its end in `metrics`.
 
-    The metrics are labelled with the registered name of the task. Celery's `name` may come from the message header
-    `shadow`, which can differ in each message.
+    The metrics are labelled with the name under which the task is registered. The attribute `name` of the Request is
+    not used as a label, because a message can change it by its header `shadow`.
     """
 
     metrics: ClassVar[WorkerMetrics]
@@ -65,7 +65,7 @@ class CountedRequest(Request):
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
         """Count the end of the task. Celery calls this when the task raised an exception.
 
-        The end is counted in every case: if Celery acknowledges the message, rejects it or returns it to the queue.
+        The end is counted whether Celery then acknowledges the message, rejects it or returns it to the queue.
         """
         try:
             return super().on_failure(exc_info, *args, **options)

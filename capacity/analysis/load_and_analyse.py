@@ -67,9 +67,9 @@ def analyse_runs(session: Session, settings: Settings, run_ids: Sequence[str]) -
 def runs_of(session: Session, settings: Settings, run_id: str | None = None) -> list[RunRow]:
     """Return the database rows of all runs of one app or of our reference worker, oldest first.
 
-    The run `run_id` decides which app that is. Without `run_id`, the settings decide. If they name no app, the runs are
-    those of our reference worker. Runs of different apps are never mixed, because their videos are not the same work.
-    Warm-up runs are left out, except `run_id` itself.
+    With `run_id`, the result has the runs of the same app as that run. Without `run_id`, it has the runs of the app in
+    the settings. Without an app, it has the runs of our reference worker. Runs of different apps are never
+    mixed, because their videos are not the same work. Warm-up runs are left out, except the run `run_id` itself.
     """
     app = settings.app.name if settings.app else None
     if run_id is not None:

@@ -36,8 +36,9 @@ AWS_DELAY_SECONDS = 15.0
 class RunAnalysis(MeasuredRun):
     """A measured run with all results of its analysis, such as its bottleneck.
 
-    `parts` divides the mean response time into queue wait, stages and a rest. `little` is the check of Little's law.
-    `offered` has the rate at which the injector sent the videos, and their delays. It is None for a burst.
+    `parts` divides the mean response time into queue wait, stages, and the time outside all stages. `little` is the
+    check of Little's law. `offered` has the rate at which the injector sent the videos, and how late it sent them.
+    `offered` is None for a burst.
     """
 
     resources: Resources
@@ -66,9 +67,9 @@ def analyse(
 ) -> RunAnalysis:
     """Find the bottleneck and the data-quality warnings of a run.
 
-    `comparable` tells for each comparable burst what one video took on average: stage times and CPU seconds. The burst
-    nearest in time comes first. Such a burst may have another number of slots than the run. `usual_calibration_seconds`
-    is how long the CPU calibration usually takes on this machine.
+    `comparable` has one item per comparable burst: the mean stage times and mean CPU seconds of its videos, its slots
+    and its X_sat. The burst nearest in time comes first. The bursts can differ from the run in their number of slots.
+    `usual_calibration_seconds` is how long the CPU calibration usually takes on this machine.
     """
     recorded = measured.recorded
     little, offered = _little(recorded, resources), _offered(recorded)

@@ -44,8 +44,8 @@ class WritableFile(click.Path):
 class Goals:
     """Values of the options `--fail-if`, `--junit` and `--summary`.
 
-    A goal is that a condition of `fail_if` does not hold. The command fails if a condition holds or if its figure is
-    unknown. `junit` and `summary` are the files to write for continuous integration.
+    The command fails if one of the conditions `fail_if` holds, or if the figure in a condition is unknown. `junit` and
+    `summary` are the files to write for continuous integration. Each is None if its option was not given.
     """
 
     fail_if: tuple[Condition, ...] = ()
@@ -64,9 +64,8 @@ class Goals:
     ) -> None:
         """Write the JUnit file and append to the Markdown summary, each only if its option was given.
 
-        `results` are the outcomes of the conditions. Both files have them. The summary also has `answers`, which are
-        sentences, and `table`, the result table in Markdown. `verb` is the name of the command. It becomes part of the
-        JUnit suite's name.
+        Both files list `results`, the outcomes of the conditions. The summary also has `answers` (sentences) and
+        `table` (the result table in Markdown). The JUnit suite is named after `verb`, the name of the command.
         """
         if self.junit is not None:
             write_file(self.junit, junit_xml(results, f"aforo.{verb}"))

@@ -1,6 +1,6 @@
 """Read the rows of a published result table from a CSV or Markdown file.
 
-A person, the scenario's document or Aforo may be its source. The column names of all three are understood.
+The table can come from Aforo, from the scenario's document or from a person. The reader knows the column names of each.
 """
 
 from __future__ import annotations

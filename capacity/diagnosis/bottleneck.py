@@ -1,8 +1,8 @@
 """What limits the throughput of a cell? The most likely cause, with its evidence and confidence.
 
 A cell is one combination of video size, slots, workers, mode, rate and app. Each candidate cause has criteria, which
-compare measurements with limits. Many of them need a run with one slot to compare with. A criterion that was not
-measured counts neither for nor against its cause.
+compare measurements of a run with limits. Many criteria also need measurements of a run with one slot. A criterion
+whose measurements are missing is unknown. It counts neither for nor against its cause.
 """
 
 from __future__ import annotations
@@ -95,17 +95,18 @@ class CellEvidence:
     def share(self, *stages: str) -> float | None:
         """Return the share (1 is 100 %) of the mean service time that these stages take together.
 
-        Stages have their own names here: `download` is fetch, `upload` is publish, and `db` is claim plus finish.
-        `probe` and `transcode` are the same. None means unknown.
+        Three stages have other names here than in the glossary: `download` is fetch, `upload` is publish, and `db` is
+        claim plus finish. None means unknown.
         """
         seconds = [self.stage_seconds[stage] for stage in stages if stage in self.stage_seconds]
         return sum(seconds) / self.service_seconds if seconds and self.service_seconds else None
 
     def loss_explained_by(self, stage: str) -> float | None:
-        """Return which share of the lost throughput was lost because `stage` is slower than with one slot.
+        """Return the share of the throughput loss that comes from `stage` being slower than with one slot.
 
-        1 is all of it. The lost throughput is 1 - `efficiency`. `efficiency` is the throughput per slot, divided by the
-        throughput of one slot alone. None means that nothing was lost, or that the result is unknown.
+        The field `efficiency` is the throughput per slot, divided by the throughput of one slot alone. The loss is
+        1 - `efficiency`. The result is (1 - `idle_gap_ratio`) · share(`stage`) · (1 - 1 / slowdown factor of `stage`)
+        / loss. 1 is the whole loss. None means that there is no loss, or that a measurement is missing.
         """
         share, slowdown = self.share(stage), self.stage_slowdown.get(stage)
         if share is None or not slowdown or self.efficiency is None or self.efficiency >= 1:
@@ -115,10 +116,10 @@ class CellEvidence:
 
     @property
     def last_gain(self) -> float | None:
-        """Return the gain in throughput from doubling the slots of this cell; 0.5 is 50 %.
+        """Return the gain in X_sat (throughput with every slot busy) from doubling the slots; 0.5 is 50 %.
 
-        If twice the slots were not measured, return how much this cell gained over a cell with half of its slots. None
-        means that neither was measured.
+        With `n` slots in this cell, the gain is X_sat(2n) / X_sat(n) - 1. If X_sat(2n) was not measured, the result is
+        X_sat(n) / X_sat(n/2) - 1. If neither is known, it is None.
         """
         return self.gain_up_to_here if self.gain_from_here is None else self.gain_from_here
 
@@ -142,10 +143,10 @@ class CellEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A possible cause of a cell's limit, with the confidence in it and the measurements behind that.
+    """A possible cause of a cell's limit, with its confidence and the measurements for and against it.
 
-    `evidence` has the measurements that support the cause, `against` those that speak against it, and `unknown` those
-    that were not made.
+    `evidence` has the measurements that support the cause. `against` has those that speak against it. `unknown` has
+    those of criteria that could not be judged, because a measurement is missing.
     """
 
     cause: Cause
@@ -171,13 +172,13 @@ class BottleneckVerdict:
 def find_bottleneck(cell: CellEvidence) -> BottleneckVerdict:
     """Return which cause limits the throughput of a cell, with its confidence.
 
-    The cause with the highest confidence wins. High confidence needs three criteria that hold, or one that holds and is
-    marked as sufficient. Medium confidence needs two. If no cause has medium or high confidence, the resource that is
-    clearly the busiest wins. If there is none, the cause is UNCLEAR.
+    The cause with the highest confidence wins. Some criteria are marked as sufficient. Confidence is high if a
+    sufficient criterion holds, or if three criteria hold. It is medium if two hold. If every cause has low confidence,
+    CPU, disk or network wins if it is clearly the busiest of them. Otherwise, the cause is UNCLEAR.
 
-    A rival of the winner is a cause of another kind with medium or high confidence, such as the network beside the CPU.
-    A rival with high confidence lowers the winner's confidence to medium. A rival with medium confidence does so too,
-    unless a sufficient criterion of the winner holds.
+    The winner's confidence is lowered from high to medium if the evidence also supports a rival. A rival is a cause of
+    another kind, such as the network beside the CPU. A rival with high confidence always lowers it. A rival with medium
+    confidence lowers it only if no sufficient criterion of the winner holds.
     """
     criteria = {cause: _vetoes(cause, cell) or criteria_of(cell) for cause, criteria_of in _CRITERIA.items()}
     judged = (_judge(cause, tests) for cause, tests in criteria.items())

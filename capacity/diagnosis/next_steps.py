@@ -35,7 +35,7 @@ class NextStep(StrEnum):
 
 
 class Disproof(StrEnum):
-    """Codes of results that disprove a bottleneck verdict after the user has tried the next step."""
+    """Codes of the results that disprove a bottleneck verdict, once the user has followed its advice."""
 
     LITTLE_GAIN = "little_gain"
     SAME_CPU_WORK = "same_cpu_work"
@@ -46,7 +46,7 @@ class Disproof(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What to try against a bottleneck, and which result would disprove the verdict on it.
+    """What to try against a bottleneck, and which result of the try disproves the bottleneck verdict.
 
     `disproof` is None if the bottleneck is unclear.
     """
@@ -56,7 +56,7 @@ class Advice:
 
 
 def advice(cause: Cause) -> Advice:
-    """Return what to try against this bottleneck."""
+    """Return what to try against the bottleneck `cause`, and which result disproves that cause."""
     return _ADVICE[cause]
 
 

@@ -80,9 +80,10 @@ class MatrixRun:
         return total([self.predict(planned) for planned in self.remaining()])
 
     def run(self, progress: Progress, on_result: Callable[[PlannedRun, ResultRow | AforoError], None]) -> None:
-        """Carry out the remaining runs. Call `on_result` with the result row or the error of each.
+        """Carry out the remaining runs. After each run, call `on_result` with its result row or its error.
 
-        Raise RunFailed after two failed runs in a row, because then the stack is broken.
+        During a run, `progress` is called with the number of finished and of expected videos. After two failed runs in
+        a row, raise RunFailed, because the stack is probably broken.
         """
         in_a_row = 0
         for planned in self.remaining():

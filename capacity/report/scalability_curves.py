@@ -28,11 +28,11 @@ from core.run import Mode
 
 @dataclass(frozen=True)
 class Point:
-    """X_sat (throughput with every slot busy) at one number of slots, averaged over its runs.
+    """X_sat (throughput with every slot busy) at one number of slots, from all runs with that number.
 
-    `capacity` is X_sat in videos per minute, and `interval` is its 95 % interval. `capacities` has X_sat of each run.
-    If `between_runs` is true, the interval is computed from the differences between the runs. Otherwise it is the
-    interval of a single run, or None.
+    `capacities` has the X_sat of each run, in videos per minute. `capacity` is their geometric mean. `interval` is the
+    95 % interval of this mean. With three runs or more, it is computed from their differences, and `between_runs` is
+    true. With one run, it is the interval of that run. With two runs, it is None.
     """
 
     slots: int
@@ -78,9 +78,9 @@ class Curve:
 def capacity_levels(capacities: Sequence[tuple[int, Sequence[float]]]) -> Levels:
     """Return the points to which the scalability law is fitted, one per number of slots.
 
-    `capacities` pairs each number of slots with the X_sat (throughput with every slot busy) of all its runs. A point is
-    the geometric mean of these values. Its standard error comes from the differences between runs, pooled over all
-    points. The interval of a single run is not used, because it does not include differences between runs.
+    `capacities` pairs each number of slots with the X_sat (throughput with every slot busy) of each of its runs. The
+    point is the geometric mean of these values. Its standard error is computed from the differences between
+    runs at all points together. With too few repeated runs, the points have no standard errors.
     """
     logs = [np.log(each) for _, each in capacities]
     n, x = np.array([float(slots) for slots, _ in capacities]), np.array([np.exp(each.mean()) for each in logs])

@@ -78,8 +78,8 @@ class ResultRow:
     def s(self) -> float | None:
         """Return S, the mean response time in seconds, from Prometheus, or else from the database.
 
-        While the run has unfinished videos, S always comes from the database. The database counts an unfinished video
-        with its time so far, and Prometheus would leave it out. The true S is then at least the returned value.
+        While the run has unfinished videos, S always comes from the database. Prometheus leaves unfinished videos out.
+        The database counts each with its time so far, so the result is then a lower bound of the final S.
         """
         return self.s_database if self.s_seconds is None or self.s_is_lower_bound else self.s_seconds
 
@@ -106,17 +106,20 @@ class ResultRow:
 
     @property
     def is_complete(self) -> bool:
-        """Return True if the run finished, every video is done exactly once, and no figures conflict.
+        """Return True if the run finished, each video is done without duplicates, and no figures conflict.
 
-        Figures conflict if X or S from Prometheus differs from that of the database by more than 0.1 %. An unknown
-        figure is no conflict.
+        Figures conflict if X from Prometheus differs from X from the database by more than 0.1 %, or if S does. An
+        unknown figure is no conflict.
         """
         finished = self.status == RunStatus.FINISHED and self.done == self.count
         return finished and not self.failed and not self.duplicates and self.agrees is not False
 
     @property
     def agrees(self) -> bool | None:
-        """Return True if Prometheus and database give the same X and S to 0.1 %. None means unknown."""
+        """Return True if Prometheus and the database give the same X and the same S, to 0.1 %.
+
+        While the run has unfinished videos, only X is compared. Return None if a compared figure is unknown.
+        """
         pairs = [(self.x_per_minute, self.x_database)]
         if not self.s_is_lower_bound:
             pairs.append((self.s_seconds, self.s_database))

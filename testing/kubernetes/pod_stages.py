@@ -1,10 +1,16 @@
 """Configure kwok, the program that plays the kubelet and changes the state of nodes and pods.
 
-In kwok, a stage is a rule for one such change, such as making a pod ready. The tests use the fast stages that come with
-kwok, and add a condition to three of them. A test can run a real process in place of a pod's container. The pod's
-annotation `aforo.test/process` then has the state of this process: `awaited`, `running` or `ended`. kwok makes the pod
-ready only when the process is no longer `awaited`. kwok completes or deletes the pod only when the process has `ended`.
-A pod without the annotation is ready at once.
+In kwok, a stage is a rule for one such change, such as making a pod ready. The tests use stages that come with kwok.
+
+A test can run a real process in place of a pod's container. The pod's annotation `aforo.test/process` then has the
+state of this process: `awaited` (not started yet), `running` or `ended`. This module adds a condition on the annotation
+to three stages:
+
+- kwok makes the pod ready only if the process is `running` or `ended`.
+- kwok completes the pod only if the process is `ended`.
+- kwok deletes the pod only if the process is `ended`.
+
+For a pod without the annotation, the conditions always hold.
 """
 
 from __future__ import annotations
@@ -23,7 +29,7 @@ HELD = {"pod-ready": [AWAITED], "pod-complete": [AWAITED, RUNNING], "pod-delete"
 
 
 def write_stages(file: Path) -> None:
-    """Write the stages of nodes and pods to `file`, as configuration of kwok."""
+    """Write kwok's configuration to `file`: its rules (stages) for changing nodes and pods."""
     stage = source(KWOK) / "kustomize/stage"
     folders = ("node/fast", "node/heartbeat-with-lease", "pod/fast")
     files = [file for folder in folders for file in sorted((stage / folder).glob("*.yaml"))]
