@@ -42,8 +42,9 @@ class Page:
     number that the spool held when the worker answered.
 
     `spool` is the id of the spool that the records are from. `served_by` is the id of the answering worker's own spool.
-    The two differ if the records are from the spool of a process that has died. `dead_spools` lists the spools of dead
-    processes that the worker serves. `clock` is the time of the answer by the worker's clock, in epoch seconds.
+    The two differ if the records are from the spool of a process that has died. `dead_spools` has the ids of such
+    spools, which can be requested from the same worker. `clock` is the time of the answer by the worker's clock, in
+    epoch seconds.
     """
 
     spool: str

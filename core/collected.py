@@ -18,10 +18,10 @@ GONE_SECONDS = 30.0
 
 
 def wait_until_collected(sessions: Sessions, run_id: str, timeout_seconds: float = TIMEOUT_SECONDS) -> bool:
-    """Wait until the collector has read every execution that the workers have recorded by now.
+    """Wait until the collector has read every execution that was recorded before this call.
 
-    Return False if that takes longer than the timeout. The collector reads the executions of an app's instrumented
-    workers only. For a run of other workers, return True at once.
+    Return True when all are read, or False after the timeout. Only instrumented workers of an app are read by the
+    collector. Return True at once if the run had other workers.
     """
     since, deadline = time.time(), time.monotonic() + timeout_seconds
     while True:

@@ -160,8 +160,8 @@ def new_run_id(
 def is_heartbeat_overdue(heartbeat_at: float, rate_per_minute: float | None, now: float) -> bool:
     """Return True if a run's last heartbeat is so old that its injector must have died.
 
-    Times are epoch seconds. An injector that sends at a rate writes a heartbeat with each message, so a low rate allows
-    a longer gap.
+    Times are epoch seconds. An injector that sends at a rate writes a heartbeat with each message. So a low rate allows
+    a longer gap. `rate_per_minute` is None if the run has no rate. Then only a fixed gap is allowed.
     """
     gap_seconds = 0.0 if rate_per_minute is None else 60 / rate_per_minute
     return now - heartbeat_at > max(HEARTBEAT_SECONDS, 2 * gap_seconds)

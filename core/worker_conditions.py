@@ -43,14 +43,17 @@ def read_workers(settings: Settings) -> list[WorkerRecord]:
 
 
 def app_addresses(settings: Settings, app: AppFile) -> list[tuple[str, int]]:
-    """Return host and port at which the instrumented workers of an app answer."""
+    """Return the host and port of the /metrics page of each instrumented worker of an app."""
     if not app.worker.metrics:
         return [(settings.worker.metrics_host, settings.worker.metrics_port)]
     return [(host, int(port)) for host, _, port in (address.rpartition(":") for address in app.worker.metrics)]
 
 
 def app_slots(settings: Settings, app: AppFile) -> list[int]:
-    """Return the slots of each instrumented worker of an app that answers now."""
+    """Return the number of slots of each instrumented worker of an app, read from its /metrics page.
+
+    A worker whose page does not answer is left out.
+    """
     pages = [promql.scrape(host, port) or {} for host, port in app_addresses(settings, app)]
     return [int(sample.value) for page in pages for sample in page.get(SLOTS, [])]
 
@@ -69,7 +72,7 @@ def record_of_page(families: Mapping[str, Sequence[promql.Sample]]) -> WorkerRec
 
 
 def records_in_prometheus(url: str, queue: str) -> list[WorkerRecord]:
-    """Return the condition records of all workers of a queue that Prometheus scrapes.
+    """Return the condition records of the workers of a queue, read from Prometheus.
 
     Raise EnvironmentFault if Prometheus does not answer.
     """

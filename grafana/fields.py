@@ -37,7 +37,7 @@ def ref_id_of(position: int) -> str:
 def field_config(panel: Panel, model: dashboard.Panel, lang: Language) -> dashboard.FieldConfigSource:
     """Return Grafana's field configuration of a panel: units, limits, names and colours.
 
-    `model` is the same panel in Grafana's format. The field options that it already has are kept.
+    `model` is the same panel in Grafana's format. Its other field options are kept.
     """
     source = model.field_config or dashboard.FieldConfigSource()
     defaults = source.defaults

@@ -106,18 +106,19 @@ def shut_down() -> None:
 
 
 def orphans() -> list[psutil.Process]:
-    """Return all processes of the stack that was started from this checkout of the repository.
+    """Return all running processes of this checkout's stack, whether supervisord runs or not.
 
-    If supervisord has died, these processes were left running. A process is recognised by the environment variable
-    AFORO_STACK_FOLDER, and Redis by its working directory. Pid files are not used, because they can be stale.
+    If supervisord has died, they are orphans. A process is recognised by the environment variable AFORO_STACK_FOLDER,
+    and Redis by its working directory. Pid files are not used, because they can be stale.
     """
     return [p for p in psutil.process_iter() if p.pid != os.getpid() and _is_ours(p)]
 
 
 def end_orphans(timeout_seconds: float = 10) -> int:
-    """End the processes that a dead supervisord left running. Return how many there were.
+    """End all processes of this checkout's stack, and return their number.
 
-    They get SIGTERM, and after `timeout_seconds` SIGKILL.
+    Call this only while no supervisord runs. Each process gets SIGTERM. If it still runs after `timeout_seconds`, it
+    gets SIGKILL.
     """
     processes = orphans()
     for process in processes:

@@ -29,8 +29,7 @@ class AnswerTime:
     def long_poll_seconds(self, longest_seconds: int) -> int:
         """Return the long-poll time: how long SQS may wait for messages before it answers.
 
-        It is `longest_seconds`, or less if the timeout is long: long-poll time and timeout together last at most
-        LONGEST_CALL_SECONDS. It is never below 0.
+        It is the smaller of `longest_seconds` and LONGEST_CALL_SECONDS minus the timeout, and at least 0.
         """
         return max(0, min(longest_seconds, int(LONGEST_CALL_SECONDS - self.timeout_seconds)))
 
@@ -52,8 +51,8 @@ class AnswerTime:
     def failed(self, is_timeout: bool) -> None:
         """Record that the receive call failed. If it timed out, double the timeout of the next call.
 
-        A timeout also sets the attribute `is_known` to False: it is unknown whether SQS answers at all. The caller then
-        makes another kind of call first, to test whether SQS answers.
+        The attribute `is_known` says whether the state of SQS is known. A timeout sets it to False, because SQS may be
+        slow or down. The caller then tests whether SQS answers, before it receives again.
         """
         self.is_known = not is_timeout
         if is_timeout:

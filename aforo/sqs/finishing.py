@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class QoS(SQS.QoS):
-    """Messages that the worker has received but not finished. The name of the class is kombu's."""
+    """Messages that the worker has received but not finished. Subclass of kombu's class QoS."""
 
     def apply_backoff_policy(
         self, routing_key: str, delivery_tag: str, backoff_policy: Any, backoff_tasks: Any
@@ -65,8 +65,9 @@ class FinishingChannel(PollingChannel):
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Reject a message without ever raising, then receive a message for the slot that became free.
 
-        With `requeue`, the message returns to its queue. Without `requeue`, it is deleted, except in two cases: its
-        queue has a redrive policy, or the app has a back-off policy for its task. SQS then delivers the message again.
+        With `requeue`, the message returns to its queue. Without `requeue`, it is normally deleted. It is kept in two
+        cases: if its queue has a redrive policy, or if the app has a back-off policy for its task. SQS delivers a kept
+        message again.
 
         This method corrects a defect: before version 5.7, kombu never deletes a rejected message, so SQS delivers it
         until it expires.

@@ -40,11 +40,11 @@ class StoppedSlots:
         return len(self._since)
 
     def check(self, stopped: Iterable[psutil.Process]) -> list[psutil.Process]:
-        """Return the processes that every check of the last STOPPED_SECONDS found stopped.
+        """Return the processes that have been stopped for at least STOPPED_SECONDS.
 
-        `stopped` are the slot processes that are stopped now. Call this every CHECK_SECONDS. A call that comes much
-        later means that the worker's main process was stopped too, for example by Ctrl-Z. Every process then counts as
-        stopped only from this call on.
+        `stopped` are the slot processes that are stopped now. Call this every CHECK_SECONDS. If a call comes much
+        later, the worker's main process was probably stopped too, for example by Ctrl-Z. The time of each stopped
+        process then starts anew.
         """
         now = self._clock()
         known = self._since if now - self._checked_at <= 3 * CHECK_SECONDS else {}
@@ -54,10 +54,10 @@ class StoppedSlots:
 
 
 def watch_for_stopped_slots(app: Celery, observer: Observer) -> None:
-    """Replace slot processes that stay stopped (SIGSTOP), in each worker of `app`.
+    """Connect a Celery signal, so that workers replace slot processes that stay stopped (SIGSTOP).
 
-    Call this before a worker starts. The method `stopped_slots` of `observer` is called when the number of stopped
-    slots changes or a process is replaced.
+    This applies to each worker of `app` that starts after this call. A worker calls the method
+    `stopped_slots` of `observer` when its number of stopped processes changes, or when it replaces one.
     """
 
     def start(sender: Any = None, **_signal: Any) -> None:

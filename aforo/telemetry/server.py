@@ -30,9 +30,9 @@ def serve(
 ) -> int:
     """Start the HTTP server of /metrics on the first free port of `ports`, and return that port.
 
-    Raise OSError if no port is free. `executions` is the WSGI page of /executions. Without it, that path answers 404.
-    The CPU seconds of the server's threads are added to `telemetry_cpu`. If `host` is a loopback address, a request
-    whose Host header does not name this machine is refused.
+    Raise OSError if no port is free. `executions` is the WSGI application that answers /executions. If it is None, the
+    answer is 404. The CPU seconds of the server's threads are added to `telemetry_cpu`. If `host` is a loopback
+    address, a request whose Host header does not name this machine is refused.
     """
     exposition = Exposition(registry)
 

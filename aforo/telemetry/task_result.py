@@ -13,8 +13,8 @@ from aforo.telemetry import event_channel
 def record_result(outcome: str = "", **measurements: Any) -> None:
     """Report the outcome and measurements of the running task. Call this as the last step of the task.
 
-    `outcome` is one of DECLARED_OUTCOMES, or empty for `succeeded`. Only a task that returns gets this outcome. If the
-    task raises an error or its process dies, `outcome` is not used.
+    `outcome` is one of DECLARED_OUTCOMES, or empty for `succeeded`. It is ignored if the task then raises an error or
+    its process dies.
 
     The `measurements` are counted at once, even if the task fails later. They are keyword arguments. `bytes` is a dict
     with the downloaded bytes as `in` and the uploaded bytes as `out`. `speed`, `cpu_seconds`, `cores` and
@@ -26,7 +26,7 @@ def record_result(outcome: str = "", **measurements: Any) -> None:
 def current_delivery() -> str:
     """Return the delivery key of the task that runs in this thread, or '' outside of a task.
 
-    The key identifies one delivery of a task. `delivery_key` makes it from process id and delivery tag.
+    The key identifies one delivery of a task. See the function `delivery_key`.
     """
     return delivery_of(current_task.request) if current_task else ""
 
@@ -34,7 +34,7 @@ def current_delivery() -> str:
 def delivery_of(request: Any) -> str:
     """Return the delivery key of a task in this process. `request` is Celery's `task.request`.
 
-    The key identifies one delivery of the task. `delivery_key` makes it from process id and delivery tag.
+    The key identifies one delivery of the task. See the function `delivery_key`.
     """
     return delivery_key(os.getpid(), request.id, request.properties)
 

@@ -123,9 +123,9 @@ class WorkerMetrics:
     def ended(self, task: str, outcome: str, seconds: float | None, delivery: str = "") -> str:
         """Count the end of an execution of the task named `task`, and return the counted outcome.
 
-        `seconds` is the execution's duration, or None if it never started. `delivery` is the delivery key of
-        the execution (see aforo.telemetry.task_result). A running task can send an event with another
-        outcome than `succeeded`. If the task then succeeds, that other outcome is counted.
+        `seconds` is the execution's duration, or None if it never started. `delivery` is the delivery key of the
+        execution (see aforo.telemetry.task_result). While the task runs, it can report an outcome of its own. That
+        outcome is counted instead of `succeeded`. Any other `outcome` is counted unchanged.
         """
         if self.channel is not None:
             self.channel.drain()
@@ -166,10 +166,10 @@ class WorkerMetrics:
         self._send("pending_deletes", count=count)
 
     def stopped_slots(self, count: int, replaced: int) -> None:
-        """Set the number of slots whose process is stopped (SIGSTOP) to `count`.
+        """Record how many slot processes are stopped (SIGSTOP), and how many have just been replaced.
 
-        Slots that were stopped too long are replaced. `replaced` is how many are replaced now, and is added to a
-        counter. The SQS transport (aforo.sqs) calls this.
+        `count` becomes the value of a gauge. `replaced` is added to a counter. The SQS transport (aforo.sqs) calls
+        this.
         """
         self._send("stopped_slots", count=count, replaced=replaced)
 

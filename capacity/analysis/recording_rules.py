@@ -35,9 +35,10 @@ def read_figures(prometheus_url: str) -> dict[str, ScenarioFigures]:
 
 
 def wait_settled(session: Session, run: RunRow, prometheus_url: str) -> None:
-    """Wait until Prometheus' X and S of a run that has just finished include its last video.
+    """Wait until Prometheus' X and S of a finished run agree with those from the database.
 
-    Wait 30 s at most. Return immediately if the run ended long ago, or if Prometheus does not answer.
+    Prometheus includes the last videos of a run some seconds late. Return after 30 s even if the figures still differ.
+    Return immediately if the run ended more than a minute ago, or if Prometheus does not answer.
     """
     age_seconds = time.time() - (run.finished_at or 0.0)
     if age_seconds > LATEST_SETTLING_SECONDS or _query_figures(prometheus_url) is None:

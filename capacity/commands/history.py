@@ -85,7 +85,7 @@ def history(
     lang: Language,
     **cell: Any,
 ) -> None:
-    """Show since which run X_sat and the mean service time of a cell changed, with the changed conditions.
+    """Show at which run X_sat or the mean service time of a cell changed, and which conditions differ.
 
     X_sat is the throughput with every slot busy. Without options, all cells are shown. With RUN_ID, the cell of that
     run is shown. Invalid runs are shown but not used. A change is detected from four runs on, and small changes need

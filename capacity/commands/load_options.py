@@ -1,4 +1,4 @@
-"""Options that matrix and search share: the numbers of workers, and the seed."""
+"""Command-line options that the verbs `matrix` and `search` share: numbers of workers, and seed."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ seed_option = env_option(
 
 
 def worker_levels(text: str | None) -> tuple[int | None, ...]:
-    """Return the numbers of workers in `text`, each once.
+    """Return the numbers of workers in a text such as `1,2,3`, each once.
 
-    If `text` is None, the result is the tuple `(None,)`. It stands for the workers that are running already.
+    If `text` is None, the result is the tuple `(None,)`. It stands for the workers that are running already. Raise
+    UsageError for an invalid text.
     """
     return (None,) if text is None else whole_numbers("WORKERS", text, "workers", MOST_WORKERS)

@@ -44,7 +44,7 @@ NO_READINGS = QueueReadings(np.empty(0), np.empty(0))
 class LittleCheck:
     """Result of comparing the message counts of the queue with the recorded times of the videos.
 
-    Both means of the number of videos present come from the recorded times.
+    The number of videos present is computed from the recorded times.
 
     - `counted_mean`: the mean number of messages in the readings of the queue.
     - `implied_mean`: the mean number of videos present, from the first reading to the end of the run.
@@ -114,12 +114,12 @@ def implied_mean(arrived_at: Floats, left_at: Floats, window_start: float, windo
 
 
 def largest_delay_excess(arrived_at: Floats, left_at: Floats, moments: Floats, delay_seconds: float) -> float:
-    """Return the largest relative error that late counting by the queue can cause.
+    """Return the largest |recorded / counted - 1| that late counting by the queue can cause.
 
-    Three cases are computed: the queue counts the arrivals, the departures or both `delay_seconds` late. The error is
-    |recorded / counted - 1|. `recorded` is the mean number of videos present, from their recorded times. `counted` is
-    the mean that the queue would count in that case. Both means are over `moments`, the times at which the queue was
-    read. `arrived_at` and `left_at` have one time per video, in seconds.
+    `recorded` is the mean number of videos present, from their recorded times. `counted` is the mean number that a
+    late queue would count. It is computed for three cases: arrivals, departures or both are counted `delay_seconds`
+    late. Both means are over `moments`, the times at which the queue was read. `arrived_at` and `left_at` have one
+    time per video, in seconds. The result is infinite if `counted` is 0 in one case.
     """
     recorded = float(videos_present(arrived_at, left_at, moments).mean())
     late = [
@@ -130,11 +130,11 @@ def largest_delay_excess(arrived_at: Floats, left_at: Floats, moments: Floats, d
 
 
 def judge_excess(excess: float, delay_excess: float) -> Agreement:
-    """Judge the difference between queue and recorded times: ok to 5 %, warn to 10 %, else invalid.
+    """Judge the size of `excess`: OK up to 5 %, WARN up to 10 %, INVALID above, UNKNOWN if it is NaN.
 
     `excess` is recorded / counted - 1. `recorded` is the mean number of videos present, from their recorded times.
-    `counted` is the mean number of messages in the queue. A difference of up to `delay_excess` is always ok, because
-    late counting by the queue can cause it. The result is UNKNOWN if `excess` is NaN.
+    `counted` is the mean number of messages in the queue. `delay_excess` is the largest excess that late counting by
+    the queue can cause. Up to this value, the result is always OK.
     """
     if not np.isfinite(excess):
         return Agreement.UNKNOWN

@@ -1,6 +1,6 @@
 """Write the outcome of the user's goals as JUnit XML and Markdown, for continuous integration.
 
-A goal is a condition such as `x_sat<20`. The goal is missed if the condition holds.
+The user writes a goal as the condition under which it is missed. `x_sat<20` is missed if X_sat is below 20.
 """
 
 from __future__ import annotations

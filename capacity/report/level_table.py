@@ -52,10 +52,11 @@ class Gain:
 
 
 def gain(fewer: Point, more: Point) -> Gain:
-    """Return the gain in X_sat, the throughput with every slot busy, between two numbers of slots.
+    """Return the gain in X_sat from one number of slots to a higher one.
 
-    A point has X_sat at one number of slots. The interval of the gain follows from the intervals of both X_sat. Their
-    runs are independent, so the variances of ln X_sat add up.
+    X_sat is the throughput with every slot busy. `fewer` has X_sat at the lower number of slots, and `more` at the
+    higher one. The interval of the gain follows from the intervals of both X_sat. The runs of both points are
+    independent, so the variances of ln X_sat add up.
     """
     factor, ratio = more.slots / fewer.slots, more.capacity / fewer.capacity
     halves = [half for point in (fewer, more) if (half := _half_width(point)) is not None]

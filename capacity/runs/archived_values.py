@@ -167,10 +167,10 @@ def read_run_fields(file: Path) -> dict[str, Any]:
 
 
 def require_figure(file: Path, content: Mapping[str, Any], name: str, remedy: str) -> float | None:
-    """Return the figure `name` of a `row.json`, or None if the file says null, which means unknown.
+    """Return the figure `name` from the content of a `row.json`, or None if it is null (unknown).
 
-    `content` is the JSON object in `file`. Raise UsageError if the figure is missing, negative or not a number.
-    `remedy` tells the user in the error what to do.
+    `content` is the JSON object in the `row.json`, and `file` is its path. Raise UsageError if the figure is missing,
+    negative or not a number. `remedy` tells the user in the error what to do.
     """
     if name not in content:
         raise UsageError(f"{file}: {name}", "it is missing", remedy)

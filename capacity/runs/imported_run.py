@@ -42,10 +42,10 @@ class ImportRequest:
 
 
 def import_run(sessions: Sessions, app: AppFile, keys: Sequence[Any], request: ImportRequest) -> str:
-    """Make a finished run from the rows with these keys in an app's table. Return the id of the run.
+    """Make a finished run from rows of an app's table, and return the id of the run.
 
-    Each row becomes a video of the run. Raise UsageError if a key has no row, if a row has no upload time, or if the
-    rows were imported before.
+    `keys` are the keys of the rows. Each row becomes a video of the run. Raise UsageError if a key has no row, if a row
+    has no upload time, or if the rows were imported before.
     """
     found = VideosTable.open(app).read(keys)
     missing = [key for key in keys if key not in found]

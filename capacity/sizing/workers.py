@@ -85,10 +85,12 @@ class SimulatedQueue:
 class WorkerPlan:
     """Number of slots and workers for a demand, with the expected queue waits.
 
-    `workers` includes the spare workers of the demand. `simulated` is None when the system is too large to simulate.
-    The last two fields are values for `queueLength`, a setting of the autoscaler KEDA. `keda_queue_length` is for a
-    KEDA that counts visible and in-flight messages, which is its default. `keda_queue_length_visible_only` is for one
-    that counts only visible messages.
+    `workers` includes the spare workers of the demand. `forecast` has the waits by formula, and `simulated` those by
+    simulation. `simulated` is None if the system is too large to simulate.
+
+    Both fields `keda_…` are values for `queueLength`, a setting of the autoscaler KEDA. `keda_queue_length` is for a
+    KEDA that counts visible and in-flight messages, which is its default. `keda_queue_length_visible_only` is for a
+    KEDA that counts only visible messages.
     """
 
     demand: Demand
@@ -118,7 +120,7 @@ def erlang_c(slots: int, load: float) -> float:
 def forecast(demand: Demand, slots: int) -> QueueForecast:
     """Compute utilisation and queue waits for a number of slots by the Allen-Cunneen formula (G/G/c).
 
-    Waits are infinite if the load of the demand is not below the number of slots.
+    Waits are infinite if the load of the demand is equal to the number of slots, or higher.
     """
     load = demand.load
     waiting = erlang_c(slots, load)
@@ -133,10 +135,10 @@ def forecast(demand: Demand, slots: int) -> QueueForecast:
 
 
 def make_plan(demand: Demand, seed: int = 0) -> WorkerPlan:
-    """Find the fewest slots with which utilisation and queue wait keep within the limits of the demand.
+    """Plan the fewest slots and workers that keep a demand's limits of utilisation and queue wait.
 
-    The plan also has the number of workers for these slots. The waits are those of a simulation, or of the formula
-    where the system is too large to simulate.
+    The queue wait is taken from a simulation, or from the formula if the system is too large to simulate. `seed` is
+    the seed of the simulation's random numbers.
     """
     slots = _fewest_slots(demand, seed)
     simulated = simulate(demand, slots, seed)

@@ -1,9 +1,9 @@
 """Exact sums over videos and executions.
 
-A tally adds single rows, and sums that the database has computed. The order of the additions does not change the
-result. SUM() in the database gives the same result (docs/adr/0008).
+A row or a group of rows can be added to a tally. For a group, the database has computed the sums with SUM(). Any order
+of additions and any grouping give the same result (docs/adr/0008).
 
-The sums are exact for this reason. Times are UTC epoch seconds as doubles. From 2004 to 2038 each such double is a
+The reason is that the sums are exact. Times are UTC epoch seconds as doubles. From 2004 to 2038 each such double is a
 multiple of 2**-22 s. The difference of two times is also such a multiple. A sum of differences is exact below 2**31 s
 (68 years).
 """
@@ -59,7 +59,7 @@ class Tally:
 
     The sums are those of response time, queue wait and service time, in seconds. `window_end` is the end of
     a sustained run's test window in epoch seconds. For a burst, it is infinite. `in_window` is the number of videos
-    that were done by then.
+    that were done by `window_end`.
     """
 
     window_end: float = math.inf
