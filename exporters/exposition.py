@@ -35,8 +35,7 @@ class Families(list[Metric]):
 def to_text(families: Iterable[Metric]) -> str:
     """Return metric families in Prometheus' text format.
 
-    The lines of gauges are the same in the OpenMetrics format, so the text of gauges also fits into an OpenMetrics
-    page.
+    Gauges have the same lines in the OpenMetrics format. A page in that format can therefore contain their text too.
     """
     return generate_latest(Families(families)).decode()
 

@@ -115,7 +115,8 @@ class Injection:
     def prepare(cls, settings: Settings, request: Request, say: Callable[[str], None]) -> Injection:
         """Check the queue and the workers, store the input videos, and return the prepared run.
 
-        If this raises an AforoError, at most the input videos remain. `say` prints a note for the user.
+        `say` prints a note for the user. If this raises an AforoError, no run is recorded, but input videos may already
+        be in the storage.
         """
         sessions = open_store(settings, request)
         client = aws.client(settings, "sqs")
@@ -139,10 +140,10 @@ class Injection:
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Context manager: record the run when the block starts. Write its row to a file when it ends.
+        """Context manager: record the run when the block starts, and write its `run.json` when the block ends.
 
-        An exception in the block gives the run the status interrupted (Ctrl-C) or failed, unless its status is final
-        already. If another run is active at the start, an AforoError is raised and nothing is recorded.
+        An exception in the block gives the run the status interrupted (Ctrl-C) or failed. A status that is already
+        final does not change. If another run is active at the start, raise an AforoError and record nothing.
         """
         self._record()
         try:
@@ -169,8 +170,8 @@ class Injection:
     def loss_watch(self) -> LossWatch | None:
         """Return a watch that detects when the queue loses videos of this run, or None for an app under test.
 
-        The watch reads in the database which videos the workers have claimed. An app under test makes no claims. It may
-        also delete a message before its work is done. The watch would take that for a loss.
+        The watch reads in the database which videos the workers have claimed. An app under test makes no claims, and
+        some apps delete a message before they process the video. The watch would report such a video as lost.
         """
         if self.settings.app is not None:
             return None

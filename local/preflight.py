@@ -40,8 +40,8 @@ def check_encoders() -> str:
 def check_ports(required: Iterable[Program]) -> None:
     """Check that each of these programs can listen on its port.
 
-    Raise EnvironmentFault for the first program that cannot. Its port is also set for another of these programs, or
-    another process uses the port, or this user is not allowed to listen on it.
+    Raise EnvironmentFault for the first program that cannot. The possible reasons: two of these programs have the same
+    port, another process uses the port, or this user is not allowed to listen on it.
     """
     owners: dict[int, Program] = {}
     for program in required:
@@ -75,10 +75,10 @@ def check_scrapes(settings: Settings) -> None:
 
 
 def check_central_store(settings: Settings) -> None:
-    """Check the settings of remote write, by which Prometheus sends a copy of every sample elsewhere.
+    """Check the settings with which Prometheus sends a copy of every sample to a central store.
 
-    Raise UsageError if they are wrong. Also raise UsageError if they name a central store, but this stack starts no
-    Prometheus. The settings would then have no effect.
+    The central store is another server that accepts Prometheus' remote write. Raise UsageError if the settings are
+    wrong. Also raise it if the URL of a central store is set, but this stack starts no Prometheus to send the samples.
     """
     check_remote_write(settings.prometheus)
     url = settings.prometheus.remote_write_url

@@ -54,9 +54,10 @@ class Load:
 
     @property
     def count(self) -> int:
-        """Return the number of videos that arrive in about `seconds`, but at least two per slot.
+        """Return the number of videos of the run: at least two per slot.
 
-        In a burst, it is the number that the slots can process in that time.
+        In a sustained run, about this many videos arrive in `seconds`, a field of the load. In a burst, the slots can
+        process about this many in that time.
         """
         share = 1.0 if self.utilisation is None else self.utilisation
         return max(2 * self.slots, round(share * self.slots * self.seconds / self.service_seconds))

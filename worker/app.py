@@ -95,9 +95,9 @@ def _harden(app: Celery, worker_metrics: WorkerMetrics) -> None:
 
 
 def serve_metrics(parts: WorkerApp, settings: Settings) -> None:
-    """Serve /metrics in the worker's main process, and send Celery events from there to Redis.
+    """Make the worker's main process serve /metrics and send Celery events to Redis.
 
-    Both start when the worker is ready, after the pool has forked.
+    Call this before the worker starts. Both begin when the worker is ready, after the pool has forked.
     """
     worker, limits = settings.worker, bandwidth_limits(settings)
     places = {"work": worker.work_path, "storage": settings.storage.path}
@@ -117,9 +117,10 @@ def serve_metrics(parts: WorkerApp, settings: Settings) -> None:
 
 
 def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
-    """Start the thread that marks the videos of dead-lettered messages as failed.
+    """Make the worker start a thread that marks the videos of dead-lettered messages as failed.
 
-    It is a thread because the event loop must not wait for SQS, the storage or the database.
+    Call this before the worker starts. The thread starts when the worker is ready. The work needs a thread because the
+    event loop must not wait for SQS, the storage or the database.
     """
     delete_outputs = partial(cleanup.delete_outputs, open_storage(settings))
     client = aws.client(settings, "sqs", read_timeout_seconds=5)
@@ -132,10 +133,10 @@ def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
 
 
 def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
-    """Write this worker's heartbeat row to the database at intervals, once the worker is ready.
+    """Make the worker write its heartbeat row to the database at intervals, from when it is ready.
 
-    The row shows that the worker is alive. A worker that stops reads the rows of the other workers. They tell it
-    whether it is the last one.
+    Call this before the worker starts. The row shows that the worker is alive. When a worker stops, it looks for the
+    rows of other workers. If there are none, it is the last worker.
     """
     claims, worker = _claims(settings, forks=True), WorkerProcess.this()
 
@@ -177,9 +178,10 @@ def clean_up_after_dead_slots(settings: Settings) -> None:
 
 
 def leave(settings: Settings) -> None:
-    """Free the claims of this worker and delete its heartbeat row, on shutdown.
+    """Free the claims of dead processes on this machine, and delete this worker's heartbeat row.
 
-    If it is the last worker to stop, also mark the runs with open videos as interrupted.
+    Call this after the worker has stopped. If no worker of its queue is left, also mark the running runs with open
+    videos as interrupted.
     """
     claims = _claims(settings, forks=True)
     claims.release_dead_claims()

@@ -44,7 +44,7 @@ _STORAGE_REASONS: dict[type[storage.StorageError], Reason] = {
 class ReturnedToQueue(Reject):
     """Exception that ends an execution and returns its message to the queue.
 
-    The metrics count the execution under `outcome`.
+    The attribute `outcome` becomes the label `outcome` in the worker's metrics.
     """
 
     def __init__(self, outcome: str, why: str = "") -> None:

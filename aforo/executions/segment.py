@@ -48,8 +48,8 @@ class Segment:
     def lines_from(self, number: int, max_bytes: int, *, at_least_one: bool) -> list[bytes]:
         """Return the encoded records from record `number` on, as many as fit into `max_bytes`.
 
-        If the first of them alone is larger than `max_bytes`, the list is empty. With `at_least_one`, that record is
-        returned all the same. The list is also empty if the segment has no record from `number` on.
+        With `at_least_one`, the first of these records is returned even if it is larger than `max_bytes`. The list is
+        empty if no record fits, or if all records of the segment have lower numbers.
         """
         begin = max(0, number - self.first)
         if begin >= self.count:

@@ -133,8 +133,8 @@ def cancelled_videos(recorded: RecordedRun) -> tuple[int, float]:
     """Return how many videos of an interrupted or failed run were cancelled, and their mean upload time.
 
     The time is in epoch seconds, or NaN if unknown. It is read from the run's row, because the rows of cancelled videos
-    are deleted. If the row of a burst has no such time, the upload time of its first remaining video is returned. A
-    burst that stopped early on purpose has no cancelled videos. Without cancelled videos, return 0 and NaN.
+    are deleted. If the run's row does not have the time, a burst gives the earliest upload time of its remaining videos
+    instead. Return 0 and NaN if no video was cancelled, or if the run neither failed nor was interrupted.
     """
     run = recorded.run
     cancelled = (run.environment.get("asked_count") or run.count) - run.count

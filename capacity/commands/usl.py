@@ -57,10 +57,11 @@ def usl(file: Path | None, runs: str | None, unweighted: bool, as_json: bool, la
     """Fit throughput against concurrency with the Universal Scalability Law.
 
     FILE is a CSV file with the header n,x or n,x,se or n,x,se,runs. Each line is one measured level: concurrency,
-    throughput, the standard error of the throughput, and the number of runs behind it. Errors from a few runs are
-    pooled over the levels. Lines may come in any order, and a level may be repeated.
+    throughput, its standard error, and the number of runs behind it. If the numbers of runs are given, new standard
+    errors are computed from one deviation that all levels share. The lines can have any order. A level can be
+    repeated.
 
-    Points are weighted by 1/se if given, else by 1/x. Intervals are 5-95 % of a bootstrap. With fewer than four levels,
+    Points are weighted by 1/se, or by 1/x without se. Intervals are 5-95 % of a bootstrap. With fewer than four levels,
     no law is fitted, and only an upper bound is printed. If the law does not apply, the reason is printed with the
     coefficients.
 

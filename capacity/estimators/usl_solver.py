@@ -53,7 +53,10 @@ class Usl:
 
     @property
     def limit(self) -> float | None:
-        """Return the throughput that contention alone would allow: scale / sigma. None if sigma is 0."""
+        """Return scale / sigma: the highest throughput that contention allows. None if sigma is 0.
+
+        Without coherency cost, more and more slots would come ever closer to it.
+        """
         return self.scale / self.sigma if self.sigma > 0 else None
 
 
@@ -101,12 +104,14 @@ def _best(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: Floats) 
 
 
 def least_squares(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: Floats) -> tuple[Floats, Floats]:
-    """Fit the scalability law to many data sets at once. Return parameters and weighted sums of squares.
+    """Fit the scalability law to many data sets at once, by the method of Levenberg and Marquardt.
 
-    The parameters are scale, sigma and kappa. `n` (slots) and `weights` have one entry per point, the same for all
-    data sets. `x` (throughput) has the shape (fits, points). `starts` has the parameters from which each fit starts, in
-    the shape (fits, 3). The returned parameters have the same shape. Each parameter is between 0 and its bound in
-    `upper`. The method is Levenberg-Marquardt. A step that would cross a bound ends at the bound.
+    Return the fitted parameters, and for each fit the sum of its squared weighted residuals. The parameters are scale,
+    sigma and kappa, in the shape (fits, 3). Each is between 0 and its bound in `upper`. A step that would cross a
+    bound ends at the bound.
+
+    `n` (slots) and `weights` have one entry per point, the same for all data sets. `x` (throughput) has the shape
+    (fits, points). `starts` has the parameters from which each fit starts, in the shape (fits, 3).
     """
     parameters = np.clip(starts, 0.0, upper)
     damping = np.full(len(parameters), 1e-3)

@@ -1,4 +1,4 @@
-"""Which run comes next in a search for the highest sustainable rate? The caller carries it out."""
+"""Choose the next run in a search for the highest sustainable rate. The caller carries out the run."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ class RateSearch:
         return self.multiple(max(SUSTAINED_ARRIVALS, fewest_arrivals(self.results[0].slots)))
 
     def multiple(self, videos: int) -> int:
-        """Return the smallest number of videos that is at least `videos` and fits the mix of sizes.
+        """Round `videos` up to a number of videos with which the mix of sizes has its exact shares.
 
-        It is a multiple of `period`, the number of videos after which a mix of sizes has its exact shares.
+        The result is a multiple of the field `period`.
         """
         return -(-videos // self.period) * self.period
 
@@ -91,9 +91,11 @@ def next_step(search: RateSearch) -> SearchStep | None:
     """Return the next run of the search, or None if the search has ended.
 
     The first run is a burst. It gives X_sat, the throughput with every slot busy. Then come sustained runs at 95 % of
-    X_sat, 90 % and so on, until one is stable. With `refine`, rates between the highest stable and the lowest unstable
-    one follow, until these are within 5 %. An invalid run is repeated once. An inconclusive run is repeated with twice
-    the videos.
+    X_sat, 90 % and so on down to 50 %, until a run is stable. With `refine`, further runs try rates between the highest
+    stable and the lowest unstable rate, or up to 110 % of X_sat if no rate was unstable. They end when these two rates
+    differ by at most 5 %.
+
+    An invalid run is repeated once. An inconclusive run is repeated once with twice the number of videos.
     """
     if search.failed:
         return None

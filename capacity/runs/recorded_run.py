@@ -66,7 +66,10 @@ class VideoCounts:
 
 @dataclass(frozen=True)
 class OtherWork:
-    """Work of other runs on the same nodes at the time of a run: number of executions, and slot seconds."""
+    """Work of other runs on the nodes of a run while it lasted: number of executions and their total time.
+
+    `seconds` is the sum of the executions' durations. Only the part during the run counts.
+    """
 
     executions: int
     seconds: float
@@ -76,11 +79,14 @@ class OtherWork:
 class RecordedRun:
     """The records of a run: its database row, its videos, and its ended executions without duplicates.
 
-    The arrays of times and `done` have one entry per video. Times are epoch seconds. A time that has not happened is
-    NaN. `is_part`, `stage_seconds`, `ffmpeg_cpu_seconds` and `source_bytes` have one entry per execution, in the order
-    of `executions`. Some apps process a video in several tasks. `is_part` is true for an execution that ended one of
-    these tasks, but not the last task of the video. `oom_kills` counts the executions whose ffmpeg was killed because
-    memory ran out.
+    The four fields `…_at` and `done` have one entry per video. The times are epoch seconds, or NaN if the event has not
+    happened.
+
+    `is_part`, `stage_seconds`, `ffmpeg_cpu_seconds` and `source_bytes` have one entry per execution, in the order of
+    `executions`. Some apps process a video in several tasks. `is_part` is true for an execution of any of these tasks
+    except the last one.
+
+    `oom_kills` counts the executions whose ffmpeg was killed because memory ran out.
     """
 
     run: RunRow
@@ -236,9 +242,9 @@ def unfinished_since(session: Session, run_id: str) -> float | None:
 
 
 def assemble(run: RunRow, videos: Sequence[Array], executions: Sequence[Array]) -> RecordedRun:
-    """Build a recorded run from its database row and columns.
+    """Build a recorded run from its database row, and from the columns of its videos and executions.
 
-    `videos` are in the order of VIDEO_COLUMNS, `executions` in that of EXECUTION_COLUMNS.
+    `videos` has one array per name in VIDEO_COLUMNS, `executions` one per name in EXECUTION_COLUMNS, in that order.
     """
     intended, uploaded, sent, started, updated, states, reasons = videos
     outcomes, execution_reasons, workers, slots, *times_and_sizes = executions

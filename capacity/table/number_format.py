@@ -34,17 +34,23 @@ def number(value: float | None, lang: Language, digits: int = 2) -> str:
 
 
 def unbroken(text: str) -> str:
-    """Put no-break spaces inside numbers, before units and after signs such as `≥`. Return the text."""
+    """Return the text with no-break spaces inside numbers, before units and after signs such as `≥`."""
     return _BREAKS.sub("\N{NO-BREAK SPACE}", text)
 
 
 def bounded(value: float | None, is_lower_bound: bool, lang: Language, digits: int = 2) -> str:
-    """Format a number with `digits` decimals, and with `≥` in front if it is a lower bound."""
+    """Format a number with `digits` decimals, and with `≥` in front if it is a lower bound.
+
+    None gives the word for unknown, without `≥`.
+    """
     return f"{'≥ ' if is_lower_bound and value is not None else ''}{number(value, lang, digits)}"
 
 
 def significant(value: float | None, lang: Language, digits: int = 4) -> str:
-    """Format a number with `digits` significant digits, for quantities that span orders of magnitude."""
+    """Format a number with `digits` significant digits, for quantities that span orders of magnitude.
+
+    None and NaN give the word for unknown.
+    """
     if value is None or not math.isfinite(value):
         return number(value, lang)
     rounded = float(f"{value:.{digits}g}")
@@ -59,7 +65,7 @@ def interval_text(interval: Interval | None, lang: Language, digits: int = 2) ->
 
 
 def percent(ratio: float | None, lang: Language, digits: int = 1) -> str:
-    """Format a ratio as a percentage: 0.5 gives `50.0 %`."""
+    """Format a ratio as a percentage: 0.5 gives `50.0 %`. None and NaN give the word for unknown."""
     if ratio is None or not math.isfinite(ratio):
         return number(ratio, lang)
     return f"{round(100 * ratio, digits) + 0.0:.{digits}f} %"  # + 0.0: no "-0.0 %"

@@ -90,7 +90,10 @@ class VideosTable:
             raise table_fault(self.app, error, "videos.insert") from None
 
     def try_insert(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Insert one row as a test and roll it back. Return the row as the database would store it."""
+        """Insert one row as a test, like `insert`, but roll it back.
+
+        Return the row as the database would have stored it.
+        """
         try:
             with self.engine.connect() as connection, connection.begin() as transaction:
                 row = self._insert(connection, values)

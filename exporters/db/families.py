@@ -50,7 +50,7 @@ def families_of_run(run_id: str, samples: Samples) -> list[Metric]:
 def database_families(aggregates: RunAggregates, queue: str) -> list[Metric]:
     """Return the metric families over all videos and runs.
 
-    `queue` is the name of the queue that is used for a run whose queue was not recorded.
+    The videos are counted by queue. The videos of a run whose queue was not recorded are counted under `queue`.
     """
     videos, runs, total = metrics.family("aforo_videos"), metrics.family("aforo_runs"), aggregates.all_videos
     for name, states in aggregates.states_by_queue(queue).items():
