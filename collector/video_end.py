@@ -25,8 +25,9 @@ FINAL_OUTCOMES = frozenset({Outcome.DONE, Outcome.PART, Outcome.FAILED})
 def finish_videos(session: Session, video_ids: Iterable[str]) -> None:
     """Update these videos from their executions.
 
-    The start time of a video becomes that of its first execution. The outcomes of its executions are corrected by
-    `correct_outcomes`. The state of the video is set too, unless it is read from the app's own table.
+    The start time of a video becomes that of its first execution. `correct_outcomes` corrects the outcomes of its
+    executions. The state of the video is set only in a run of an app without a table of videos. In other runs it is
+    left unchanged.
     """
     for some in batched_keys(sorted(video_ids)):
         _finish_some(session, some)
@@ -67,9 +68,9 @@ def _set_state(video: VideoRow, executions: Sequence[ExecutionRow]) -> None:
 def correct_outcomes(executions: Sequence[ExecutionRow]) -> None:
     """Correct the outcomes of a video's executions, so that at most one of them counts as done.
 
-    `executions` are in the order of their ends. A successful execution gets the outcome `done` if it is the last one of
-    the video. Otherwise it gets the outcome `part`: it ended only a part of the video's work. A failed execution gets
-    the outcome `retried` if the same message was executed again later.
+    `executions` are in the order of their ends. If the video's last execution succeeded, its outcome becomes `done`. An
+    earlier successful execution gets `part`, because it ended only a part of the video's work. A failed execution gets
+    `retried` if the same message was executed again later.
     """
     for number, execution in enumerate(executions):
         later = {other.task_id for other in executions[number + 1 :]}
@@ -83,8 +84,8 @@ def final_state(task_id: str, executions: Sequence[ExecutionRow]) -> VideoState 
     """Return the final state of a video, or None if the video has not ended.
 
     `task_id` is the task id of the video's first message. `executions` are in the order of their ends. Only the last
-    execution of each message counts. If one of these failed, the video is failed, else done. It has not ended while one
-    of its messages waits for its first or a further execution.
+    execution of each message counts. The video has not ended while one of its messages waits to be executed, for the
+    first time or again. Otherwise it is failed if the last execution of any message failed, and done if not.
     """
     outcomes = {str(execution.task_id): execution.outcome for execution in executions}
     messages = {task_id}.union(*(execution.sent_task_ids or [] for execution in executions))

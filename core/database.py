@@ -59,11 +59,11 @@ def open_engine(url: str, *, forks: bool = False) -> Engine:
 
 
 def require_sound(url: str) -> str:
-    """Check the database at `url`, and return the URL with its password masked.
+    """Check that a SQLite file at `url` is not damaged, and return the URL with its password masked.
 
-    Raise EnvironmentFault if the URL names a SQLite file that is damaged, or something that is not a regular file. The
-    check reads every page of the file. Without it, a program would find some damages only in the middle of its work. A
-    missing file is no error, because it is created when it is needed. Other databases are not checked.
+    Raise EnvironmentFault if the file is damaged, or if its path leads to a folder or another thing that is not a
+    regular file. The check reads every page of the file, so that damage is found before a program starts its work. A
+    missing file is no error, because it is created when it is needed. Databases other than SQLite are not checked.
     """
     parsed, shown = parse_url(url), masked(url)
     file = Path(parsed.database or "")
@@ -213,8 +213,8 @@ def _timeouts(url: URL) -> dict[str, Any]:
 def database_fault(cause: BaseException | None, url: str | None = None) -> EnvironmentFault:
     """Convert an error of the database's driver (`cause`) to an error of one line.
 
-    The new error names the database by `url`, in which the caller must have masked the password. Without `url`, the
-    URL is the exception note of `cause`. Engines of `open_engine` add this note to each error.
+    The new error shows `url`, in which the caller must have masked the password. Without `url`, it shows the first note
+    of the exception `cause`. This note is the URL if the error comes from an engine of `open_engine`.
     """
     url = url or next(iter(getattr(cause, "__notes__", ())), None)
     if getattr(cause, "sqlite_errorcode", 0) & 0xFF in SQLITE_DAMAGED:

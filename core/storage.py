@@ -188,7 +188,8 @@ class S3Storage:
     def fetch(self, key: str, target: Path) -> StoredObject:
         """Download the object `key` to the local file `target`, in parallel ranges with checksums.
 
-        s3transfer requests all ranges with the same ETag, so they belong to one version of the object.
+        All ranges belong to one version of the object, because the library s3transfer requests each range with the same
+        ETag. If the object is replaced during the download, the download fails.
         """
         with _translated_s3_errors(target):
             extra = {"ChecksumMode": "ENABLED"}

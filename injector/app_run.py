@@ -36,10 +36,10 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
 
     1. Check the app's queue, table and worker.
     2. Ask the user for confirmation if the queue holds messages or is not on this machine.
-    3. Place the input files.
+    3. Place the input files where the app expects them.
 
-    If this raises an AforoError, no row was inserted and no task was sent. Only input files can remain. `say` prints a
-    note for the user.
+    If an AforoError is raised, no row was inserted and no task was sent. Input files that were already placed are not
+    removed. `say` is called with each line of text for the user.
     """
     _require_an_end(app)
     _require_user_id(app, request)
@@ -126,9 +126,10 @@ def require_other_database(settings: Settings, app: AppFile) -> None:
 
 
 def declared_conditions(worker: WorkerFacts, slots: int) -> dict[str, Any]:
-    """Return the known conditions of a local worker without instrumentation: versions, slots, machine.
+    """Return the conditions of a local worker without instrumentation, to be stored with the run.
 
-    They are stored as the conditions of the run.
+    They are the versions in `worker`, the number of slots, and CPU and memory of this machine. Unknown ones are left
+    out.
     """
     host = Host.this()
     versions = {name: getattr(worker, name) for name in ("python", "celery", "kombu")}
@@ -153,10 +154,11 @@ def app_facts(app: AppFile, table: VideosTable | None, fleet: WorkerFleet) -> di
 
 
 def app_version(app: AppFile) -> str:
-    """Return the app's version as given in `aforo.toml`.
+    """Return the version of the app.
 
-    The version `git` stands for the commit in the worker's folder, with `-changed` at its end if files were changed
-    since. The result is `unknown` if git names no commit.
+    It is the value of `version` in `aforo.toml`. But if that value is `git`, return the commit that is checked out in
+    the worker's folder. `-changed` is appended if tracked files in the folder have uncommitted changes. Return
+    `unknown` if the program git fails.
     """
     if app.version != "git":
         return app.version

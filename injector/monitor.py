@@ -59,9 +59,9 @@ def follow(
 ) -> None:
     """Show the videos of a run by state once per second, until all have ended.
 
-    Raise RunFailed if the run was ended early while videos are open, or if `losses` detects that the queue lost videos.
-    If no video changes its state for `stuck_seconds`, record the run as interrupted and return. This is for an app
-    under test, whose videos do not always become done or failed.
+    Raise RunFailed if the run is recorded as interrupted or failed before all videos have ended, or if `losses` detects
+    that the queue lost videos. If no video changes its state for `stuck_seconds`, record the run as interrupted and
+    return. This limit is for an app under test, whose videos do not always become done or failed.
     """
     last: Mapping[str, int] = {}
     changed_at = time.monotonic()

@@ -65,8 +65,9 @@ def read_app_fleet(settings: Settings, app: AppFile, concurrency: int, workers: 
     """Return the running workers of the app under test.
 
     `concurrency` is the expected number of slots per worker, and `workers` the expected number of workers. Workers
-    without instrumentation do not report their slots, so the expected numbers are returned. Instrumented workers are
-    counted. Raise EnvironmentFault if none answers, or if the workers or their slots are not as many as expected.
+    without instrumentation do not report anything, so the expected numbers are returned. Each instrumented worker is
+    asked for its slots over HTTP (/metrics). A worker that does not answer is not counted. Raise EnvironmentFault if no
+    worker answers, or if the counted workers or the sum of their slots differ from what is expected.
     """
     declared = WorkerFleet(workers, workers * concurrency, is_measured=False)
     if not app.worker.instrument:

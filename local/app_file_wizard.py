@@ -65,7 +65,10 @@ def write_app_file(folder: Path, ask: Ask) -> Path:
 
 
 def answers(found: Found, ask: Ask) -> dict[str, str]:
-    """Ask the user five questions about the app, and return the answers by name. `found` suggests answers."""
+    """Ask the user five questions about the app, and return the answers by name.
+
+    The suggested answers are the facts in `found`. For an unknown fact, a default is suggested.
+    """
     return {
         "command": ask("Command that starts your worker", found.command or "celery -A app.main worker"),
         "task": ask("Name of the task", found.tasks[0] if found.tasks else "app.tasks.process_video"),
@@ -95,7 +98,10 @@ def read_app(folder: Path) -> Found:
 
 
 def render(found: Found, answer: dict[str, str]) -> str:
-    """Return the text of a first aforo.toml, with comments, from the app's folder and the user's answers."""
+    """Return the text of a first aforo.toml, with comments.
+
+    `found` has the facts that were read from the app's folder, and `answer` the user's answers by name.
+    """
     lines = [
         "# The worker under test. `make doctor APP=…` checks each line; docs/your-own-worker.md explains them.",
         "[app]",

@@ -63,8 +63,8 @@ def main(concurrency: int | None, pool: str, loglevel: str) -> None:
 def wait_for(what: str, check: Callable[[], object], seconds: float = START_SECONDS) -> None:
     """Call `check` repeatedly until it raises no EnvironmentFault.
 
-    After `seconds`, raise the EnvironmentFault of the last call. `what` is what the worker waits for, such as `queue`.
-    The log message names it.
+    After `seconds`, raise the EnvironmentFault of the last call. `what` is the name of what the worker waits for, such
+    as `queue`. It is used only in a log message.
     """
     deadline, is_logged = time.monotonic() + seconds, False
     while True:

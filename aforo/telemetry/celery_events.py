@@ -91,7 +91,7 @@ class Forwarder:
 
 
 class ForwardingDispatcher:
-    """Replacement for Celery's event dispatcher, which passes events to a Forwarder.
+    """Event dispatcher that takes the place of Celery's own. It passes events to a Forwarder.
 
     Without a forwarder, the events are dropped.
     """
@@ -115,10 +115,11 @@ class ForwardingDispatcher:
         task_received.connect(self._note_task)  # a weak reference: the connection ends with this dispatcher
 
     def send(self, event: str, blind: bool = False, **fields: Any) -> None:
-        """Pass one Celery event to the forwarder.
+        """Pass the Celery event `event` with its fields to the forwarder. `blind` is ignored.
 
-        The event `task-received` gets the name under which the task is registered. Celery would use the message header
-        `shadow` instead. That name can differ in each message, and celery-exporter would create a series for each.
+        In the event `task-received`, the task's name is replaced by the name under which the task is registered. Celery
+        takes the name from the message header `shadow` if there is one. Each message can have another `shadow`, and
+        celery-exporter would create a series for each.
         """
         if self._forwarder is None:
             return
@@ -141,7 +142,7 @@ class ForwardingDispatcher:
 
 
 class ForwardedEvents(Events):
-    """Replacement for Celery's `app.events`, with which events go to Redis instead of the broker."""
+    """Class for Celery's `app.events`. It makes events go to a Forwarder instead of the broker."""
 
     def __init__(self, forwarder: Forwarder | None, app: Celery | None = None) -> None:
         super().__init__(app=app)
@@ -154,9 +155,9 @@ class ForwardedEvents(Events):
 
 
 def forward_events(app: Celery, forwarder: Forwarder | None) -> None:
-    """Send the Celery events of `app` through `forwarder`. If `forwarder` is None, drop them.
+    """Configure `app` so that its worker will pass Celery events to `forwarder`, and none to the broker.
 
-    The events never go to the broker of `app`, because SQS cannot transport them.
+    SQS, the broker of `app`, cannot transport events. If `forwarder` is None, the worker drops its events.
     """
     app.events_cls = partial(ForwardedEvents, forwarder)
     app.conf.worker_send_task_events = forwarder is not None

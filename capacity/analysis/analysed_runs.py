@@ -57,10 +57,10 @@ class AnalysedRuns:
     def best_of_sizes(self) -> list[RunAnalysis]:
         """Return one burst run per video size, in the order of the result table.
 
-        For each size, the cell with the highest X_sat is chosen, and its newest analysed run is returned. X_sat is the
-        throughput with every slot busy. The X_sat of a cell is the geometric mean of its runs, because the highest
-        single run is partly luck. Only valid cells are compared. If a size has none, its indicative cells are compared.
-        Invalid cells are never used.
+        For each size, choose the cell with the highest X_sat, the throughput with every slot busy. Return the newest
+        analysed run of that cell. Valid cells are compared first. If a size has none, its indicative cells are
+        compared. Invalid cells are never used. A cell is as valid as the worst of the runs that its figures are
+        averaged over. Its X_sat is the geometric mean of its runs, because the highest single run is partly luck.
         """
         best: dict[str, tuple[tuple[int, float], RunAnalysis]] = {}
         for cell, run in self.analysed_cells:
@@ -73,8 +73,8 @@ class AnalysedRuns:
     def best(self) -> RunAnalysis | None:
         """Return the run that gives a report's answer, or None if `best_of_sizes` is empty.
 
-        `best_of_sizes` has one run per video size. The run of the most recently tested size is returned. Tests
-        without a known X_sat (the throughput with every slot busy) are ignored in this choice.
+        `best_of_sizes` has one run per video size. Choose the size of the newest run with a known X_sat, the throughput
+        with every slot busy. Return the run that `best_of_sizes` has for that size.
         """
         best = {run.row.size_label: run for run in self.best_of_sizes}
         newest = [run.row.size_label for run in self.runs if run.row.x_sat_per_minute]

@@ -10,8 +10,8 @@ from capacity.runs.recorded_run import RecordedRun
 def run_window(recorded: RecordedRun) -> tuple[float, float]:
     """Return start and end of the whole run, in epoch seconds.
 
-    The start is normally the first upload. The end is the last upload, change of a video's state or end of an
-    execution. Without videos, both times are the creation time of the run.
+    The start is the earliest and the end the latest of these times: uploads, last changes of the videos' states, and
+    ends of executions. Without any of them, both are the creation time of the run.
     """
     moments = np.concatenate([recorded.uploaded_at, recorded.updated_at, recorded.executions.ended_at])
     finite = moments[np.isfinite(moments)]
@@ -21,9 +21,9 @@ def run_window(recorded: RecordedRun) -> tuple[float, float]:
 def working_window(recorded: RecordedRun) -> tuple[float, float]:
     """Return start and end of the time in which every slot was busy, in epoch seconds.
 
-    It begins when the first execution starts, and ends when the last execution starts. With fewer than two executions
-    per slot, that time would be too short. It then lasts until the last execution ends. Without executions, both times
-    are 0.
+    The window begins when the first execution starts, and ends when the last execution starts. A run with fewer than
+    two executions per slot is an exception, because such a window would be too short: its window ends when all
+    executions have ended. Without executions, return 0 for both.
     """
     starts, ends = recorded.executions.started_at, recorded.executions.ended_at
     if not starts.size:

@@ -31,10 +31,10 @@ ARCHIVES_KEPT = Text(
 def table(as_csv: bool, as_json: bool, lang: Language) -> None:
     """Print the result table of all runs, and write results/table.md and table.csv.
 
-    Each row is one cell. Its figures are means over the valid runs in which every video is done exactly
-    once. A cell without valid runs of this kind uses its indicative ones. X and S use only the runs with the
-    most videos. X_sat uses all of them. If the cell has no indicative ones either, the row shows one other
-    run, and its notes say so.
+    Each row is one cell. Its figures are means over its valid runs in which every video is done exactly once.
+    If there is no such run, the indicative runs in which every video is done exactly once are used. If there
+    is none of these either, the row shows one of the other runs, and its notes say so. X and S are means over
+    the runs with the most videos. X_sat is a mean over all runs used.
 
     Exit codes: 0 printed, 3 the database is not available.
     """

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class MessageCounts:
-    """Messages that SQS counts: now in the queue, and new in the dead-letter queue since the run started."""
+    """Numbers of messages, as SQS counts them.
+
+    `in_queue` counts the messages that are now in the queue. `dead_lettered` counts the messages that came into the
+    dead-letter queue since the run started.
+    """
 
     in_queue: int
     dead_lettered: int
@@ -15,12 +19,12 @@ class MessageCounts:
 
 @dataclass(frozen=True, slots=True)
 class Conservation:
-    """Check that no video of a run is lost: each must be done or failed, or have a message in a queue.
+    """Counts that show whether a video of a run was lost or processed in vain.
 
-    `requested` is the number of videos that the run should send. `injected` is the number that it sent. `lost_messages`
-    is the number of unfinished videos without a message, or None if unknown. `repeated` is the number of executions
-    that worked in vain: another execution finished or claimed the same video first. `lost` is the number of executions
-    whose process died before it recorded how they ended.
+    The field `requested` is the number of videos that the run should send, and `injected` the number that were sent.
+    `lost_messages` is the number of unfinished videos without a message, or None if unknown. The other two fields count
+    executions. `repeated` are those that worked in vain, because another execution finished or claimed the same video
+    first. `lost` are those whose process died before it recorded how they ended.
     """
 
     requested: int
@@ -33,7 +37,8 @@ class Conservation:
     def holds(self) -> bool | None:
         """Return True if every video was sent, and `lost_messages`, `repeated` and `lost` are all 0.
 
-        Return None if only `lost_messages` is unknown. Return False in all other cases.
+        Return False if one of these conditions is known to fail. Return None if all others hold, but `lost_messages` is
+        unknown.
         """
         if self.requested != self.injected or self.repeated or self.lost or self.lost_messages:
             return False
@@ -43,10 +48,13 @@ class Conservation:
 def lost_messages(open_videos: int, dead_lettered_videos: int, messages: MessageCounts | None) -> int | None:
     """Return how many unfinished videos have no message in the queue or in the dead-letter queue.
 
-    `open_videos` is the number of unfinished videos. The messages of such videos are subtracted from it. These are all
-    messages in the queue, and the messages in the dead-letter queue except those of failed videos.
-    `dead_lettered_videos` is the number of videos that were already recorded as failed because their message is in the
-    dead-letter queue. Return 0 if no video is unfinished. Otherwise return None if `messages` is None.
+    `open_videos` is the number of unfinished videos. `dead_lettered_videos` is the number of videos that are already
+    recorded as failed because their message is in the dead-letter queue. The result is
+
+        open_videos - messages.in_queue - (messages.dead_lettered - dead_lettered_videos)
+
+    where a negative value counts as 0, also in the parentheses. The result is 0 if `open_videos` is 0. Otherwise it is
+    None if `messages` is None.
     """
     if not open_videos:
         return 0

@@ -175,12 +175,11 @@ def autocorrelation(values: Floats) -> float:
 
 
 def drift(values: Floats) -> tuple[float, float]:
-    """Fit a line through the values in order. Return its relative change, and the p-value of its slope.
+    """Fit a line through the values in order. Return its slope as a relative change, and its p-value.
 
-    The relative change is slope × number of values / mean of the values. A large change alone proves no trend, because
-    chance causes large changes too. For thirty random values with a coefficient of variation of 0.3, the change exceeds
-    10 % in 60 % of all cases. The p-value tells chance from trend. Both results are NaN for fewer than three values, or
-    if the mean is 0.
+    The relative change is slope × number of values / mean of the values. A large change alone proves no trend: for
+    thirty random values with a coefficient of variation of 0.3, it exceeds 10 % in 60 % of all cases. A small p-value
+    means that the change is hardly chance. Both results are NaN for fewer than three values, or if the mean is 0.
     """
     if values.size < 3 or values.mean() == 0:
         return float("nan"), float("nan")

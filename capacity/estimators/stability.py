@@ -35,8 +35,9 @@ class StabilityVerdict:
 
     `growth_ratio` is the growth of the queue divided by the offered rate: at 0.1 the queue grows by one video for every
     ten that are sent. `utilisation` is rho. `utilisation_interval` is its 90 % interval: each end is a one-sided 95 %
-    limit. `arrivals_needed` is how many videos a verdict needs. `not_fetching` is true if the queue grows although the
-    service times alone do not fill the slots. Slots are then idle while messages wait.
+    limit. `arrivals` is the number of videos sent, and `arrivals_needed` the number that a verdict needs.
+    `not_fetching` is true if the queue grows while slots are idle: the slots have time to process all videos, but do
+    not take messages.
     """
 
     verdict: Stability
@@ -53,9 +54,9 @@ class StabilityVerdict:
 class OfferedRate:
     """Rate at which the injector really sent videos, and how late it sent them.
 
-    `on_target` is true if the rate is within 1 % of the planned rate. `generator_limited` is true if the p99 of the
-    lateness exceeds a tenth of the planned interval between two videos. It is also true if one video was late by more
-    than a whole interval.
+    `on_target` is true if the rate is within 1 % of the planned rate. `generator_limited` is true if the injector was
+    too slow: the p99 of the lateness exceeds a tenth of the planned interval between two videos, or the largest
+    lateness exceeds the whole interval.
     """
 
     per_minute: float
@@ -110,10 +111,11 @@ def judge_stability(
 def judge_backlog(uploaded_at: Floats, ended_at: Floats, slots: int) -> StabilityVerdict:
     """Judge whether the workers kept up with a sustained run, if no start of a video is known.
 
-    The verdict follows from the growth of the backlog, which is the number of unfinished videos. Above 5 % of the
-    offered rate, the verdict is unstable. Up to 1 %, it is stable if the run is long enough. Otherwise it is
-    inconclusive. Utilisation is unknown. `uploaded_at` and `ended_at` have one entry per video, in seconds. `ended_at`
-    is NaN for a video that has not ended.
+    The verdict follows from the growth of the backlog, which is the number of unfinished videos. The growth is divided
+    by the offered rate. The verdict is UNSTABLE if the growth is above 5 %. It is STABLE if the growth is at most 1 %
+    and the run has enough videos for a verdict. Otherwise it is INCONCLUSIVE. Utilisation is unknown.
+
+    `uploaded_at` and `ended_at` have one entry per video, in seconds. `ended_at` is NaN for a video that has not ended.
     """
     arrivals = np.sort(uploaded_at[np.isfinite(uploaded_at)])
     rate = _rate_per_second(arrivals)
@@ -131,10 +133,14 @@ def judge_backlog(uploaded_at: Floats, ended_at: Floats, slots: int) -> Stabilit
 
 
 def classify(growth: float, utilisation_interval: Interval) -> Stability:
-    """Return the verdict for a queue growth ratio and an interval of the utilisation rho.
+    """Return the verdict for a queue growth ratio (`growth`) and an interval of the utilisation rho.
 
-    The growth is compared with a fixed limit, not tested for significance. Queue lengths are correlated in time, so a
-    trend test would report growth for 20-40 % of stable systems.
+    - STABLE: the growth is at most 5 %, and the whole interval is below 1.
+    - UNSTABLE: the growth is above 5 % and the interval does not end below 1. Or the whole interval is above 1.
+    - INCONCLUSIVE: all other cases.
+
+    The growth is not tested for significance. Queue lengths are correlated in time, so a trend test would report growth
+    for 20-40 % of stable systems.
     """
     if growth <= GROWTH_TOLERANCE and utilisation_interval.high < 1:
         return Stability.STABLE
@@ -144,11 +150,12 @@ def classify(growth: float, utilisation_interval: Interval) -> Stability:
 
 
 def growth_ratio(times: Floats, queue: Floats, rate_per_second: float) -> float:
-    """Return how fast the queue grows, divided by the offered rate. It is NaN if all times are equal.
+    """Return how fast the queue grows, divided by the offered rate.
 
-    `queue` is the number of waiting videos at each of `times` (seconds). The growth is the Theil-Sen slope, which is
-    the median of the slopes between pairs of samples. It ignores single wrong samples, such as an SQS counter that
-    reads 0 for a moment. Longer series are thinned to a few hundred points.
+    `queue` is the number of waiting videos at each of `times` (seconds). The growth is the Theil-Sen slope: the median
+    of the slopes between all pairs of samples. A single wrong sample, such as an SQS counter that reads 0 for a moment,
+    hardly changes it. At most 500 samples are used, evenly chosen. The result is NaN if there are fewer than two
+    samples or all times are equal.
     """
     step = max(1, math.ceil(times.size / SAMPLE_POINTS))
     times, queue = times[::step], queue[::step]
@@ -188,8 +195,8 @@ def offered_rate(sent_at: Floats, intended_at: Floats, target_per_minute: float)
     """Compute the rate that was really sent, and how late the videos were sent.
 
     `sent_at` and `intended_at` are the real and the planned send time of each video, in seconds. The rate is on target
-    if it is within 1 % of the rate of the planned times. That rate can differ from `target_per_minute`, because random
-    times miss a rate by chance. Without planned times, the rate is compared with `target_per_minute`.
+    if it is within 1 % of the rate of the planned times. Random planned times can have another rate than
+    `target_per_minute`. Without planned times, the rate is compared with `target_per_minute`.
     """
     interval = SECONDS_PER_MINUTE / target_per_minute
     planned = SECONDS_PER_MINUTE * _rate_per_second(np.sort(intended_at[np.isfinite(intended_at)]))
@@ -210,8 +217,8 @@ def offered_rate(sent_at: Floats, intended_at: Floats, target_per_minute: float)
 def judged_window(arrivals: Floats, service_mean_seconds: float) -> tuple[float, float]:
     """Return start and end of the part of a run that the stability verdict is about, in seconds.
 
-    The part begins after 20 % of the run, or after three mean service times if they take longer. It ends at the last
-    arrival.
+    The part begins after the first 20 % of the time between first and last arrival, or after three mean service times
+    if that is later. It ends at the last arrival.
     """
     first, last = float(arrivals[0]), float(arrivals[-1])
     return min(first + max(0.2 * (last - first), 3 * service_mean_seconds), last), last

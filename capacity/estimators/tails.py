@@ -19,9 +19,9 @@ CORRELATION_POINT = 1.645
 class Tail:
     """Median and 95th percentile of response times or queue waits in seconds, with 95 % intervals.
 
-    `count` is the number of times. A percentile is None if there are no times. `is_lower_bound` means that some videos
-    are unfinished, so their real times will be longer. The intervals then have no upper end. `is_correlated` means that
-    neighbouring videos have similar times. The intervals are then unknown.
+    `count` says how many response times or queue waits there are. If there are none, the percentiles are None. If
+    `is_lower_bound` is true, some videos are unfinished: their real times will be longer, and the intervals have no
+    upper end. If `is_correlated` is true, neighbouring videos have similar times, and the intervals are unknown.
     """
 
     count: int
@@ -36,10 +36,13 @@ class Tail:
 def tail(seconds: Floats, *, is_lower_bound: bool = False, is_sustained: bool = False) -> Tail:
     """Return the median and the 95th percentile of `seconds`, with their intervals.
 
-    `seconds` has one time per video, in the order of upload. Values that are not finite are left out. The intervals
-    assume independent times. In a burst, this makes them wider than needed. In a busy sustained run, neighbouring
-    videos have similar times, so the intervals would be far too narrow. They are then left unknown (docs/method.md,
-    "Tails").
+    `seconds` has one time per video, in the order of upload. Values that are not finite are left out. With
+    `is_lower_bound`, some of the times belong to unfinished videos and will still grow. The intervals then have no
+    upper end.
+
+    The formula of the intervals is for independent times. In a burst, its intervals are wider than needed. In a
+    sustained run (`is_sustained`), neighbouring videos can have similar times. If they have, the intervals would be far
+    too narrow, and are returned as unknown (docs/method.md, "Tails").
     """
     known = seconds[np.isfinite(seconds)]
     if not known.size:

@@ -54,9 +54,9 @@ class Target:
             yield f"  rows into {section.table} at {database.masked(section.url)}: {self.table.count()} there now"
 
     def doubts(self) -> list[str]:
-        """Return the reasons why the user must confirm the sending, or an empty list if there are none.
+        """Return the reasons why the user must confirm the sending: none, one or two.
 
-        The reasons are that the queue is not on this machine, and that it holds messages.
+        One reason is that the queue is not on this machine. The other is that the queue holds messages.
         """
         endpoint = self.settings.aws.endpoint_of("sqs")
         doubts = [] if is_local(endpoint) else ["the queue is not on this machine"]

@@ -179,10 +179,10 @@ def substituted(line: str, concurrency: int, workers: int = 1) -> str:
 def database_url(url: str, url_from_here: str | None, environment: Mapping[str, str], directory: Path) -> str:
     """Return the complete SQLAlchemy URL at which this machine reaches the app's database.
 
-    `url` and `url_from_here` are the values of two keys of `aforo.toml`. `url` is the URL that the app uses. It can be
-    `env:NAME`: then the variable NAME in `environment` holds the URL. `url_from_here` is set if this machine reaches
-    the database at another address. The result is then `url_from_here`, with the password of `url` added. If
-    `url_from_here` has no user name, the user name of `url` is added too.
+    `url` is the URL that the app uses. If it is `env:NAME`, the variable NAME in `environment` holds the URL. If this
+    machine reaches the database at another address, `url_from_here` is the URL there, without a password. The result is
+    then `url_from_here`, with the password of `url` added, and with the user name of `url` if it has none of its own.
+    Otherwise the result is the URL that the app uses.
 
     A relative path of an SQLite file starts at `directory`. The URL's driver is replaced by the one that Aforo uses for
     this kind of database. Raise ValueError for an invalid URL, an unsupported database, a variable that is not set, or

@@ -69,7 +69,10 @@ class StandIn:
 
 @dataclass
 class StandIns:
-    """Processes in place of the containers of all pods whose name label is `name`, such as `worker`."""
+    """Processes in place of the containers of all pods with the label `app.kubernetes.io/name` = `name`.
+
+    `name` is a field, for example `worker`.
+    """
 
     plane: ControlPlane
     name: str
@@ -165,10 +168,10 @@ class StandIns:
 
 @contextmanager
 def stand_ins(plane: ControlPlane, name: str, folder: Path, base: Mapping[str, str]) -> Iterator[StandIns]:
-    """Context manager: run a process in place of the container of each pod whose name label is `name`.
+    """Context manager: run one process for each pod with the label `app.kubernetes.io/name` = `name`.
 
-    At the end, kill the processes that still run. `folder` gets their logs. `base` has the environment variables that
-    the image would set.
+    Each process takes the place of its pod's container. At the end of the block, kill the processes that still run.
+    `folder` is created and gets their logs. `base` has the environment variables that the container image would set.
     """
     folder.mkdir()
     group, stopped = StandIns(plane, name, folder, base), threading.Event()
