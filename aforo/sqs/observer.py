@@ -108,22 +108,25 @@ class Observer(Protocol):
 
 
 class SilentObserver:
-    """Observer of the SQS transport that does nothing, for an app that counts no events."""
+    """Observer of the SQS transport that ignores every event, for an app that counts none.
+
+    A subclass overrides the methods of the events that it needs. `Observer` describes the events.
+    """
 
     def polled(self, result: PollResult) -> None:
-        """Do nothing with the result of a receive call."""
+        """Ignore the result of a receive call."""
 
     def invalid_message(self, reason: InvalidReason) -> None:
-        """Do nothing when a message is invalid."""
+        """Ignore an invalid message."""
 
     def pending_deletes(self, count: int) -> None:
-        """Do nothing with the number of pending deletes."""
+        """Ignore that the number of pending deletes has changed."""
 
     def handled_error(self, operation: Operation) -> None:
-        """Do nothing when the transport has logged and ignored an error."""
+        """Ignore an error that the transport has handled."""
 
     def visibility_extended(self, result: ExtensionResult) -> None:
-        """Do nothing with the result of a heartbeat tick."""
+        """Ignore the result of one tick of the visibility heartbeat."""
 
     def stopped_slots(self, count: int, replaced: int) -> None:
-        """Do nothing with the number of stopped slots."""
+        """Ignore that the number of stopped slots has changed."""

@@ -101,9 +101,9 @@ class Resources:
     def clock_offset(self) -> float | None:
         """Return the largest difference in seconds between a worker's clock and that of Prometheus.
 
-        The result is positive if the worker's clock is ahead, and negative if it is behind. None means unknown. At each
-        sample time, two differences are known: that of the clock furthest ahead and that of the clock furthest behind.
-        A slow scrape makes both too large. Therefore the smallest value over time is taken for each. The one further
+        The result is positive if the worker's clock is ahead, and negative if it is behind. None means unknown. Two
+        clocks are compared: the one furthest ahead, and the one furthest behind. A slow scrape makes a difference look
+        larger than it is. Therefore the smallest difference over time counts for each clock. Of the two, the one further
         from 0 is returned.
         """
         offsets = [self._known(key) for key in ("clock_ahead", "clock_behind")]

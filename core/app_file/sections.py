@@ -71,7 +71,7 @@ class VideosSection:
 class InputSection:
     """Section `[input]` of aforo.toml: where input videos are placed, and where the app writes outputs.
 
-    `folder` is the path of a folder or an `s3://bucket/prefix`.
+    `folder` is where inputs are placed: the path of a folder, or `s3://bucket/prefix`.
     """
 
     folder: str | None

@@ -52,7 +52,7 @@ class VideosTable:
 
     @classmethod
     def of(cls, settings: Exporters) -> VideosTable:
-        """Return the names of the videos table as the exporter's settings give them.
+        """Return the names of the videos table and of its columns, as the exporter's settings give them.
 
         Raise UsageError for an invalid setting.
         """

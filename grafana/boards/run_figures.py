@@ -1,6 +1,6 @@
 """PromQL queries for the dashboard *Capacity*: figures of runs, and of cells averaged over runs.
 
-A cell is one combination of video size and concurrency.
+Here, all runs with one video size and one concurrency count as one cell.
 """
 
 from __future__ import annotations
