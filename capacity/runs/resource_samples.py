@@ -103,8 +103,8 @@ class Resources:
 
         The result is positive if the worker's clock is ahead, and negative if it is behind. None means unknown. Two
         clocks are compared: the one furthest ahead, and the one furthest behind. A slow scrape makes a difference look
-        larger than it is. Therefore the smallest difference over time counts for each clock. Of the two, the one further
-        from 0 is returned.
+        larger than it is. Therefore the smallest difference over time counts for each clock. Of the two, the one
+        further from 0 is returned.
         """
         offsets = [self._known(key) for key in ("clock_ahead", "clock_behind")]
         smallest = [float(values.min()) for values in offsets if values.size]
