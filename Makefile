@@ -28,7 +28,7 @@ RUN := $(if $(COMPOSE),deploy/compose/stack run,$(PY) -m)
 LOCAL := $(if $(COMPOSE),deploy/compose/stack,$(PY) -m local)
 
 .PHONY: help options setup setup-dev import-executions run-burst run-sustained up down status logs doctor app-file table report document import matrix search compare history plan audit \
-        usl clean test test-faults test-compose test-kubernetes test-limits test-versions fuzz lint lint-python lint-prometheus lint-compose lint-kubernetes bundle wheel sbom advisories docs lock
+        usl clean test test-own-app test-faults test-compose test-kubernetes test-limits test-versions fuzz lint lint-python lint-prometheus lint-compose lint-kubernetes bundle wheel sbom advisories docs lock
 
 # Lines fit 80 columns: a long text continues under its first line.
 WRAP = function show(name, text, words, line, n, i) { n = split(text, words, " "); \
@@ -122,10 +122,13 @@ setup-dev: options
 	@local/setup.sh develop
 
 test: setup-dev ## Run the tests, including those of the native stack
-	@.venv/bin/pytest -q -m 'not faults and not compose and not limits and not versions and not kubernetes and not fuzz'
+	@.venv/bin/pytest -q -m 'not own_app and not faults and not compose and not limits and not versions and not kubernetes and not fuzz'
 
 test-faults: setup-dev ## Inject faults into real processes
 	@.venv/bin/pytest -q -m faults
+
+test-own-app: setup-dev ## Measure the example of a team's app from end to end (minutes)
+	@.venv/bin/pytest -q -m own_app
 
 test-compose: setup-dev ## Run the tests that need a Docker engine
 	@.venv/bin/pytest -q -m compose

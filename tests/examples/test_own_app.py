@@ -19,7 +19,7 @@ from testing.native_stack import copied_stack
 from testing.polling import until
 from testing.ports import free_port
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.stack, pytest.mark.own_app, pytest.mark.timeout(1200)]
 APP = ROOT / "examples/own_app"
 PYTHON = str(ROOT / ".venv/bin/python")
 MATRIX = ("capacity", "matrix", "--sizes", "1MB", "--concurrencies", "1,2", "--modes", "burst", "--count", "8")
