@@ -91,9 +91,7 @@ def require_receiver(prometheus: Prometheus) -> None:
         prometheus.remote_write_url, EMPTY_WRITE, _headers(prometheus)
     )
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect).open(
-            request, timeout=ANSWER_SECONDS
-        ):
+        with _OPENER.open(request, timeout=ANSWER_SECONDS):
             return
     except urllib.error.HTTPError as error:
         if error.code in REMEDIES:
