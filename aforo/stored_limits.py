@@ -1,6 +1,6 @@
-"""Bandwidth limits that `python -m aforo measure-limits` has measured, stored in a file.
+"""Measured bandwidth limits, stored in a file for the workers that start within a day.
 
-Workers that the same user starts on this machine afterwards read them from there.
+`python -m aforo measure-limits` stores them for all workers that the same user starts on this machine.
 """
 
 from __future__ import annotations
@@ -26,9 +26,7 @@ def store_limits(limits: Limits) -> Path:
     """
     file = _file()
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = file.with_suffix(".part")
-    partial.write_text(json.dumps({"limits": limits, "measured_at": time.time(), "boot": boot_id()}), encoding="utf-8")
-    partial.replace(file)
+    write_limits(file, limits, boot=boot_id())
     return file
 
 
@@ -37,12 +35,33 @@ def stored_limits() -> Limits:
 
     Return an empty dict if there are none, if they are older than a day, or if the machine has been restarted since.
     """
+    return read_limits(_file(), boot=boot_id()) or {}
+
+
+def write_limits(file: Path, limits: Limits, **conditions: str | None) -> None:
+    """Write bandwidth limits to a file, with the current time and the conditions under which they are valid.
+
+    An existing file is replaced in one step. Raise OSError if that fails.
+    """
+    partial = file.with_suffix(".part")
+    content = {**conditions, "measured_at": time.time(), "limits": limits}
+    partial.write_text(json.dumps(content), encoding="utf-8")
+    partial.replace(file)
+
+
+def read_limits(file: Path, **conditions: str | None) -> Limits | None:
+    """Return the bandwidth limits in a file that `write_limits` wrote.
+
+    Return None if there is no such file, if it is older than a day, or if it was written with other `conditions`.
+    """
     try:
-        stored = json.loads(_file().read_text(encoding="utf-8"))
-        is_valid = stored["boot"] == boot_id() and 0 <= time.time() - stored["measured_at"] < VALID_SECONDS
-        return {str(name): float(value) for name, value in stored["limits"].items()} if is_valid else {}
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        is_valid = 0 <= time.time() - stored["measured_at"] < VALID_SECONDS
+        if not is_valid or any(stored[name] != value for name, value in conditions.items()):
+            return None
+        return {str(name): float(value) for name, value in stored["limits"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
+        return None
 
 
 def _file() -> Path:

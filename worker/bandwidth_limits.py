@@ -6,9 +6,7 @@ A limit that cannot be measured is left out.
 
 from __future__ import annotations
 
-import json
 import logging
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,11 +14,11 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aforo.bandwidth import Limits, disk_limits, object_limits
+from aforo.stored_limits import read_limits, write_limits
 from core import aws
 from core.settings import Settings
 
 logger = logging.getLogger(__name__)
-VALID_SECONDS = 24 * 3600.0
 
 
 def bandwidth_limits(settings: Settings) -> Limits:
@@ -31,10 +29,10 @@ def bandwidth_limits(settings: Settings) -> Limits:
     """
     folder = settings.worker.work_path
     file, place = folder.with_name(f"{folder.name}-bandwidth-limits.json"), _place(settings)
-    limits = _read_cache(file, place)
+    limits = read_limits(file, place=place)
     if limits is None:
         limits = _measure(settings)
-        _write_cache(file, place, limits)
+        _store(file, place, limits)
     return limits
 
 
@@ -63,18 +61,8 @@ def _tolerant(measure: Callable[[], Limits]) -> Limits:
         return {}
 
 
-def _read_cache(file: Path, place: str) -> Limits | None:
+def _store(file: Path, place: str, limits: Limits) -> None:
     try:
-        cached = json.loads(file.read_text(encoding="utf-8"))
-        is_valid = cached["place"] == place and 0 <= time.time() - cached["measured_at"] < VALID_SECONDS
-        return dict(cached["limits"]) if is_valid else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _write_cache(file: Path, place: str, limits: Limits) -> None:
-    content = {"place": place, "measured_at": time.time(), "limits": limits}
-    try:
-        file.write_text(json.dumps(content), encoding="utf-8")
+        write_limits(file, limits, place=place)
     except OSError as error:
         logger.warning("could not store the bandwidth limits for the next start: %s", error)

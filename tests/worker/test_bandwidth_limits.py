@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from aforo.stored_limits import VALID_SECONDS
 from core.settings import Settings
 from worker import bandwidth_limits as module
 from worker.bandwidth_limits import bandwidth_limits
@@ -22,7 +23,7 @@ def test_limits_are_measured_once_a_day_per_disk_and_bucket(tmp_path, monkeypatc
     cache = tmp_path / "work-bandwidth-limits.json"
     assert [bandwidth_limits(settings(tmp_path)) for _ in range(2)] == [{"disk_write": 7.0}] * 2
     assert len(calls) == 1
-    old = json.loads(cache.read_text()) | {"measured_at": time.time() - module.VALID_SECONDS - 1}
+    old = json.loads(cache.read_text()) | {"measured_at": time.time() - VALID_SECONDS - 1}
     cache.write_text(json.dumps(old))
     bandwidth_limits(settings(tmp_path))
     assert len(calls) == 2
