@@ -17,8 +17,9 @@ from core.ffmpeg.profiles import PROFILES, find_profile
 from core.load_shape import FORMS, parse_shape
 from core.rate import parse_rate
 from core.run import MOST_VIDEOS, POISSON, Mode, check_run_id
+from core.run_options import seed_option
 from core.settings import MOST_SLOTS, MOST_WORKERS, Settings
-from core.size_mix import DEFAULT_SEED, MOST_SEED, SizeMix, parse_sizes
+from core.size_mix import DEFAULT_SEED, SizeMix, parse_sizes
 from core.user_files import require_file, require_usable_folder
 from injector.app_run import prepare_app_run
 from injector.arrivals import arrivals_of_parts, poisson_arrivals, read_trace
@@ -93,13 +94,7 @@ def _note(text: str) -> str:
     type=parse_rate,
 )
 @env_option("--shape", "SHAPE", f"Load shape of a sustained run: {FORMS}", unset="default equal intervals")
-@env_option(
-    "--seed",
-    "SEED",
-    "Seed of SHAPE=poisson and of the order of a mix",
-    unset=f"default {DEFAULT_SEED}",
-    type=WholeNumber(0, MOST_SEED),
-)
+@seed_option
 @env_option("--trace", "TRACE", "Send at the times in the first column of this CSV")
 @env_option("--file", "FILE", "Your own video instead of SIZE: a path or s3://bucket/key", type=_file)
 @env_option("--user-id", "USER_ID", "User id stored with the videos", type=_user_id)

@@ -1,20 +1,12 @@
-"""Command-line options that the verbs `matrix` and `search` share: numbers of workers, and seed."""
+"""Command-line options that the verbs `matrix` and `search` share: the numbers of workers."""
 
 from __future__ import annotations
 
-from core.cli import WholeNumber, env_option, whole_numbers
+from core.cli import env_option, whole_numbers
 from core.settings import MOST_WORKERS
-from core.size_mix import DEFAULT_SEED, MOST_SEED
 
 workers_option = env_option(
     "--workers", "WORKERS", "Numbers of workers, such as 1,2,3; each is measured", unset="default those that run"
-)
-seed_option = env_option(
-    "--seed",
-    "SEED",
-    "Seed of SHAPE=poisson and of the order of a mix",
-    unset=f"default {DEFAULT_SEED}",
-    type=WholeNumber(0, MOST_SEED),
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from capacity.commands.goals import Goals, goal_options, goals_as_json, require_met
-from capacity.commands.load_options import seed_option, workers_option
+from capacity.commands.load_options import workers_option
 from capacity.commands.matrix_options import DEFAULT_RATE, matrix_plan
 from capacity.commands.options import json_option, lang_option, profile_option, with_examples, yes_option
 from capacity.commands.progress import progress_bar
@@ -34,6 +34,7 @@ from core.errors import AforoError, RunFailed, UsageError
 from core.language import Language, Text
 from core.load_shape import FORMS
 from core.run import MOST_VIDEOS, Mode
+from core.run_options import seed_option
 
 #: so that the columns of a plan with short names stay where they are
 LABEL_WIDTH = 24

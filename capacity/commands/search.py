@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from capacity.commands.goals import Goals, goal_options, goals_as_json, require_met
-from capacity.commands.load_options import seed_option, worker_levels, workers_option
+from capacity.commands.load_options import worker_levels, workers_option
 from capacity.commands.options import json_option, lang_option, profile_option, with_examples, yes_option
 from capacity.commands.progress import progress_bar
 from capacity.commands.rendering import print_json
@@ -26,6 +26,7 @@ from core.cli import WholeNumber, env_option
 from core.errors import RunFailed, UsageError
 from core.language import MODE_NAMES, STABILITY_NAMES, Language, Text
 from core.run import Mode
+from core.run_options import seed_option
 from core.settings import MOST_SLOTS
 from core.size_mix import DEFAULT_SEED, is_mix, one_spelling, parse_sizes
 
