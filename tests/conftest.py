@@ -1,9 +1,12 @@
-"""An SQS emulator for all tests, and queues in it."""
+"""An SQS emulator with its queues, and a PostgreSQL server, for all tests."""
 
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import text
 
+from core.database import open_engine
+from testing import postgresql
 from testing.emulator import program, running_emulator
 from testing.queues import QueueFactory
 
@@ -22,3 +25,23 @@ def emulator():
 def sqs_queue(emulator):
     """Return a factory of queues: `sqs_queue(visibility_timeout_seconds=4, max_receive_count=None)`."""
     return QueueFactory(emulator)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory):
+    """URL of a PostgreSQL server that runs during the test session."""
+    if postgresql.binaries() is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
+    with postgresql.running_server(tmp_path_factory.mktemp("postgresql")) as url:
+        yield url
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server):
+    """URL of a PostgreSQL database without tables."""
+    engine = open_engine(postgresql_server)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+    return postgresql_server

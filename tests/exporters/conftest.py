@@ -2,29 +2,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from core.database import open_engine, upgrade_schema
-from testing import postgresql
 from tests.exporters.store import Store
-
-
-@pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if postgresql.binaries() is None:
-        pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
-    with postgresql.running_server(tmp_path_factory.mktemp("postgresql")) as url:
-        yield url
-
-
-@pytest.fixture
-def postgresql_url(server_url: str) -> str:
-    engine = open_engine(server_url)
-    with engine.begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    engine.dispose()
-    return server_url
 
 
 @pytest.fixture

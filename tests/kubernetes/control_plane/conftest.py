@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import boto3
 import pytest
-from sqlalchemy import text
 
-from core.database import open_engine
-from testing import postgresql
 from testing.emulator import KEY, REGION
 from testing.fault_proxy import FaultProxy
 from testing.kubernetes.control_plane import running_control_plane
@@ -32,26 +29,8 @@ def plane(tmp_path_factory):
         yield running
 
 
-@pytest.fixture(scope="session")
-def server_url(tmp_path_factory):
-    if postgresql.binaries() is None:
-        pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
-    with postgresql.running_server(tmp_path_factory.mktemp("postgresql")) as url:
-        yield url
-
-
 @pytest.fixture
-def database_url(server_url):
-    engine = open_engine(server_url)
-    with engine.begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    engine.dispose()
-    return server_url
-
-
-@pytest.fixture
-def installation(plane, emulator, sqs_queue, database_url, tmp_path):
+def installation(plane, emulator, sqs_queue, postgresql_url, tmp_path):
     keys = {"aws_access_key_id": KEY, "aws_secret_access_key": KEY, "region_name": REGION}
     boto3.client("s3", endpoint_url=emulator, **keys).create_bucket(Bucket=BUCKET)
     settings = {
@@ -62,6 +41,6 @@ def installation(plane, emulator, sqs_queue, database_url, tmp_path):
     }
     with FaultProxy(emulator) as proxy:
         overlay = Overlay(sqs_queue(VISIBILITY_SECONDS), proxy.url, settings)
-        installed = Installation(plane, overlay, proxy, tmp_path / "my-overlay", database_url)
+        installed = Installation(plane, overlay, proxy, tmp_path / "my-overlay", postgresql_url)
         yield installed
         installed.clear()
