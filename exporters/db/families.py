@@ -83,17 +83,9 @@ def window(run: Run, tally: Tally, now: float) -> tuple[float | None, float | No
 
 
 def _facts(run: Run, queue: str) -> Samples:
+    cell = run.size_label, run.concurrency_text, str(run.slots)
     return {
-        (
-            "info",
-            run.size_label,
-            run.concurrency_text,
-            str(run.slots),
-            run.mode,
-            run.profile,
-            run.app,
-            run.queue or queue,
-        ): 1,
+        ("info", *cell, run.mode, run.profile, run.app, run.queue or queue): 1,
         ("status", run.status): 1,
         ("expected_videos",): run.expected,
         ("offered_videos_per_second",): run.rate_per_minute and run.rate_per_minute / 60,
