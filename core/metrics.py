@@ -149,6 +149,7 @@ EXPORTER = (
     Metric(
         "aforo_exporter_last_success_timestamp_seconds", G, "Time of the last successful collection.", ("collector",)
     ),
+    Metric("aforo_exporter_cpu_seconds_total", C, "CPU time of this exporter (user + system)."),
     Metric("aforo_exporter_errors_total", C, "Failed collections by reason.", ("collector", "reason")),
     Metric("aforo_exporter_rows_read_total", C, "Changed rows the database exporter read, by table.", ("table",)),
     Metric("aforo_exporter_rebuilds_total", C, "Full counts that the database exporter has finished."),

@@ -140,6 +140,7 @@ def self_families(exporter: str, healths: dict[str, Health]) -> Iterator[Metric]
     yield _per_collector("aforo_exporter_collector_success", healths, lambda health: float(health.succeeded))
     yield _per_collector("aforo_exporter_collector_duration_seconds", healths, lambda health: health.duration_seconds)
     yield _per_collector("aforo_exporter_last_success_timestamp_seconds", healths, lambda health: health.last_success)
+    yield single_sample_family("aforo_exporter_cpu_seconds_total", time.process_time())
     errors = family("aforo_exporter_errors_total")
     for collector, health in healths.items():
         for reason, count in sorted(health.errors.items()):

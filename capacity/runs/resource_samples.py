@@ -22,6 +22,13 @@ RangeQuery = Callable[[str, float, float, float], list[Series]]
 
 #: only queues that our workers read; other watched queues hold other people's messages
 _READ = "and on (queue) aforo_worker_queue_info"
+#: Aforo's own programs on the workers' machines, which have the address of a worker
+_MONITORING = """
+sum (label_replace(
+  aforo_exporter_cpu_seconds_total or process_cpu_seconds_total{job="prometheus"},
+  "address", "$1", "instance", "(.+):.*"
+) and on (address) label_replace(aforo_node_info, "address", "$1", "instance", "(.+):.*"))
+"""
 COUNTERS = {
     "cpu": summed_over_machines("aforo_node_cpu_seconds_total", "mode"),
     "pressure": "max by (resource, share) (aforo_node_pressure_seconds_total)",
@@ -29,6 +36,7 @@ COUNTERS = {
     "network": "sum by (direction) (aforo_node_network_bytes_total)",
     "videos": "sum by (direction) (aforo_worker_video_bytes_total)",
     "worker": "sum (aforo_worker_cpu_seconds_total)",
+    "monitoring": _MONITORING,
     "swap": summed_over_machines("aforo_node_swap_in_bytes_total"),
     "periods": "sum (aforo_node_cgroup_periods_total)",
     "throttled": "sum (aforo_node_cgroup_throttled_periods_total)",
@@ -124,12 +132,13 @@ class Resources:
         return QueueReadings(moments, messages[known][first])
 
     def other_cpu_ratio(self, start: float, end: float, started_at: Floats, ended_at: Floats) -> float | None:
-        """Return the share of the machine's CPU that processes other than our tasks used. None means unknown.
+        """Return the share of the machine's CPU that processes other than our programs used. None means unknown.
 
         `started_at` and `ended_at` are the times of the run's executions. All times are epoch seconds.
 
-        The share is (busy cores - cores of our tasks) / all cores, and at least 0. A worker counts the CPU time of an
-        execution only when its ffmpeg ends. Therefore the cores of our tasks are estimated:
+        The share is (busy cores - cores of our tasks - cores of our exporters and Prometheus) / all cores, and at least
+        0. A worker counts the CPU time of an execution only when its ffmpeg ends. Therefore the cores of our tasks are
+        estimated:
 
         1. Rate = counted CPU time / total duration of the executions that ended while it was counted.
         2. Cores of our tasks = rate * total time of executions between `start` and `end` / (`end` - `start`).
@@ -145,7 +154,7 @@ class Resources:
             return None
         inside = (np.minimum(ended_at, span[1]) - np.maximum(started_at, span[0])).clip(min=0).sum()
         our_cores = ours / slot_seconds * float(inside) / (span[1] - span[0])
-        return max(0.0, busy - our_cores) / cores
+        return max(0.0, busy - our_cores - (within.rate("monitoring") or 0.0)) / cores
 
     def span(self, key: str) -> tuple[float, float] | None:
         """Return the times of the first and the last known sample of the metric `key`, in epoch seconds.

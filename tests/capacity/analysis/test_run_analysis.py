@@ -147,6 +147,13 @@ def test_the_cpu_of_other_processes_is_what_the_workers_did_not_use():
         assert resources.other_cpu_ratio(0, 60, started, started + 6) == pytest.approx(ratio, abs=0.002)
 
 
+def test_the_cpu_of_our_exporters_and_prometheus_is_not_that_of_other_processes():
+    started = np.repeat(np.arange(0.0, 60, 6.0), 2)
+    resources = machine(started, started + 6, 60.0, other=0.15)
+    with_ours = replace(resources, samples={**resources.samples, "monitoring": 0.1 * resources.times})
+    assert with_ours.other_cpu_ratio(0, 60, started, started + 6) == pytest.approx(0.025, abs=0.002)
+
+
 def test_without_samples_of_the_machine_or_the_workers_the_cpu_of_others_is_unknown(recorded):
     executions = recorded.executions
     window = (recorded.run.created_at, recorded.run.created_at + 60)
