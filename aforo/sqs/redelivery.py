@@ -37,7 +37,8 @@ def redelivery_seconds(receive_count: int, first_seconds: float, jitter: float |
 def make_visible(client_of: ClientOf, message: ReceivedMessage, delay_seconds: int, observer: Observer) -> None:
     """Return a message to its queue, so that SQS delivers it again after `delay_seconds`.
 
-    If SQS rejects the call, the message becomes visible when its visibility timeout ends.
+    `client_of` is a function that returns an SQS client for a queue name. If the call to SQS fails, the error is logged
+    and counted by `observer`. The message then becomes visible when its visibility timeout ends.
     """
     try:
         client_of(message.queue).change_message_visibility(

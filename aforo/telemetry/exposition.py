@@ -17,7 +17,7 @@ MAX_TEXTS = 10_000
 
 
 class Exposition:
-    """Renders the counters, gauges and histograms of a registry."""
+    """Renderer of the counters, gauges and histograms of `registry`, for the text of /metrics."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry

@@ -87,7 +87,11 @@ class CountedRequest(Request):
         self.count_end("revoked")
 
     def count_failure(self, error: BaseException) -> None:
-        """Count the end of a task that raised `error`, and the failure reason if its outcome is `failed`."""
+        """Count the end of a task that raised `error`, and the failure reason if its outcome is `failed`.
+
+        The outcome is `lost` if the hard time limit killed the task and its message is delivered again. Otherwise
+        `outcome_of` decides the outcome.
+        """
         outcome = "lost" if self._returns_to_queue(error) else outcome_of(error)
         reason = reason_of(error) if outcome == "failed" else None
         if reason and not self._is_over:
@@ -140,8 +144,8 @@ def outcome_of(error: BaseException) -> str:
 def reason_of(error: BaseException) -> str:
     """Return the failure reason of a task that raised this exception, as a label value.
 
-    The reason is the exception's attribute `reason` if it is one of FAILURE_REASONS. Otherwise it is `timeout` for the
-    hard time limit, and `internal` for every other exception.
+    The reason is `timeout` for TimeLimitExceeded, which stands for the hard time limit. For any other exception, the
+    reason is the exception's attribute `reason` if FAILURE_REASONS has it, and `internal` if not.
     """
     if isinstance(error, TimeLimitExceeded):
         return "timeout"
