@@ -41,7 +41,7 @@ def measure_limits(folder: Path, bucket: str | None) -> None:
     Deletes the file and the objects at the end.
 
     The limits are stored on this machine for a day. Workers that this user starts on that day export them in /metrics,
-    and each run stores them.
+    and each run of videos stores them.
 
     Exit codes: 0 measured, 2 wrong input, 3 the measurement failed.
     """

@@ -52,8 +52,8 @@ def object_limits(client: S3Client, bucket: str, prefix: str) -> Limits:
     """Measure the S3 bandwidth of four parallel PUTs and of four parallel GETs, in bytes/s.
 
     The result has two keys: `network_out` is the rate of the PUTs, `network_in` the rate of the GETs. The transfers are
-    repeated with larger and larger objects, up to 8 MiB. A slow transfer ends the repetition early. Each rate is that
-    of the last repetition. The keys of the objects start with `prefix`. The objects are deleted at the end.
+    repeated in rounds with larger and larger objects, up to 8 MiB. A slow round is the last one. Each rate is that of
+    the last round. The keys of the objects start with `prefix`. The objects are deleted at the end.
     """
     names = [f"{prefix}ceiling-{uuid.uuid4().hex}" for _ in range(PARALLEL_OBJECTS)]
 

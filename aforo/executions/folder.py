@@ -83,7 +83,7 @@ def claim(base: Path, spool_id: str, owner: Mapping[str, Any]) -> Path | None:
 def dead_spools(base: Path, own_id: str) -> list[DeadSpool]:
     """Return the spools below `base` whose processes have died, the most recently changed first.
 
-    `own_id` is the spool of the calling process, which is left out.
+    `own_id` is the id of the calling process's own spool, which is left out.
     """
     found = []
     with suppress(OSError):

@@ -1,8 +1,9 @@
 """WSGI page `/executions?spool=ID&after=N`: JSON with execution records of one spool.
 
 A worker serves its own spool, and the spools of dead workers of the same user on this machine. The records of a spool
-are numbered. The page has the records of the spool ID with numbers above N, oldest first, up to about 1 MiB. If the
-worker does not serve a spool ID, the page has the oldest records of the worker's own spool.
+are numbered. The page has the records of spool ID with numbers above N, oldest first, up to about 1 MiB. If the worker
+serves no spool with this ID, the page has the oldest records of the worker's own spool. If N is not a number, the
+answer is 400.
 
 The JSON also names the served spool and the worker that wrote it. It has the oldest and newest record number of this
 spool, and the ids of the dead workers' spools.

@@ -123,7 +123,7 @@ class Spool:
     def last_number(self) -> int:
         """Return the number of the record that was last appended, or 0 before the first.
 
-        This record may still wait to be written to disk.
+        This record is not necessarily on disk yet.
         """
         return self._last_number
 

@@ -29,8 +29,8 @@ class AnswerTime:
     def long_poll_seconds(self, longest_seconds: int) -> int:
         """Return the long-poll time: how many seconds SQS may wait for messages before it answers.
 
-        The long-poll time plus the timeout is at most LONGEST_CALL_SECONDS. Within that limit, the result is as long as
-        possible, from 0 to `longest_seconds`.
+        The result plus the attribute `timeout_seconds` is at most LONGEST_CALL_SECONDS. Within that limit, the result
+        is as long as possible, from 0 to `longest_seconds`.
         """
         return max(0, min(longest_seconds, int(LONGEST_CALL_SECONDS - self.timeout_seconds)))
 

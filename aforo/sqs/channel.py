@@ -110,9 +110,10 @@ class Channel(FinishingChannel):
     def undeliverable(self, delivery_tag: str) -> None:
         """Give up the delivery of a message for which Celery raised an error.
 
-        `delivery_tag` is the receipt handle of the message. The worker can then receive another message in its place.
-        The message stays in its queue, because Celery can be the cause of the error. SQS delivers the message again
-        later. After too many deliveries, the redrive policy of the queue moves it to the dead-letter queue.
+        `delivery_tag` is the receipt handle of the message. The worker then has room to receive another message. The
+        message stays in its queue, and SQS delivers it again later. The cause of the error can be Celery, so the
+        message is not moved to the dead-letter queue at once. After too many deliveries, the redrive policy of the
+        queue moves it there.
         """
         self._hardening.observer.invalid_message(InvalidReason.UNDELIVERABLE)
         self.qos.ack(delivery_tag)

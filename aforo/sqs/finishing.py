@@ -94,8 +94,9 @@ class FinishingChannel(PollingChannel):
     def close(self) -> None:
         """Finish the channel's background work, then close the channel.
 
-        The background work is to move invalid messages to the dead-letter queue, then to delete finished messages. Each
-        of the two gets about 5 seconds. SQS delivers the messages again that are left.
+        First, invalid messages are moved to the dead-letter queue. Then finished messages are deleted, and failed
+        deletes are retried once. Each of the two steps takes about 5 seconds at most. A message that is left stays in
+        SQS, which delivers it again.
         """
         if not self.closed:
             self._dead_letters.close()

@@ -31,10 +31,10 @@ class UnsupportedApp(ValueError):
 
 
 class Hardening:
-    """Observer, message policy and stall detector of one hardened app, passed on by kombu.
+    """Observer, message policy and stall detector of one hardened app, for its SQS transport.
 
     `observer` is called for each transport event. `policy` decides which messages are valid. `stall` detects that the
-    worker no longer receives messages although it has free slots. The object is one of the app's transport options,
+    worker no longer receives messages although it has free slots. A Hardening is one of the app's transport options,
     which kombu passes to the transport.
 
     Two hardened apps never share a connection. kombu lets two apps share one only if the `repr` of their transport

@@ -72,8 +72,8 @@ def has_free_slots(consumer: Any) -> bool:
     """Return True if the worker has an idle slot and can get a task for it.
 
     The worker can get a task in two cases: its prefetch limit lets it receive another message, or it holds a message
-    that it has not started. Return False for a worker that is reconnecting or whose queues were cancelled, because it
-    receives nothing. `consumer` is Celery's consumer of the worker.
+    that it has not started. Return False for a worker that is reconnecting or whose queues were cancelled. Such a
+    worker receives nothing. `consumer` is Celery's consumer of the worker.
     """
     channel = getattr(consumer.task_consumer, "channel", None)
     active = len(state.active_requests)

@@ -85,9 +85,9 @@ class InvalidMessage(Exception):
 def read_call(body: object, largest_body_bytes: int = LARGEST_BODY_BYTES, allows_compression: bool = False) -> Call:
     """Parse the task call in the body of an SQS message. Raise InvalidMessage if the body is malformed.
 
-    The body must be Celery's task protocol 2, inside the JSON object that kombu puts around it for SQS. A body of more
-    than `largest_body_bytes` also raises InvalidMessage. A compressed body raises it if `allows_compression` is False.
-    Nothing is decompressed or unpickled here.
+    The body must be Celery's task protocol 2, inside the JSON object that kombu puts around it for SQS. InvalidMessage
+    is also raised for a body of more than `largest_body_bytes`, and for a compressed body if `allows_compression` is
+    False. Nothing is decompressed or unpickled here.
     """
     _require(isinstance(body, str), InvalidReason.BAD_ENVELOPE)
     _require(len(str(body).encode("utf-8", "replace")) <= largest_body_bytes, InvalidReason.TOO_LARGE)
@@ -163,7 +163,7 @@ def _options(fields: dict[str, Any]) -> frozenset[str]:
 
 
 def is_storable(text: object) -> bool:
-    """Return True for a text of up to 255 characters that logs and databases can store.
+    """Return True for a text of 1 to 255 characters that logs and databases can store.
 
     Databases cannot store the character NUL, nor a lone surrogate, which JSON can contain.
     """

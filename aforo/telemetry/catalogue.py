@@ -209,7 +209,10 @@ def gauge(name: str, registry: CollectorRegistry, metrics: Mapping[str, Metric] 
 
 
 def histogram(name: str, registry: CollectorRegistry) -> Histogram:
-    """Create the declared histogram `name` with its buckets, register it in `registry` and return it."""
+    """Create the declared histogram `name` with its buckets, register it in `registry` and return it.
+
+    Raise KeyError if `name` is not declared, TypeError if it is not a histogram.
+    """
     metric = _of_kind(name, H, METRICS)
     return Histogram(metric.name, metric.help, metric.labels, buckets=metric.buckets, registry=registry)
 

@@ -17,7 +17,7 @@ MAX_TEXTS = 10_000
 
 
 class Exposition:
-    """Renderer of the counters, gauges and histograms of `registry`, for the text of /metrics."""
+    """Renderer of the text of /metrics, for the counters, gauges and histograms in `registry`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry

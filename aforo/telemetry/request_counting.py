@@ -126,7 +126,10 @@ class CountedRequest(Request):
 
 
 def counted(base: type[Any], worker_metrics: WorkerMetrics) -> type[Any]:
-    """Return a subclass of `base` (the request class of a Celery task) that counts in `worker_metrics`."""
+    """Return a subclass of `base` that counts the starts and ends of tasks in `worker_metrics`.
+
+    `base` is the request class of a Celery task.
+    """
     return type("CountedRequest", (CountedRequest, base), {"metrics": worker_metrics})
 
 
@@ -144,8 +147,8 @@ def outcome_of(error: BaseException) -> str:
 def reason_of(error: BaseException) -> str:
     """Return the failure reason of a task that raised this exception, as a label value.
 
-    The reason is `timeout` for TimeLimitExceeded, which stands for the hard time limit. For any other exception, the
-    reason is the exception's attribute `reason` if FAILURE_REASONS has it, and `internal` if not.
+    For TimeLimitExceeded, the error of the hard time limit, the reason is `timeout`. For any other exception, the
+    reason is its attribute `reason` if FAILURE_REASONS has that value. If not, the reason is `internal`.
     """
     if isinstance(error, TimeLimitExceeded):
         return "timeout"
