@@ -1,7 +1,11 @@
-"""Measurement of Celery workers: `instrument(app)`, `stage(name)`, and `harden(app)` for Amazon SQS.
+"""Public functions of Aforo for Celery apps: `instrument`, `stage` and `harden`.
 
-Each function is imported when it is first used, so `import aforo` needs no other package. With a version of Celery or
-Python that Aforo has not been tested with, `instrument` and `stage` log one line and do nothing.
+`instrument(app)` makes the workers of an app export metrics. `stage(name)` measures a step of a task. `harden(app)`
+makes the workers of an app survive failures of Amazon SQS and malformed messages.
+
+Each function is imported when it is first used, so `import aforo` needs no other package. If the import fails, or if
+Aforo was not tested with the installed Celery, `instrument` and `stage` log one line and do nothing. With
+AFORO_STRICT=1, they end the worker instead.
 """
 
 from __future__ import annotations

@@ -35,12 +35,15 @@ def version() -> None:
 )
 @click.option("--s3", "bucket", metavar="s3://BUCKET/PREFIX", help="Measure this bucket too, with four small objects.")
 def measure_limits(folder: Path, bucket: str | None) -> None:
-    """Measure the bandwidth of disk and S3 where the worker runs, before it starts.
+    """Measure the bandwidth of disk and S3 on a worker's machine, before the worker starts.
 
-    Takes some seconds. Writes and reads up to 256 MiB on the disk and about 90 MB in S3, and deletes them. Workers of
-    this user that start within a day show the result in /metrics, and each run stores it.
+    Takes some seconds. Writes and reads a file of up to 256 MiB. With --s3, also moves about 90 MB to and from S3.
+    Deletes the file and the objects at the end.
 
-    Exit codes: 0 measured, 2 wrong input, 3 it cannot be measured.
+    The limits are stored on this machine for a day. Workers that this user starts on that day export them in /metrics,
+    and each run of videos stores them.
+
+    Exit codes: 0 measured, 2 wrong input, 3 the measurement failed.
     """
     limits = _measured("--folder", folder, lambda: disk_limits(folder))
     if bucket is not None:

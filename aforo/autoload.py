@@ -17,13 +17,16 @@ from aforo import __version__, settings
 
 
 def instrument_worker(instance: Any = None, **_signal: Any) -> None:
-    """Handle Celery's signal of a starting worker: instrument the app of that worker (`instance`)."""
+    """Instrument the app of a worker that is starting. Celery's signal `celeryd_init` calls this.
+
+    `instance` is Celery's object for the worker.
+    """
     aforo.instrument(instance.app)  # imports the telemetry: only a measured worker loads it
 
 
 @click.command("aforo")
 def command() -> None:
-    """Print the metrics that Aforo exports for a worker, and the address of its /metrics page."""
+    """Print the name and meaning of each metric that a worker exports, and the address set for /metrics."""
     from aforo.telemetry.catalogue import NODE, WORKER  # noqa: PLC0415 (Celery imports this module for every command)
 
     state = "on" if settings.is_on(settings.INSTRUMENT) else f"off, set {settings.INSTRUMENT.name}=1"

@@ -33,9 +33,10 @@ ROUND_SECONDS = 1.0
 
 
 def disk_limits(folder: Path) -> Limits:
-    """Measure how fast a file in `folder` can be written (with fsync) and read, in bytes/s.
+    """Measure how fast a file in `folder` can be written and read, in bytes/s.
 
-    The read bypasses the page cache.
+    The result has two keys. `disk_write` is the rate of writing, with an fsync after each block. `disk_read` is the
+    rate of reading without the page cache. The file is deleted at the end.
     """
     file = folder / f"ceiling-{uuid.uuid4().hex}"
     try:
@@ -50,8 +51,9 @@ def disk_limits(folder: Path) -> Limits:
 def object_limits(client: S3Client, bucket: str, prefix: str) -> Limits:
     """Measure the S3 bandwidth of four parallel PUTs and of four parallel GETs, in bytes/s.
 
-    The transfers are repeated with larger and larger objects, up to 8 MiB. They stop when latency has little effect on
-    the time of a transfer. The keys of the objects start with `prefix`. The objects are deleted at the end.
+    The result has two keys: `network_out` is the rate of the PUTs, `network_in` the rate of the GETs. The transfers are
+    repeated in rounds with larger and larger objects, up to 8 MiB. A slow round is the last one. Each rate is that of
+    the last round. The keys of the objects start with `prefix`. The objects are deleted at the end.
     """
     names = [f"{prefix}ceiling-{uuid.uuid4().hex}" for _ in range(PARALLEL_OBJECTS)]
 

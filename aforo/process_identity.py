@@ -51,8 +51,8 @@ def may_live(owner: str) -> bool:
 def start_of(pid: int) -> str | None:
     """Return the start time of process `pid` as text to compare, or None if no such process is alive.
 
-    On Linux the text is the boot id and the kernel's ticks since boot, which a change of the clock does not affect.
-    psutil's start time is used on other systems only, because on Linux it changes with the clock.
+    On Linux, the text is the boot id and the number of kernel ticks from boot to the start. This text stays the same
+    when the clock is changed. On other systems, the text is the start time from psutil.
     """
     boot = boot_id()
     if boot is None:

@@ -40,10 +40,9 @@ class DeadSpool:
     path: Path
 
     def after(self, number: int, max_bytes: int) -> Slice:
-        """Return the dead worker's execution records after record `number`, oldest first.
+        """Return the dead worker's execution records with numbers above `number`, oldest first.
 
-        The worker numbered its records in ascending order. The result ends before its encoded records exceed
-        `max_bytes` together. Its first record is returned even if it is larger.
+        The encoded records have at most `max_bytes` bytes in total. The first record is returned even if it is larger.
         """
         files = sorted(self.path.glob(f"*{SUFFIX}"))
         firsts = [_first(file) for file in files]
@@ -84,7 +83,7 @@ def claim(base: Path, spool_id: str, owner: Mapping[str, Any]) -> Path | None:
 def dead_spools(base: Path, own_id: str) -> list[DeadSpool]:
     """Return the spools below `base` whose processes have died, the most recently changed first.
 
-    `own_id` is the spool of the calling process, which is left out.
+    `own_id` is the id of the calling process's own spool, which is left out.
     """
     found = []
     with suppress(OSError):

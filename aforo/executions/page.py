@@ -1,11 +1,12 @@
 """WSGI page `/executions?spool=ID&after=N`: JSON with execution records of one spool.
 
-The records of a spool are numbered, and the page has those with numbers above N. A worker serves its own spool, and the
-spools of dead workers of the same user on this machine. If ID is not one of these spools, the worker serves its own
-spool, from the oldest record on.
+A worker serves its own spool, and the spools of dead workers of the same user on this machine. The records of a spool
+are numbered. The page has the records of spool ID with numbers above N, oldest first, up to about 1 MiB. If the worker
+serves no spool with this ID, the page has the oldest records of the worker's own spool. If N is not a number, the
+answer is 400.
 
-The JSON names the served spool and the worker that wrote it. It has the oldest and newest record number of this spool,
-and the ids of the dead workers' spools.
+The JSON also names the served spool and the worker that wrote it. It has the oldest and newest record number of this
+spool, and the ids of the dead workers' spools.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ READER_SECONDS = 5.0
 
 class _Readable(Protocol):
     def after(self, number: int, max_bytes: int) -> Slice:
-        """Return the records of this spool with numbers above `number`, as many as fit in `max_bytes`."""
+        """Return the records of this spool with numbers above `number`, oldest first.
+
+        The encoded records have at most `max_bytes` bytes in total. The first record is returned even if it is larger.
+        """
 
 
 class ExecutionsPage:

@@ -23,9 +23,11 @@ MAX_SENT = 1000
 
 @dataclass(frozen=True)
 class Identity:
-    """Task name, ids and retries of one delivery, read from its message in the worker's main process.
+    """Facts about one delivery of a task, read from its message in the worker's main process.
 
-    `run` is the run id from a message header that Aforo's injector writes. It is None without that header.
+    `task` is the name of the task. `task_id` is Celery's id of the task, and `root_id` that of the first task of its
+    workflow. `run` is the run id from a message header that Aforo's injector writes. It is None without that header.
+    `retries` is the number of retries before this delivery.
     """
 
     task: str
@@ -77,11 +79,14 @@ class Recorder:
             handler(self._of(event["delivery"]), event)
 
     def ended(self, delivery: str, identity: Identity, outcome: str, reason: str | None, accepted_at: float) -> None:
-        """Finish the execution record of a task that has ended, and pass it to the function `keep`.
+        """Finish the execution record of a task that has ended, and pass the record to `keep`.
 
-        `delivery` is the key of the task's delivery. The start and end times come from the process of the task. If it
-        sent no start time, `accepted_at` (epoch seconds) is used. If it was killed and sent no end time, the current
-        time is used.
+        `delivery` is the key of the task's delivery. `outcome` is a label value such as `succeeded`. `reason` is the
+        failure reason, or None if the outcome is not `failed`.
+
+        The process of the task normally reports the start and end times. Without a reported start, `accepted_at` (epoch
+        seconds) is recorded as the start. Without a reported end, as of a killed process, the current time is recorded
+        as the end.
         """
         running = self._running.pop(delivery, None) or _Running()
         self._keep(

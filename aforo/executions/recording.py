@@ -24,9 +24,11 @@ END_SECONDS = 3.0
 class Recording:
     """Record the executions of one worker: keep the records on disk and serve them over HTTP.
 
-    `on_lost` is called with the number of lost records: those deleted before a collector read them, and those that
-    could not be written to the user's file of executions. `on_disk_error` is called each time a file of the spool
-    cannot be written.
+    The records are kept in the worker's spool. If AFORO_EXECUTIONS_FILE names a file, they are also appended to that
+    file.
+
+    `on_lost` is called with the number of lost records. A record is lost if it is deleted before a collector read it,
+    or if it cannot be written to that file. `on_disk_error` is called each time a file of the spool cannot be written.
     """
 
     def __init__(self, on_lost: Callable[[int], None], on_disk_error: Callable[[], None]) -> None:

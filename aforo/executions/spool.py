@@ -89,9 +89,9 @@ class Spool:
                 self._write(*self._waiting.popleft())
 
     def after(self, number: int, max_bytes: int) -> Slice:
-        """Return the records whose numbers are above `number`, oldest first.
+        """Return the records with numbers above `number`, oldest first.
 
-        The encoded records have at most `max_bytes` together, but the first one is always returned.
+        The encoded records have at most `max_bytes` bytes in total. The first record is returned even if it is larger.
         """
         with self._reading_or_writing:
             wanted = max(number + 1, self._oldest)
@@ -111,7 +111,7 @@ class Spool:
 
     @property
     def read_up_to(self) -> int:
-        """Return the highest record number that any reader has received."""
+        """Return the highest record number that any reader has received, or 0 before the first read."""
         return self._read_up_to
 
     @property
@@ -121,7 +121,10 @@ class Spool:
 
     @property
     def last_number(self) -> int:
-        """Return the number of the record that was last appended. It may still wait for the disk."""
+        """Return the number of the record that was last appended, or 0 before the first.
+
+        This record is not necessarily on disk yet.
+        """
         return self._last_number
 
     def _run(self) -> None:

@@ -27,9 +27,10 @@ class AnswerTime:
         self.is_known = True
 
     def long_poll_seconds(self, longest_seconds: int) -> int:
-        """Return the long-poll time: how long SQS may wait for messages before it answers.
+        """Return the long-poll time: how many seconds SQS may wait for messages before it answers.
 
-        It is the smaller of `longest_seconds` and LONGEST_CALL_SECONDS minus the timeout, and at least 0.
+        The result plus the attribute `timeout_seconds` is at most LONGEST_CALL_SECONDS. Within that limit, the result
+        is as long as possible, from 0 to `longest_seconds`.
         """
         return max(0, min(longest_seconds, int(LONGEST_CALL_SECONDS - self.timeout_seconds)))
 

@@ -34,7 +34,10 @@ class Channel(FinishingChannel):
         self._timer_holds = TimerHolds(self.short_client, self.visibility_timeout, self._hardening.observer)
 
     def close(self) -> None:
-        """Close the SQS channel, and stop keeping messages of delayed tasks (`countdown`, `eta`) invisible."""
+        """Close the SQS channel. Before that, end the calls to SQS that hide messages of delayed tasks.
+
+        A task is delayed by Celery's option `countdown` or `eta`.
+        """
         self._timer_holds.close()
         super().close()
 
@@ -105,11 +108,12 @@ class Channel(FinishingChannel):
             self.undeliverable(message.receipt_handle)
 
     def undeliverable(self, delivery_tag: str) -> None:
-        """Forget a message for which Celery raised an error. SQS delivers the message again later.
+        """Give up the delivery of a message for which Celery raised an error.
 
-        `delivery_tag` is the receipt handle of the message. A forgotten message takes no slot of the worker. It is not
-        moved to the dead-letter queue at once, because the cause can be in Celery and not in the message. After too
-        many deliveries, the redrive policy of the queue moves it there.
+        `delivery_tag` is the receipt handle of the message. The worker then has room to receive another message. The
+        message stays in its queue, and SQS delivers it again later. The cause of the error can be Celery, so the
+        message is not moved to the dead-letter queue at once. After too many deliveries, the redrive policy of the
+        queue moves it there.
         """
         self._hardening.observer.invalid_message(InvalidReason.UNDELIVERABLE)
         self.qos.ack(delivery_tag)

@@ -68,9 +68,9 @@ class TimedChannel(SQS.Channel):
     def new_sqs_client(
         self, region: str, access_key_id: str, secret_access_key: str, session_token: str | None = None
     ) -> Any:
-        """Return a boto3 SQS client whose timeouts and retries end each call within about a minute.
+        """Return a boto3 SQS client whose calls last at most about a minute, with all retries.
 
-        The app's transport option `client-config` overrides these timeouts and retries.
+        The app's transport option `client-config` overrides the timeouts and the number of retries.
         """
         return self._new_boto_client("sqs", region, access_key_id, secret_access_key, session_token)
 
@@ -99,7 +99,10 @@ class TimedChannel(SQS.Channel):
 
     @staticmethod
     def generate_sts_session_token(role_arn: str, token_expiry_seconds: int) -> Any:
-        """Request temporary AWS credentials for the role `role_arn`, with a short timeout.
+        """Return temporary AWS credentials for the role `role_arn`, requested with a short timeout.
+
+        The result is the dict `Credentials` in the answer of AWS STS. The credentials expire after
+        `token_expiry_seconds`.
 
         This method corrects a defect: kombu makes this request in the event loop with botocore's long timeouts.
         """

@@ -51,11 +51,14 @@ class PollConnection(AsyncSQSConnection):
         attributes: dict[str, list[str]],
         callback: Any,
     ) -> Any:
-        """Receive up to `number_messages` messages from SQS, and pass them to `callback`.
+        """Receive up to `number_messages` messages from SQS, and pass the answer to `callback`.
 
-        If the call fails, `callback` gets a FailedPoll with the reason. The call times out after `wait_time_seconds`
-        (long poll) plus `answer_timeout_seconds`. `attributes` has the message attributes to request. Its keys are
-        parameters of the SQS call, such as `MessageAttributeNames`, and its values are lists of attribute names.
+        `callback` gets the parsed answer, a dict with the list `Messages`. If the call fails, `callback` gets a
+        FailedPoll with the reason. The call times out after `wait_time_seconds` (long poll) plus
+        `answer_timeout_seconds`.
+
+        `attributes` says which attributes SQS returns with each message. Its keys are parameters of the SQS call, such
+        as `MessageAttributeNames`. Its values are lists of attribute names.
         """
         params = {"MaxNumberOfMessages": number_messages, "WaitTimeSeconds": wait_time_seconds, **attributes}
         timeout_seconds = wait_time_seconds + answer_timeout_seconds

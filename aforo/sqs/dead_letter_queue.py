@@ -68,8 +68,11 @@ class DeadLetterQueue:
     def move(self, message: ReceivedMessage, body: str, reason: InvalidReason) -> None:
         """Move an invalid message to the dead-letter queue, in the background.
 
-        Without a dead-letter queue, the message stays in its queue. This method corrects a defect: kombu acknowledges a
-        message that it cannot decode. SQS then deletes the message, even if its queue has a redrive policy.
+        `body` is the body of the message. The moved message has `reason` in its attribute `aforo_reason`. If there is
+        no dead-letter queue, or if too many messages already wait to be moved, the message stays in its queue.
+
+        This method corrects a defect: kombu acknowledges a message that it cannot decode. SQS then deletes the message,
+        even if its queue has a redrive policy.
         """
         if self._moves.count() >= MOST_WAITING:
             self.observer.handled_error(Operation.DEAD_LETTER)

@@ -19,12 +19,19 @@ logger = logging.getLogger(__name__)
 
 
 class QoS(SQS.QoS):
-    """Messages that the worker has received but not finished. Subclass of kombu's class QoS."""
+    """kombu's record of a worker's unfinished messages, with a back-off that does not block the worker.
+
+    A message is unfinished from its receive until the worker acknowledges or rejects it.
+    """
 
     def apply_backoff_policy(
         self, routing_key: str, delivery_tag: str, backoff_policy: Any, backoff_tasks: Any
     ) -> None:
-        """Make a rejected message visible again after the pause that the app's back-off policy defines.
+        """Return a rejected message to its queue after the pause that the app's back-off policy defines.
+
+        `delivery_tag` is the receipt handle of the message. `backoff_policy` maps a receive count to a pause in
+        seconds. `backoff_tasks` has the names of the tasks to which the policy applies. Without a pause for this task
+        and receive count, nothing is done. `routing_key` is ignored.
 
         This method corrects a defect: if SQS rejects the visibility change, kombu raises an error in the event loop. If
         SQS does not answer, kombu blocks the event loop until botocore's timeouts end.
@@ -53,6 +60,8 @@ class FinishingChannel(PollingChannel):
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
         """Delete a message whose task has finished, then receive a message for the slot that became free.
 
+        `delivery_tag` is the receipt handle of the finished message. A background thread deletes the message.
+
         This method corrects a defect: in kombu, a failed delete raises an error in the event loop, or blocks it for
         minutes.
         """
@@ -63,11 +72,11 @@ class FinishingChannel(PollingChannel):
         self._wake()
 
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Reject a message without ever raising, then receive a message for the slot that became free.
+        """Reject a message, then receive a message for the slot that became free.
 
-        With `requeue`, the message returns to its queue. Without `requeue`, it is normally deleted. It is kept in two
-        cases: if its queue has a redrive policy, or if the app has a back-off policy for its task. SQS delivers a kept
-        message again.
+        `delivery_tag` is the receipt handle of the rejected message. With `requeue`, the message returns to its queue.
+        Without `requeue`, the message is deleted if its queue has no redrive policy and the app has no back-off policy
+        for its task. If there is such a policy, SQS delivers the message again. An error of SQS is logged, not raised.
 
         This method corrects a defect: before version 5.7, kombu never deletes a rejected message, so SQS delivers it
         until it expires.
@@ -85,8 +94,9 @@ class FinishingChannel(PollingChannel):
     def close(self) -> None:
         """Finish the channel's background work, then close the channel.
 
-        The background work moves invalid messages to the dead-letter queue and deletes finished messages. Failed
-        deletes are retried once. The time for all this is limited.
+        First, invalid messages are moved to the dead-letter queue. Then finished messages are deleted, and failed
+        deletes are retried once. Each of the two steps takes about 5 seconds at most. A message that is left stays in
+        SQS, which delivers it again.
         """
         if not self.closed:
             self._dead_letters.close()

@@ -31,14 +31,14 @@ class UnsupportedApp(ValueError):
 
 
 class Hardening:
-    """Parts of the hardened transport for one app: event observer, message policy and stall detector.
+    """Observer, message policy and stall detector of one hardened app, for its SQS transport.
 
-    The observer is called for transport events. The policy decides which messages are valid. The detector notices that
-    the worker no longer receives messages although it has free slots. This object is one of the app's transport
-    options. kombu hands the options to the transport.
+    `observer` is called for each transport event. `policy` decides which messages are valid. `stall` detects that the
+    worker no longer receives messages although it has free slots. A Hardening is one of the app's transport options,
+    which kombu passes to the transport.
 
-    Two apps must not share a connection. kombu shares one between apps whose broker URL and `repr` of the transport
-    options are equal. Here the options differ: this class keeps Python's default `repr`, which is unique per object.
+    Two hardened apps never share a connection. kombu lets two apps share one only if the `repr` of their transport
+    options is equal. The `repr` of a Hardening is unique, because this class keeps Python's default.
     """
 
     def __init__(self, observer: Observer | None = None, policy: MessagePolicy | None = None) -> None:

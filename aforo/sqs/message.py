@@ -47,8 +47,9 @@ class ReceivedMessage:
     def from_kombu(cls, message: Any, queue_names: dict[str, str]) -> ReceivedMessage | None:
         """Create a ReceivedMessage from kombu's message. Return None if kombu's message is not from SQS.
 
-        `queue_names` maps kombu's names of the queues to their URLs. The routing key of the message is not used,
-        because the sender of the message can write any name there.
+        `queue_names` maps kombu's names of the queues to their URLs. The queue's name is found by the URL from which
+        the message was received. The message's routing key is not used for this, because a sender can write any name
+        there.
         """
         url = message.delivery_info.get("sqs_queue")
         if url is None or not message.delivery_info.get("sqs_message"):

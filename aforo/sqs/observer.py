@@ -74,8 +74,8 @@ class Observer(Protocol):
     """Callbacks for the transport events that an app may want to count.
 
     The methods are also called from background threads. `visibility_extended` is called in the process that runs the
-    task. In a prefork pool, that is a child with its own copy of the observer. What the copy stores in memory does not
-    reach the worker's main process.
+    task. In a prefork pool, this process is a child, and each child has its own copy of the observer. The worker's main
+    process does not see what such a copy stores in memory.
     """
 
     def polled(self, result: PollResult) -> None:
@@ -85,7 +85,7 @@ class Observer(Protocol):
         """Handle an invalid message, by its reason. The transport calls this for each invalid message."""
 
     def pending_deletes(self, count: int) -> None:
-        """Handle the current number of pending deletes. Called when that number may have changed.
+        """Handle the number of pending deletes (`count`). The transport calls this after each delete call.
 
         A pending delete is a finished message whose delete failed and is being retried.
         """
@@ -102,8 +102,9 @@ class Observer(Protocol):
     def stopped_slots(self, count: int, replaced: int) -> None:
         """Handle the number of stopped slots: those whose process is stopped by SIGSTOP.
 
-        The transport calls this when `count`, the number of stopped slots, changes. It also calls this when it replaces
-        processes that were stopped for too long. `replaced` is the number of them.
+        `count` is the number of stopped slots. `replaced` is the number of processes that the transport has just
+        replaced, because they were stopped for too long. The transport calls this when `count` changes and when it
+        replaces processes.
         """
 
 

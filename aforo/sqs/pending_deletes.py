@@ -83,9 +83,9 @@ class PendingDeletes:
     def delete_if_finished(self, message: ReceivedMessage) -> bool:
         """Delete a message that SQS delivered again, if its task has already finished.
 
-        Return True if the task has finished, so that the caller does not run it again. SQS delivers a finished message
-        again if its delete failed or came too late. The delete uses the receipt handle of the new delivery, because the
-        old handle may no longer work.
+        Return True if the task has finished: the caller must not run it again. Return False for any other message, and
+        do not delete it. SQS delivers a finished message again if its delete failed or came too late. `message` is the
+        new delivery. Its receipt handle is used, because the old handle may no longer work.
         """
         with self._lock:
             newest = self._finished.get(message.id)
@@ -96,10 +96,9 @@ class PendingDeletes:
         return True
 
     def close(self) -> None:
-        """Finish the running deletes and retry the failed ones once, for at most 5 seconds.
+        """Finish the running deletes, then retry the failed deletes once, for about 5 seconds in total.
 
-        After a failed retry, the other failed deletes of the same queue are not retried. SQS delivers every message
-        again that was not deleted.
+        The first retry that fails ends the retries of its queue. SQS delivers every message again that was not deleted.
         """
         deadline = time.monotonic() + CLOSE_SECONDS
         with self._lock:

@@ -55,9 +55,11 @@ class PollingChannel(TimedChannel):
     def requested_attributes(self) -> dict[str, list[str]]:
         """Return the parameters of the receive call that name the message attributes to request.
 
-        A key is a parameter, such as `MessageAttributeNames`. Its value lists names of attributes. Send time and
-        receive count are always requested. The transport option `fetch_message_attributes` adds names. It is a list of
-        system attributes, or a dict with the keys `MessageSystemAttributeNames` and `MessageAttributeNames`.
+        A key is a parameter, such as `MessageAttributeNames`. Its value is a list of attribute names. Send time and
+        receive count are always requested.
+
+        The transport option `fetch_message_attributes` of the app adds names. The option is a list of system
+        attributes, or a dict with the keys `MessageSystemAttributeNames` and `MessageAttributeNames`.
         """
         option = self.transport_options.get("fetch_message_attributes") or []
         names = option if isinstance(option, dict) else {SYSTEM: [option] if isinstance(option, str) else option}
@@ -78,9 +80,10 @@ class PollingChannel(TimedChannel):
         return connection
 
     def basic_qos(self, *args: Any, **options: Any) -> None:
-        """Set the limit of unfinished messages that the worker holds. Celery calls this method.
+        """Set how many unfinished messages the worker can hold. Celery calls this method.
 
-        If the new limit leaves a slot free, receive a message for it immediately.
+        All arguments are passed to kombu's `basic_qos`. If the new limit leaves a slot free, receive a message for the
+        slot immediately.
         """
         super().basic_qos(*args, **options)
         self._wake()

@@ -28,8 +28,8 @@ ClientOf = Callable[[str], Any]
 def redelivery_seconds(receive_count: int, first_seconds: float, jitter: float | None = None) -> int:
     """Return the seconds for which a message that returns to its queue stays invisible.
 
-    The maximum is `first_seconds` for the first delivery. Each further delivery doubles the maximum, up to a limit. The
-    result is random, between half of the maximum and all of it. `jitter`, from 0 to 1, replaces the random number.
+    The result is limit × (1 + jitter) / 2, rounded up, where limit = first_seconds × 2^(receive_count - 1), but at most
+    LONGEST_REDELIVERY_SECONDS. `jitter` is between 0 and 1. If `jitter` is None, a random number from 0 to 1 is used.
     """
     return math.ceil(backoff_seconds(receive_count - 1, first_seconds, LONGEST_REDELIVERY_SECONDS, jitter))
 
@@ -37,7 +37,8 @@ def redelivery_seconds(receive_count: int, first_seconds: float, jitter: float |
 def make_visible(client_of: ClientOf, message: ReceivedMessage, delay_seconds: int, observer: Observer) -> None:
     """Return a message to its queue, so that SQS delivers it again after `delay_seconds`.
 
-    If SQS rejects the call, the message becomes visible when its visibility timeout ends.
+    `client_of` is a function that returns an SQS client for a queue name. If the call to SQS fails, the error is logged
+    and counted by `observer`. The message then becomes visible when its visibility timeout ends.
     """
     try:
         client_of(message.queue).change_message_visibility(

@@ -42,11 +42,11 @@ def accept_any(_call: Call) -> InvalidReason | None:
 
 @dataclass(frozen=True)
 class MessagePolicy:
-    """Rules for the messages that an app accepts, in addition to the checks that protect the worker.
+    """Rules of an app that decide which messages are valid, in addition to the checks of `read_call`.
 
-    `tasks` lists the accepted task names. If it is None, any name is accepted and Celery handles unknown ones. Without
-    `allows_compression`, compressed messages are invalid. `check` gets the task call and returns a reason to reject it,
-    or None.
+    `tasks` has the accepted task names. If it is None, every name is accepted, and Celery handles unknown ones. A
+    message whose body exceeds `largest_body_bytes` is invalid. If `allows_compression` is False, a compressed message
+    is invalid. `check` gets the task call. It returns a reason to reject the call, or None to accept it.
     """
 
     tasks: Container[str] | None = None
@@ -85,9 +85,9 @@ class InvalidMessage(Exception):
 def read_call(body: object, largest_body_bytes: int = LARGEST_BODY_BYTES, allows_compression: bool = False) -> Call:
     """Parse the task call in the body of an SQS message. Raise InvalidMessage if the body is malformed.
 
-    The body must be Celery's task protocol 2, inside the JSON object that kombu puts around it for SQS. A body of more
-    than `largest_body_bytes` is malformed. So is a compressed one, unless `allows_compression` is true. Nothing is
-    decompressed or unpickled here.
+    The body must be Celery's task protocol 2, inside the JSON object that kombu puts around it for SQS. InvalidMessage
+    is also raised for a body of more than `largest_body_bytes`, and for a compressed body if `allows_compression` is
+    False. Nothing is decompressed or unpickled here.
     """
     _require(isinstance(body, str), InvalidReason.BAD_ENVELOPE)
     _require(len(str(body).encode("utf-8", "replace")) <= largest_body_bytes, InvalidReason.TOO_LARGE)
@@ -163,7 +163,7 @@ def _options(fields: dict[str, Any]) -> frozenset[str]:
 
 
 def is_storable(text: object) -> bool:
-    """Return True for a text of up to 255 characters that logs and databases can store.
+    """Return True for a text of 1 to 255 characters that logs and databases can store.
 
     Databases cannot store the character NUL, nor a lone surrogate, which JSON can contain.
     """

@@ -191,19 +191,28 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in (*WORKER, *NODE)
 
 
 def counter(name: str, registry: CollectorRegistry, metrics: Mapping[str, Metric] = METRICS) -> Counter:
-    """Create the declared counter `name`, register it in `registry` and return it."""
+    """Create the declared counter `name`, register it in `registry` and return it.
+
+    `metrics` has the declarations by name. Raise KeyError if `name` is not declared, TypeError if it is not a counter.
+    """
     metric = _of_kind(name, C, metrics)
     return Counter(metric.name, metric.help, metric.labels, registry=registry)
 
 
 def gauge(name: str, registry: CollectorRegistry, metrics: Mapping[str, Metric] = METRICS) -> Gauge:
-    """Create the declared gauge `name`, register it in `registry` and return it."""
+    """Create the declared gauge `name`, register it in `registry` and return it.
+
+    `metrics` has the declarations by name. Raise KeyError if `name` is not declared, TypeError if it is not a gauge.
+    """
     metric = _of_kind(name, G, metrics)
     return Gauge(metric.name, metric.help, metric.labels, registry=registry)
 
 
 def histogram(name: str, registry: CollectorRegistry) -> Histogram:
-    """Create the declared histogram `name` with its buckets, register it in `registry` and return it."""
+    """Create the declared histogram `name` with its buckets, register it in `registry` and return it.
+
+    Raise KeyError if `name` is not declared, TypeError if it is not a histogram.
+    """
     metric = _of_kind(name, H, METRICS)
     return Histogram(metric.name, metric.help, metric.labels, buckets=metric.buckets, registry=registry)
 

@@ -44,9 +44,9 @@ _of_thread = _OfThread()
 def follow_child_programs() -> None:
     """Patch `subprocess.Popen` to measure each ffmpeg and ffprobe of a task as a stage of that task.
 
-    Programs of a task that run at the same time are measured as one, from the first start to the last end. A program
-    counts as ended when a call of `wait`, `poll`, `communicate` or `run` tells the task so. A second call of
-    `follow_child_programs` has no effect.
+    Programs of a task that run at the same time are measured as one, from the first start to the last end. The stage is
+    that of the program that started first. The end of a program is measured when a `wait`, `poll`, `communicate` or
+    `run` of the task returns its exit code. A second call of `follow_child_programs` has no effect.
     """
     popen: Any = subprocess.Popen
     if hasattr(popen, _MARK):

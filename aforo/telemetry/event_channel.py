@@ -1,10 +1,12 @@
 """Telemetry events: facts that the process of a task sends to the worker's main process for metrics.
 
-In the pools `threads` and `solo`, tasks run in the main process. Their events are handled immediately. In the pool
-`prefork`, tasks run in child processes. A child sends each event as one datagram on a socket pair that was opened
-before the fork. A datagram arrives completely or not at all, even if the child is killed. When `send` returns, the
-datagram is already in the main process's socket. When a task has ended, the main process calls `drain`. This call
-handles all events of the task.
+In the pools `threads` and `solo`, tasks run in the main process. Their events are handled immediately.
+
+In the pool `prefork`, tasks run in child processes. A child sends each event as one datagram on a socket pair that was
+opened before the fork. A datagram arrives completely or not at all, even if the child is killed.
+
+When a task has ended, the main process calls `drain`. All events of the task have arrived by then, and `drain` handles
+them.
 """
 
 from __future__ import annotations
@@ -107,7 +109,10 @@ _channel: EventChannel | None = None
 
 
 def use(channel: EventChannel | None) -> None:
-    """Make the function `send` use `channel`, in this process and in the processes forked from it."""
+    """Make this module's `send` use `channel`, in this process and in the processes forked from it.
+
+    If `channel` is None, `send` does nothing.
+    """
     global _channel  # noqa: PLW0603 (a stage timer in a task body has no other way to the channel of its worker)
     _channel = channel
 

@@ -17,7 +17,7 @@ MAX_TEXTS = 10_000
 
 
 class Exposition:
-    """Renders the counters, gauges and histograms of a registry."""
+    """Renderer of the text of /metrics, for the counters, gauges and histograms in `registry`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry

@@ -59,9 +59,12 @@ def instrument(
     """Measure the workers of `app`, and serve /metrics in each worker.
 
     Call this where `app` is created. A second call has no effect. In a process that only sends tasks, nothing is
-    started. `port`, `host` and `events_redis_url` default to the environment variables of aforo.settings. `places` maps
-    values of the metric label `place` to folders, whose free disk space is measured. With `events_redis_url`, Celery's
-    events are sent to that Redis for celery-exporter.
+    started.
+
+    /metrics is served on the address `host` and the port `port`. Celery's events are sent to the Redis
+    `events_redis_url`, where celery-exporter reads them. These three arguments default to the environment variables
+    AFORO_METRICS_HOST, AFORO_METRICS_PORT and AFORO_EVENTS_REDIS_URL. `places` maps a name to a folder whose free disk
+    space is measured. The name becomes a value of the metric label `place`.
 
     Return the metrics, or None if `app` cannot be measured. To count the events of the SQS transport too, pass the
     metrics to `aforo.harden` as `observer`.

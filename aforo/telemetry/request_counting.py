@@ -87,7 +87,11 @@ class CountedRequest(Request):
         self.count_end("revoked")
 
     def count_failure(self, error: BaseException) -> None:
-        """Count the end of a task that raised `error`, and the failure reason if its outcome is `failed`."""
+        """Count the end of a task that raised `error`, and the failure reason if its outcome is `failed`.
+
+        The outcome is `lost` if the hard time limit killed the task and its message is delivered again. Otherwise
+        `outcome_of` decides the outcome.
+        """
         outcome = "lost" if self._returns_to_queue(error) else outcome_of(error)
         reason = reason_of(error) if outcome == "failed" else None
         if reason and not self._is_over:
@@ -122,7 +126,10 @@ class CountedRequest(Request):
 
 
 def counted(base: type[Any], worker_metrics: WorkerMetrics) -> type[Any]:
-    """Return a subclass of `base` (the request class of a Celery task) that counts in `worker_metrics`."""
+    """Return a subclass of `base` that counts the starts and ends of tasks in `worker_metrics`.
+
+    `base` is the request class of a Celery task.
+    """
     return type("CountedRequest", (CountedRequest, base), {"metrics": worker_metrics})
 
 
@@ -140,8 +147,8 @@ def outcome_of(error: BaseException) -> str:
 def reason_of(error: BaseException) -> str:
     """Return the failure reason of a task that raised this exception, as a label value.
 
-    The reason is the exception's attribute `reason` if it is one of FAILURE_REASONS. Otherwise it is `timeout` for the
-    hard time limit, and `internal` for every other exception.
+    For TimeLimitExceeded, the error of the hard time limit, the reason is `timeout`. For any other exception, the
+    reason is its attribute `reason` if FAILURE_REASONS has that value. If not, the reason is `internal`.
     """
     if isinstance(error, TimeLimitExceeded):
         return "timeout"

@@ -37,8 +37,8 @@ def stage(name: str) -> Iterator[None]:
 def record_stage(name: str, seconds: float) -> None:
     """Record that the stage `name` of the running task has just ended, and took `seconds`.
 
-    Inside a `stage` block of another name, `seconds` are subtracted from the duration of that block. Inside a block of
-    the same name, nothing is recorded, because the block itself measures this time.
+    Inside a `stage` block of another name, `seconds` is subtracted from the duration of that block, so that no time
+    counts twice. Inside a block of the same name, nothing is recorded, because that block measures the time.
     """
     if name in _names():
         return
