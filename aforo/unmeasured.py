@@ -20,8 +20,8 @@ OLDEST, TOO_NEW = (5, 3), (6, 0)
 def never_an_outage() -> Iterator[None]:
     """Context manager: catch an error of Aforo in its block, and log one line, so that the worker runs on.
 
-    The worker then runs unmeasured. With AFORO_STRICT=1, the error ends the worker instead: SystemExit is raised.
-    Celery's signals would catch any Exception, but they do not catch SystemExit.
+    The worker is then not measured. With AFORO_STRICT=1, SystemExit is raised instead, which ends the worker. Celery's
+    signals catch every Exception, so an Exception would not end the worker.
     """
     try:
         yield

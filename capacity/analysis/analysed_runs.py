@@ -77,9 +77,9 @@ class AnalysedRuns:
     def best(self) -> RunAnalysis | None:
         """Return the run that gives a report's answer, or None if `best_of_sizes` is empty.
 
-        The answer is about one video size: that of the newest run with a known X_sat (throughput with every slot busy).
-        The returned run is the one that `best_of_sizes` has for this size. A size that `best_of_sizes` leaves out is
-        skipped.
+        The answer is about one video size. This is the size of the newest run with a known X_sat (throughput with every
+        slot busy). Sizes that `best_of_sizes` leaves out are skipped. The returned run is the one that `best_of_sizes`
+        has for the chosen size.
         """
         best = {run.row.size_label: run for run in self.best_of_sizes}
         newest = [run.row.size_label for run in self.runs if run.row.x_sat_per_minute]
@@ -99,7 +99,10 @@ class AnalysedRuns:
         return AnalysedRuns(rows, tuple(run for run in self.runs if run.row.size_label in sizes), self.drawn)
 
     def of_cells(self, keys: Collection[CellKey]) -> AnalysedRuns:
-        """Return a new AnalysedRuns with only the runs of the cells with these keys."""
+        """Return a new AnalysedRuns with only the runs of the cells with these keys.
+
+        A key is the combination that identifies a cell: size, slots, workers, mode, rate and app.
+        """
         rows = tuple(row for row in self.rows if key_of(row) in keys)
         return AnalysedRuns(rows, tuple(run for run in self.runs if key_of(run.row) in keys), self.drawn)
 

@@ -37,7 +37,10 @@ class Measure(StrEnum):
         return row.x_sat_per_minute if self is Measure.X_SAT else row.service_mean_seconds
 
     def error_of(self, row: ResultRow) -> float:
-        """Return the standard error of this figure in one run, divided by the figure. NaN means unknown."""
+        """Return the relative standard error of this figure in one run, such as 0.05. NaN means unknown.
+
+        It is the standard error divided by the figure.
+        """
         if self is Measure.SERVICE:
             return row.service_cv / math.sqrt(row.done) if row.service_cv is not None and row.done else math.nan
         interval = row.x_sat_interval

@@ -42,7 +42,7 @@ HELD_VIDEOS = 1_000_000
 def load_rows(run_ids: Sequence[str] | None = None) -> list[ResultRow]:
     """Load the result row of each run in `run_ids`, in this order. None means all runs, oldest first.
 
-    All runs are those that `runs_of` returns. Raise UsageError for an unknown id.
+    `runs_of` says which runs are meant by all runs. Raise UsageError for an unknown id.
     """
     settings = Settings.from_process()
     figures = read_figures(settings.prometheus.url)
@@ -71,7 +71,7 @@ def runs_of(session: Session, settings: Settings, run_id: str | None = None) -> 
     the runs of our reference worker are returned. Runs of different apps are never mixed, because their videos are not
     the same work.
 
-    Warm-up runs are left out. Only the run `run_id` is returned even if it is a warm-up run. Raise UsageError if
+    Warm-up runs are left out. The run `run_id` is always returned, even if it is a warm-up run. Raise UsageError if
     `run_id` is unknown.
     """
     app = settings.app.name if settings.app else None

@@ -5,7 +5,8 @@ The numbers of a row are rounded, so each number can be wrong by half a unit of 
 that error.
 
 A row can be the mean of several runs. The mean can break S <= 60 N / X although every run satisfies it, because the
-mean of 1 / X is greater than 1 / mean X. The function `is_certain` treats such rows.
+mean of 1 / X is greater than 1 / mean X. The function `is_certain` says which broken identities are a proof for such a
+row.
 """
 
 from __future__ import annotations

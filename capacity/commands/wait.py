@@ -31,8 +31,8 @@ EARLIER_WORK = Text(
 def wait(run_id: str | None, for_queue: bool, stuck_minutes: float, lang: Language) -> None:
     """Wait until every video of a run is done or failed.
 
-    Without RUN_ID, it is the newest run of the configured queue. At the end, the conditions of the workers (versions,
-    CPU, memory) are stored in the database row of the run.
+    Without RUN_ID, wait for the newest run of the configured queue. At the end, the conditions of the workers
+    (versions, CPU, memory) are stored in the database row of the run.
 
     With --queue, wait for the queue instead of a run. First, the queued videos of ended runs are cancelled. Then the
     command waits until the queue holds no message.

@@ -59,14 +59,15 @@ class CellEvidence:
     """Measurements of one run while every slot was busy, from which its bottleneck is found.
 
     A measurement that is unknown is None. Ratios and utilisations are 1 at 100 %. A field named `…_slowdown` is a time
-    divided by the same time in a run with one slot. These fields need an explanation:
+    divided by the same time in a run with one slot. X_sat is the throughput with every slot busy. Some fields in
+    detail:
 
-    - `efficiency`: throughput per slot, divided by the throughput of one slot alone.
+    - `efficiency`: X_sat per slot, divided by the X_sat of one slot alone.
     - `gain_up_to_here`: relative gain in X_sat from half of the slots to the slots of this run.
     - `gain_from_here`: relative gain in X_sat from the slots of this run to twice as many.
-    - `cpu_utilisation`: busy share of the cores, or of the CPU quota. Waiting for I/O is not busy.
+    - `cpu_utilisation`: busy share of the cores, or of the CPU quota. Waiting for I/O does not count as busy.
     - `host_idle_ratio`: idle share of all cores of the machine.
-    - `disk_utilisation`, `network_utilisation`: share of the bandwidth limit that was measured before the run.
+    - `disk_utilisation`, `network_utilisation`: share of the bandwidth limit that the worker measured when it started.
     - `idle_gap_ratio`: share of the time that slots were idle while a message waited.
     - `own_oom_kills`: executions of this run whose ffmpeg was killed because memory ran out.
     """

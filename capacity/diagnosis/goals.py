@@ -13,7 +13,7 @@ from core.errors import UsageError
 
 
 class Kind(StrEnum):
-    """Kinds of figures. Each kind allows other units in a condition, such as `min` for seconds."""
+    """Kinds of figures. Each kind has its own units in a condition, such as `min` for seconds."""
 
     NUMBER = "number"
     SECONDS = "seconds"
@@ -54,7 +54,11 @@ NUMBER = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|h|%)?")
 
 
 class Outcome(StrEnum):
-    """Outcome of one condition on one result. `UNKNOWN` counts as a failure, as `MISSED` does."""
+    """Outcome of one condition on one result (a run or a cell).
+
+    `MISSED` and `UNKNOWN` count as failures. `NOT_APPLICABLE` means that this result lacks the figure of the condition,
+    but another result has it.
+    """
 
     MET = "met"
     MISSED = "missed"
@@ -64,7 +68,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure of a result: a number in base units (such as seconds) or a word. None means unknown."""
+    """One figure of a result: a number in base units (such as seconds) or a word. None means unknown.
+
+    If `is_lower_bound` is True, the true figure is `value` or more.
+    """
 
     value: float | str | None
     is_lower_bound: bool = False

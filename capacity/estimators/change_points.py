@@ -59,8 +59,10 @@ class Segmentation:
     `levels` has the geometric mean of the values in each part. `visible_ratio` is the smallest drop in the newest runs
     that is detected with a probability of 80 %. A `visible_ratio` of 0.1 is a drop by 10 %.
 
-    The newest runs are the last three in a history of six or more runs, and the last two in a shorter history.
-    `visible_ratio` is None if the last part of the history has fewer than twice as many runs.
+    - In a history of six or more runs, the newest runs are the last three. `visible_ratio` is None if the last part has
+      fewer than six runs.
+    - In a shorter history, the newest runs are the last two. `visible_ratio` is None if the last part has fewer than
+      four runs.
     """
 
     changes: tuple[Change, ...]

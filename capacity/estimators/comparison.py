@@ -107,9 +107,9 @@ def compare_single_runs(
     """Compare X_sat (the throughput with every slot busy) of one run of A with that of one run of B.
 
     `run_deviation` is the standard deviation of ln X_sat over at least five earlier runs. `margin` is the accepted
-    loss: 0.05 is 5 %. The variance of ln(B / A) is 2 `run_deviation`² + `a.variance` + `b.variance`. The 95 % interval
-    of the ratio B / A follows from this variance. `judge_ratio` says when B passes or fails. If `run_deviation` is None
-    or a variance is NaN, the outcome is *not comparable*.
+    loss: 0.05 is 5 %. The variance of ln(B / A) is 2 `run_deviation`² + `a.variance` + `b.variance` (see SingleRun).
+    The 95 % interval of the ratio B / A follows from this variance. `judge_ratio` says when B passes or fails. If
+    `run_deviation` is None or a variance is NaN, the outcome is *not comparable*.
     """
     if run_deviation is None:
         return not_comparable(Reason(NotComparable.NO_HISTORY, {"history_runs_needed": HISTORY_RUNS}), EXTRA_RUNS)
