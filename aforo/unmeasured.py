@@ -18,10 +18,10 @@ OLDEST, TOO_NEW = (5, 3), (6, 0)
 
 @contextmanager
 def never_an_outage() -> Iterator[None]:
-    """Context manager: log an exception of the block in one line instead of raising it.
+    """Context manager: catch an error of Aforo in its block, and log one line, so that the worker runs on.
 
-    With AFORO_STRICT=1, raise SystemExit, which ends the worker. Celery's signals catch every Exception, but not
-    SystemExit.
+    The worker is then not measured. With AFORO_STRICT=1, SystemExit is raised instead, which ends the worker. Celery's
+    signals catch every Exception, so an Exception would not end the worker.
     """
     try:
         yield

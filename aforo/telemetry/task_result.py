@@ -11,14 +11,18 @@ from aforo.telemetry import event_channel
 
 
 def record_result(outcome: str = "", **measurements: Any) -> None:
-    """Report the outcome and measurements of the running task. Call this as the last step of the task.
+    """Send the outcome and the figures of the running task to the metrics of its worker.
 
-    `outcome` is one of DECLARED_OUTCOMES, or empty for `succeeded`. It is ignored if the task then raises an error or
-    its process dies.
+    Call this as the last step of the task. `outcome` is `retried`, `duplicate` or `superseded`, or empty for
+    `succeeded`. The outcome is ignored if the task then raises an error or its process dies.
 
-    The `measurements` are counted at once, even if the task fails later. They are keyword arguments. `bytes` is a dict
-    with the downloaded bytes as `in` and the uploaded bytes as `out`. `speed`, `cpu_seconds`, `cores` and
-    `max_rss_bytes` are figures of ffmpeg.
+    The keyword arguments are figures of the task. They are counted at once, and stay counted if the task fails later.
+
+    - `bytes`: a dict with the downloaded bytes as `in` and the uploaded bytes as `out`.
+    - `speed`: seconds of video that ffmpeg processed per second.
+    - `cpu_seconds`: CPU seconds of ffmpeg.
+    - `cores`: CPU seconds of ffmpeg per second.
+    - `max_rss_bytes`: largest resident memory of ffmpeg.
     """
     event_channel.send("result", delivery=current_delivery(), outcome=outcome, **measurements)
 
@@ -42,8 +46,8 @@ def delivery_of(request: Any) -> str:
 def delivery_key(pid: int, task_id: str, properties: dict[str, Any] | None) -> str:
     """Return the delivery key: a text that identifies one delivery of a task to one process.
 
-    It is made of the process id and the message's delivery tag. Without a tag, the task id takes its place. The task id
-    alone is not enough, because two deliveries of a task may run at the same time. `properties` are the properties of
-    the message.
+    The key consists of the process id and the delivery tag of the message. If the message has no delivery tag, the key
+    has the task id instead. The task id alone can be ambiguous, because two deliveries of a task can run at the same
+    time. `properties` are the properties of the message.
     """
     return f"{pid} {(properties or {}).get('delivery_tag') or task_id}"

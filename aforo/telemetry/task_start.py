@@ -22,10 +22,11 @@ RUN_ID = "aforo_run_id"
 
 
 class Deliveries:
-    """Send a telemetry event at the start and at the end of each task of this process.
+    """Sender of telemetry events at the start and at the end of each task of this process.
 
-    The events carry the number of the task's slot. `cpu_seconds` is a function that returns the CPU time of this
-    process and its ended children. For a pool of threads, `cpu_seconds` is None, because its tasks share one process.
+    `begin` and `end` each send one event, with the number of the task's slot. The argument `cpu_seconds` is a function
+    that returns the CPU seconds of this process and its ended children. If `cpu_seconds` is None, no CPU seconds are
+    sent. Pass None for a pool of threads, whose tasks share one process.
     """
 
     def __init__(
@@ -60,7 +61,11 @@ class Deliveries:
         )
 
     def end(self, request: Any) -> None:
-        """Send the event `slot_free`: when the task's slot became free, and the CPU seconds of the task."""
+        """Send the event `slot_free` for a task that ends now. `request` is Celery's `task.request`.
+
+        The event has the time at which the task's slot became free, in epoch seconds. If CPU seconds are measured, the
+        event also has those that the task used.
+        """
         facts = {}
         if self._cpu_seconds is not None and self._cpu_at_start is not None:
             facts["cpu_seconds"] = round(self._cpu_seconds() - self._cpu_at_start, 6)

@@ -90,10 +90,11 @@ class WorkerMetrics:
         return self.channel
 
     def initialise_tasks(self, tasks: Iterable[str]) -> None:
-        """Create the counters of these tasks with the value 0, if there are at most twenty tasks.
+        """Create the counters of these tasks with the value 0. With more than twenty tasks, do nothing.
 
-        Without a first sample of 0, Prometheus' `increase()` misses the first count. With more tasks, the counters of a
-        task are created when it first runs, so that /metrics stays small. Counters that exist keep their values.
+        Prometheus' `increase()` misses the first count of a counter without a first sample of 0. The counters of more
+        than twenty tasks would make /metrics large. In that case, the counters of a task are created when it first
+        runs. Celery's own tasks (`celery.…`) are left out. Counters that exist keep their values.
         """
         own = sorted(task for task in tasks if not task.startswith("celery."))
         if len(own) <= MAX_INITIAL_TASKS:
@@ -123,9 +124,11 @@ class WorkerMetrics:
     def ended(self, task: str, outcome: str, seconds: float | None, delivery: str = "") -> str:
         """Count the end of an execution of the task named `task`, and return the counted outcome.
 
-        `seconds` is the execution's duration, or None if it never started. `delivery` is the delivery key of the
-        execution (see aforo.telemetry.task_result). While the task runs, it can report an outcome of its own. That
-        outcome is counted instead of `succeeded`. Any other `outcome` is counted unchanged.
+        `outcome` says how the execution ended. If `outcome` is `succeeded`, an outcome that the task reported with
+        `record_result` is counted instead. Any other `outcome` is counted unchanged.
+
+        `seconds` is the duration of the execution, or None if the execution never started. `delivery` is the delivery
+        key of the execution (see aforo.telemetry.task_result).
         """
         if self.channel is not None:
             self.channel.drain()
@@ -141,7 +144,10 @@ class WorkerMetrics:
         return outcome
 
     def failed(self, task: str, reason: str) -> None:
-        """Count a failed execution of the task named `task` by its reason."""
+        """Count one failed execution of the task named `task`. `reason` becomes a label of the counter.
+
+        `reason` is one of FAILURE_REASONS (see aforo.telemetry.label_values), such as `timeout`.
+        """
         self.failures.labels(task, reason).inc()
 
     def polled(self, result: str) -> None:
@@ -181,10 +187,13 @@ class WorkerMetrics:
         self._send("handled_error", operation=str(operation))
 
     def visibility_extended(self, result: str) -> None:
-        """Count one attempt to extend the visibility of a running task's message, by its result.
+        """Count one attempt to extend the visibility of a running task's message.
 
-        Each attempt also renews the video's lease. The result is `ok` if both succeed. It is `gone` if the message or
-        the lease belongs to another worker. Otherwise it is `failed`.
+        The attempt also renews the lease of the task's video. `result` says how the attempt ended:
+
+        - `ok`: both succeeded.
+        - `gone`: the message or the lease belongs to another worker.
+        - `failed`: a call failed. The next attempt tries again.
 
         The SQS transport (aforo.sqs) calls this several times per visibility timeout.
         """

@@ -55,12 +55,16 @@ class AnalysedRuns:
 
     @property
     def best_of_sizes(self) -> list[RunAnalysis]:
-        """Return one burst run per video size, in the order of the result table.
+        """Return one burst run per video size: a run of the cell with the highest X_sat of that size.
 
-        For each size, choose the cell with the highest X_sat, the throughput with every slot busy. Return the newest
-        analysed run of that cell. Valid cells are compared first. If a size has none, its indicative cells are
-        compared. Invalid cells are never used. A cell is as valid as the worst of the runs that its figures are
-        averaged over. Its X_sat is the geometric mean of its runs, because the highest single run is partly luck.
+        X_sat is the throughput with every slot busy. The runs are in the order of the result table. For each size:
+
+        1. The candidates are the valid cells. If there are none, the candidates are the indicative cells.
+        2. The candidate with the highest X_sat is chosen.
+        3. The newest analysed run of the chosen cell is returned.
+
+        A size without a candidate is left out. A cell has the worst validity of the runs that its figures are averaged
+        over. Its X_sat is the geometric mean of its runs.
         """
         best: dict[str, tuple[tuple[int, float], RunAnalysis]] = {}
         for cell, run in self.analysed_cells:
@@ -73,8 +77,9 @@ class AnalysedRuns:
     def best(self) -> RunAnalysis | None:
         """Return the run that gives a report's answer, or None if `best_of_sizes` is empty.
 
-        `best_of_sizes` has one run per video size. Choose the size of the newest run with a known X_sat, the throughput
-        with every slot busy. Return the run that `best_of_sizes` has for that size.
+        The answer is about one video size. This is the size of the newest run with a known X_sat (throughput with every
+        slot busy). Sizes that `best_of_sizes` leaves out are skipped. The returned run is the one that `best_of_sizes`
+        has for the chosen size.
         """
         best = {run.row.size_label: run for run in self.best_of_sizes}
         newest = [run.row.size_label for run in self.runs if run.row.x_sat_per_minute]
@@ -94,7 +99,10 @@ class AnalysedRuns:
         return AnalysedRuns(rows, tuple(run for run in self.runs if run.row.size_label in sizes), self.drawn)
 
     def of_cells(self, keys: Collection[CellKey]) -> AnalysedRuns:
-        """Return a new AnalysedRuns with only the runs of the cells with these keys."""
+        """Return a new AnalysedRuns with only the runs of the cells with these keys.
+
+        A key is the combination that identifies a cell: size, slots, workers, mode, rate and app.
+        """
         rows = tuple(row for row in self.rows if key_of(row) in keys)
         return AnalysedRuns(rows, tuple(run for run in self.runs if key_of(run.row) in keys), self.drawn)
 

@@ -1,6 +1,7 @@
-"""Cost of one video in a run: its stage times and ffmpeg's CPU seconds.
+"""Mean cost of one video in a run: its stage times and ffmpeg's CPU seconds.
 
-A run is compared with the costs in comparable runs. These processed the same videos under the same conditions.
+The diagnosis of a run compares its cost with the costs in comparable runs. Comparable runs processed the same videos
+under the same conditions.
 """
 
 from __future__ import annotations
@@ -67,8 +68,9 @@ def comparable_costs(row: ResultRow, others: Iterable[tuple[ResultRow, VideoCost
 def usual_calibration_seconds(run: RunRow, others: Iterable[RunRow]) -> float | None:
     """Return how long the CPU calibration usually takes on the machine of `run`, in seconds.
 
-    The CPU calibration is a fixed piece of CPU work, timed before and after each run. The result is the median of the
-    times before the other runs on that machine. It is None if fewer than five of these runs have recorded the time.
+    The CPU calibration is a fixed piece of CPU work, timed before and after each run. The runs in `others` that were
+    made on the same machine are used, without `run` itself. The result is the median of the times that were measured
+    before these runs. It is None if fewer than five of these times are known.
     """
     same_host = [other for other in others if other.id != run.id and _host(other) == _host(run)]
     # the key keeps the old name of the CPU calibration, so that old runs can be read

@@ -37,7 +37,10 @@ class Measure(StrEnum):
         return row.x_sat_per_minute if self is Measure.X_SAT else row.service_mean_seconds
 
     def error_of(self, row: ResultRow) -> float:
-        """Return the standard error of this figure in one run, divided by the figure. NaN means unknown."""
+        """Return the relative standard error of this figure in one run, such as 0.05. NaN means unknown.
+
+        It is the standard error divided by the figure.
+        """
         if self is Measure.SERVICE:
             return row.service_cv / math.sqrt(row.done) if row.service_cv is not None and row.done else math.nan
         interval = row.x_sat_interval
@@ -80,12 +83,12 @@ class HistoryKey:
 
 @dataclass(frozen=True)
 class LevelChange:
-    """A change of a figure in a history: the last run before it, the first run after it, and its size.
+    """A change of a figure in a history: the last run before it, the first run after it, and its factor.
 
-    `from_level` is the geometric mean of the figure in the runs before the change, back to the previous change.
-    `to_level` is its geometric mean in the runs after the change, up to the next change. `factor` is `to_level` /
-    `from_level`, and `interval` is its confidence interval. `conditions` has each condition that differs between the
-    runs `before` and `after`, with its two values.
+    `before` and `after` are these two runs. `from_level` is the geometric mean of the figure between the previous
+    change and this change. `to_level` is the geometric mean between this change and the next change. `factor` is
+    `to_level` / `from_level`. `interval` is the confidence interval of `factor`. `conditions` has the conditions that
+    differ between `before` and `after`. It maps the name of each condition to its values in `before` and in `after`.
     """
 
     before: ResultRow
@@ -118,11 +121,15 @@ class Series:
         return max(0, FEWEST_RUNS - len(self.runs))
 
     def trend(self, margin: float) -> Trend:
-        """Return the verdict on the newest change of this figure. `margin` is the allowed loss: 0.05 is 5 %.
+        """Return whether the newest change of this figure made it worse by more than `margin`.
 
-        `Measure.loss` says what a loss is. The verdict is WORSE if the loss is greater than `margin`. Otherwise it is
-        NOT_WORSE if a loss of `margin` would probably be seen after two or three more runs, and UNCLEAR if not. With
-        too few runs to detect changes, it is TOO_FEW_RUNS.
+        `margin` is the allowed loss: 0.05 is 5 %. `Measure.loss` says what a loss is. The first case that applies is
+        returned:
+
+        1. TOO_FEW_RUNS: there are too few runs to detect a change.
+        2. WORSE: the newest change is a loss greater than `margin`.
+        3. NOT_WORSE: the runs vary so little that a loss of `margin` would probably be detected.
+        4. UNCLEAR: any other case.
         """
         if self.changes is None:
             return Trend.TOO_FEW_RUNS

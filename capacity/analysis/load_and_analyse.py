@@ -40,9 +40,9 @@ HELD_VIDEOS = 1_000_000
 
 
 def load_rows(run_ids: Sequence[str] | None = None) -> list[ResultRow]:
-    """Load the result rows of the runs with these ids, or of all runs if `run_ids` is None.
+    """Load the result row of each run in `run_ids`, in this order. None means all runs, oldest first.
 
-    Rows follow the order of `run_ids`, or come oldest first. Raise UsageError for an unknown id.
+    `runs_of` says which runs are meant by all runs. Raise UsageError for an unknown id.
     """
     settings = Settings.from_process()
     figures = read_figures(settings.prometheus.url)
@@ -67,9 +67,12 @@ def analyse_runs(session: Session, settings: Settings, run_ids: Sequence[str]) -
 def runs_of(session: Session, settings: Settings, run_id: str | None = None) -> list[RunRow]:
     """Return the database rows of all runs of one app or of our reference worker, oldest first.
 
-    With `run_id`, the result has the runs of the same app as that run. Without `run_id`, it has the runs of the app in
-    the settings. Without an app, it has the runs of our reference worker. Runs of different apps are never
-    mixed, because their videos are not the same work. Warm-up runs are left out, except the run `run_id` itself.
+    With `run_id`, the app is that of this run. Without `run_id`, the app is that in the settings. If there is no app,
+    the runs of our reference worker are returned. Runs of different apps are never mixed, because their videos are not
+    the same work.
+
+    Warm-up runs are left out. The run `run_id` is always returned, even if it is a warm-up run. Raise UsageError if
+    `run_id` is unknown.
     """
     app = settings.app.name if settings.app else None
     if run_id is not None:

@@ -52,10 +52,10 @@ class MeasuredRun:
 
     @cached_property
     def row(self) -> ResultRow:
-        """Return the result row of the run, with its validity.
+        """Return the result row of the run: its figures and their validity.
 
-        The validity is the worse of two. One is judged from the run's records. The other was stored in the database by
-        the last report on the run.
+        The validity is the worse of two: the validity that follows from the run's records, and the validity that the
+        last report on the run stored in the database.
         """
         recorded = judge_validity(quality_warnings(self.facts))
         return replace(self.unjudged_row, validity=combined([recorded, _stored_validity(self.recorded)]))
@@ -70,9 +70,9 @@ class MeasuredRun:
 
     @cached_property
     def unjudged_row(self) -> ResultRow:
-        """Return the result row of the run, without its validity.
+        """Return the result row of the run with its figures, but without their validity.
 
-        The property `row` judges the validity from these figures and adds it.
+        The property `row` adds the validity.
         """
         recorded, run, saturated = self.recorded, self.recorded.run, self.saturated
         return ResultRow(
@@ -132,9 +132,10 @@ def measure(recorded: RecordedRun, figures: ScenarioFigures = UNKNOWN_FIGURES) -
 def cancelled_videos(recorded: RecordedRun) -> tuple[int, float]:
     """Return how many videos of an interrupted or failed run were cancelled, and their mean upload time.
 
-    The time is in epoch seconds, or NaN if unknown. It is read from the run's row, because the rows of cancelled videos
-    are deleted. If the run's row does not have the time, a burst gives the earliest upload time of its remaining videos
-    instead. Return 0 and NaN if no video was cancelled, or if the run neither failed nor was interrupted.
+    The mean upload time is in epoch seconds, or NaN if unknown. It comes from the run's row, because the rows of
+    cancelled videos are deleted. If the run's row lacks the time and the run is a burst, the earliest upload time of
+    the remaining videos is returned instead. Return (0, NaN) for a run with another status, or without cancelled
+    videos.
     """
     run = recorded.run
     cancelled = (run.environment.get("asked_count") or run.count) - run.count

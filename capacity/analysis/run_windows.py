@@ -21,9 +21,9 @@ def run_window(recorded: RecordedRun) -> tuple[float, float]:
 def working_window(recorded: RecordedRun) -> tuple[float, float]:
     """Return start and end of the time in which every slot was busy, in epoch seconds.
 
-    The window begins when the first execution starts, and ends when the last execution starts. A run with fewer than
-    two executions per slot is an exception, because such a window would be too short: its window ends when all
-    executions have ended. Without executions, return 0 for both.
+    The start is when the first execution starts. The end is when the last execution starts. If a run has fewer than two
+    executions per slot, this window would be too short. The end is then when all executions have ended. Without
+    executions, start and end are 0.
     """
     starts, ends = recorded.executions.started_at, recorded.executions.ended_at
     if not starts.size:

@@ -24,9 +24,10 @@ Key = Callable[[PublishedRow], Hashable]
 
 
 def contradictions(rows: Sequence[PublishedRow]) -> Found:
-    """Yield the position of each row that contradicts another row of the table, with the reason.
+    """Find the rows of a published table that contradict other rows, and yield each with a reason.
 
-    One example is a row with four times the slots, the same X and a much shorter S.
+    A row is given by its position in `rows`, counted from 0. A row with several contradictions is yielded several
+    times. One example is a row with four times the slots of another, the same X and a much shorter S.
     """
     complete = [position for position, row in enumerate(rows) if _is_complete(row)]
     for ladder in _groups(rows, complete, lambda row: row.ladder).values():

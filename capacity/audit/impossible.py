@@ -1,10 +1,12 @@
-"""Impossible rows of a published table. They break an identity that holds for every system.
+"""Find impossible rows of a published result table: rows whose numbers break an identity.
 
-An identity is an equation or inequality between times and counts, such as S <= 60 N / X. The numbers of a row are
-rounded, so each of them can be wrong by half a unit of its last digit. The checks allow for that.
+An identity is an equation or inequality between times and counts that every system satisfies, such as S <= 60 N / X.
+The numbers of a row are rounded, so each number can be wrong by half a unit of its last digit. The checks allow for
+that error.
 
-A row can be the mean of several runs. Such a mean can break S <= 60 N / X although each run satisfies it. The reason is
-that the mean of 1 / X is greater than 1 / mean X.
+A row can be the mean of several runs. The mean can break S <= 60 N / X although every run satisfies it, because the
+mean of 1 / X is greater than 1 / mean X. The function `is_certain` says which broken identities are a proof for such a
+row.
 """
 
 from __future__ import annotations
@@ -40,10 +42,11 @@ def impossibilities(row: PublishedRow) -> list[Reason]:
 
 
 def is_certain(row: PublishedRow, reason: Reason) -> bool:
-    """Return True if `reason` proves the row impossible.
+    """Return True if the broken identity in `reason` proves that the row is impossible.
 
-    For a row of one run, every broken identity is a proof. For a mean of several runs, only some are: those of the
-    identities that hold for means too.
+    An identity is an equation or inequality, such as S <= 60 N / X. For a row of one run, every broken identity is a
+    proof. A row can also be the mean of several runs. For such a row, only the identities in HOLD_FOR_MEANS are proofs.
+    A mean can break the other identities although every run satisfies them.
     """
     return row.runs == 1 or reason.code in HOLD_FOR_MEANS
 

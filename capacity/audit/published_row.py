@@ -80,9 +80,10 @@ class PublishedRow:
     def all_end_in_test(self) -> bool:
         """Return True if the row shows that all its videos ended in the test window.
 
-        In a burst, this is always true. In a sustained test, X leaves out the videos that ended after the window. If it
-        leaves out at least one of N videos, X is at most rate * (N - 1) / N. The result is True if even the
-        lowest X that rounds to the printed one is over 1 % above this limit. It is False if N, X or the rate is blank.
+        In a burst, this is always true. In a sustained test, X counts only the videos that ended in the window. If at
+        least one of N videos ended later, X is at most rate * (N - 1) / N. The result is True if X is more than 1 %
+        above this limit. The printed X is rounded, so the lowest X that rounds to it is compared with the limit. The
+        result is False if N, X or the rate is blank.
         """
         if self.mode is Mode.BURST:
             return True

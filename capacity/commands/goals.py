@@ -55,17 +55,19 @@ class Goals:
     def judge(self, results: Mapping[str, Mapping[str, Figure]]) -> list[GoalResult]:
         """Apply each `--fail-if` condition to each run or cell, and return the outcomes.
 
-        `results` has the figures of each run or cell, by the name of the run or cell, then by the name of the figure.
+        `results` maps the name of a run or cell to its figures. These figures are a mapping too, from the name of a
+        figure to the figure. `capacity.diagnosis.goals.judge` says which outcomes are returned.
         """
         return judge(self.fail_if, results)
 
     def write(
         self, verb: str, results: Sequence[GoalResult], answers: Sequence[str], table: str, lang: Language
     ) -> None:
-        """Write the JUnit file and append to the Markdown summary, each only if its option was given.
+        """Write the JUnit file, and append to the Markdown summary. Skip a file whose option was not given.
 
-        Both files list `results`, the outcomes of the conditions. The summary also has `answers` (sentences) and
-        `table` (the result table in Markdown). The JUnit suite is named after `verb`, the name of the command.
+        `results` are the outcomes of the conditions. Both files list them. The summary also has `answers` (sentences)
+        and `table` (the result table in Markdown). `verb` is the name of the command, such as `report`. The JUnit suite
+        of that command is named `aforo.report`.
         """
         if self.junit is not None:
             write_file(self.junit, junit_xml(results, f"aforo.{verb}"))

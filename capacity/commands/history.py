@@ -88,11 +88,12 @@ def history(
     """Show at which run X_sat or the mean service time of a cell changed, and which conditions differ.
 
     X_sat is the throughput with every slot busy. Without options, all cells are shown. With RUN_ID, the cell of that
-    run is shown. Invalid runs are shown but not used. A change is detected from four runs on, and small changes need
-    more runs. A cell became worse if its X_sat fell. If X_sat is unknown, it became worse if its service time rose.
+    run is shown. Invalid runs are shown, but their figures are ignored. To detect a change, a cell needs at least four
+    runs. A small change needs more runs. A cell became worse if its X_sat fell. If no X_sat is known, it became worse
+    if its service time rose.
 
-    Exit codes: 0 no cell became worse, 2 wrong input or no such run, 4 too few runs or too much spread to tell (with
-    --fail-if-unknown), 5 a cell became worse (with --fail-if-worse).
+    Exit codes: 0 the histories are shown, 2 wrong input or no such run, 4 (with --fail-if-unknown) too few runs or too
+    much spread to tell, 5 (with --fail-if-worse) a cell became worse.
     """
     if fail_if_unknown and fail_if_worse is None:
         raise UsageError("--fail-if-unknown", "it needs --fail-if-worse", "add --fail-if-worse 5%")

@@ -91,8 +91,9 @@ def matrix(
 ) -> None:
     """Measure every combination of size, concurrency, number of workers and mode, and print their table.
 
-    After an interruption, the same command continues with the next run. With more sizes, slots, workers, modes or
-    repeats, it carries out only the new runs. A failed run is reported and skipped. Run the command again to retry it.
+    After an interruption, the same command continues with the next run. Repeat the command with more sizes, slots,
+    workers, modes or repeats to carry out only the added runs. A failed run is reported and skipped. The same command
+    tries it again.
 
     Exit codes: 0 every cell is measured, 1 some are not, 2 wrong input, 3 a program is not available, 4 a --fail-if
     goal is missed.

@@ -17,7 +17,7 @@ def progress_bar(description: Callable[[], str]) -> Iterator[Progress]:
     """Show a progress bar inside a `with` block.
 
     The block gets a function that sets the numbers of finished and expected videos. `description()` gives the text
-    beside the bar. Nothing is shown unless standard error is a terminal.
+    beside the bar. The bar is shown only if standard error is a terminal.
     """
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -1,6 +1,6 @@
 """Read the rows of a published result table from a CSV or Markdown file.
 
-The table can come from Aforo, from the scenario's document or from a person. The reader knows the column names of each.
+The table can come from Aforo, from the scenario's document or from a person. The column names of all three are known.
 """
 
 from __future__ import annotations

@@ -31,10 +31,11 @@ ARCHIVES_KEPT = Text(
 def table(as_csv: bool, as_json: bool, lang: Language) -> None:
     """Print the result table of all runs, and write results/table.md and table.csv.
 
-    Each row is one cell. Its figures are means over its valid runs in which every video is done exactly once.
-    If there is no such run, the indicative runs in which every video is done exactly once are used. If there
-    is none of these either, the row shows one of the other runs, and its notes say so. X and S are means over
-    the runs with the most videos. X_sat is a mean over all runs used.
+    Each row is one cell: a combination of size, slots, workers, mode, rate and app. A run is complete if every video is
+    done exactly once. The figures of a row are means over the complete valid runs of its cell that have the same
+    conditions. If there are none, they are means over the complete indicative runs. Without these too, the row shows
+    one other run, and its notes say so. X_sat is a mean over all runs used. X and S are means over those of them with
+    the most videos.
 
     Exit codes: 0 printed, 3 the database is not available.
     """

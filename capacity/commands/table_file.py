@@ -30,8 +30,10 @@ Value = TypeVar("Value")
 class Columns:
     """Names of the columns that a table can have, in lower case. A column with another name is an error.
 
-    The columns in the field `ignored` are allowed too, but error messages do not name them as allowed. The field
-    `spellings` maps other spellings of a column to its name.
+    - `required`: columns that every table has.
+    - `optional`: columns that a table can have.
+    - `ignored`: more columns that a table can have. Error messages do not list them.
+    - `spellings`: maps other spellings of a column, such as `tamaño`, to its name, such as `size`.
     """
 
     required: tuple[str, ...]
@@ -47,9 +49,10 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One data line of a table: its line number in the file, and its stripped cells by column.
+    """One data line of a table: its line number in the file, and the text of its cells by column.
 
-    A column that the table lacks is ''. With `decimal_comma`, commas in numbers are decimal marks.
+    Spaces around a cell are removed. A column that the table lacks is read as an empty cell. If the field
+    `decimal_comma` is True, a comma in a number is the decimal mark.
     """
 
     file: str

@@ -31,10 +31,11 @@ EARLIER_WORK = Text(
 def wait(run_id: str | None, for_queue: bool, stuck_minutes: float, lang: Language) -> None:
     """Wait until every video of a run is done or failed.
 
-    The default is the newest run of the configured queue. At the end, store the conditions of the workers in the run.
+    Without RUN_ID, wait for the newest run of the configured queue. At the end, the conditions of the workers
+    (versions, CPU, memory) are stored in the database row of the run.
 
-    With --queue, do not wait for a run. First cancel the queued videos of ended runs. Then wait until the queue holds
-    no message.
+    With --queue, wait for the queue instead of a run. First, the queued videos of ended runs are cancelled. Then the
+    command waits until the queue holds no message.
 
     Exit codes: 0 all have ended, 1 no progress or videos lost by the queue, 2 no such run, 3 no queue or database.
     """

@@ -58,11 +58,18 @@ class Confidence(StrEnum):
 class CellEvidence:
     """Measurements of one run while every slot was busy, from which its bottleneck is found.
 
-    A measurement that is unknown is None. A ratio of 1 is 100 %. A slowdown factor is a duration divided by the
-    duration with one slot. `cpu_utilisation` is the share of the cores or of the CPU quota that was busy, without
-    iowait. `host_idle_ratio` is the idle share of all cores of the machine. Disk and network utilisation are shares of
-    the bandwidth limits measured before the run. `idle_gap_ratio` is the share of the time that slots were idle while a
-    message waited. `own_oom_kills` counts the executions of this run whose ffmpeg was killed because memory ran out.
+    A measurement that is unknown is None. Ratios and utilisations are 1 at 100 %. A field named `…_slowdown` is a time
+    divided by the same time in a run with one slot. X_sat is the throughput with every slot busy. Some fields in
+    detail:
+
+    - `efficiency`: X_sat per slot, divided by the X_sat of one slot alone.
+    - `gain_up_to_here`: relative gain in X_sat from half of the slots to the slots of this run.
+    - `gain_from_here`: relative gain in X_sat from the slots of this run to twice as many.
+    - `cpu_utilisation`: busy share of the cores, or of the CPU quota. Waiting for I/O does not count as busy.
+    - `host_idle_ratio`: idle share of all cores of the machine.
+    - `disk_utilisation`, `network_utilisation`: share of the bandwidth limit that the worker measured when it started.
+    - `idle_gap_ratio`: share of the time that slots were idle while a message waited.
+    - `own_oom_kills`: executions of this run whose ffmpeg was killed because memory ran out.
     """
 
     cores: float | None = None
@@ -104,9 +111,14 @@ class CellEvidence:
     def loss_explained_by(self, stage: str) -> float | None:
         """Return the share of the throughput loss that comes from `stage` being slower than with one slot.
 
-        The field `efficiency` is the throughput per slot, divided by the throughput of one slot alone. The loss is
-        1 - `efficiency`. The result is (1 - `idle_gap_ratio`) · share(`stage`) · (1 - 1 / slowdown factor of `stage`)
-        / loss. 1 is the whole loss. None means that there is no loss, or that a measurement is missing.
+        The loss is 1 - `efficiency`. The field `efficiency` is the throughput per slot, divided by the throughput of
+        one slot alone. The result is
+
+            (1 - idle) * share * (1 - 1 / slowdown) / loss
+
+        where idle is `idle_gap_ratio`, share is the stage's share of the service time, and slowdown is the stage's
+        slowdown factor. A result of 1 is the whole loss. None means that there is no loss, or that a measurement is
+        missing.
         """
         share, slowdown = self.share(stage), self.stage_slowdown.get(stage)
         if share is None or not slowdown or self.efficiency is None or self.efficiency >= 1:
@@ -118,8 +130,8 @@ class CellEvidence:
     def last_gain(self) -> float | None:
         """Return the gain in X_sat (throughput with every slot busy) from doubling the slots; 0.5 is 50 %.
 
-        With `n` slots in this cell, the gain is X_sat(2n) / X_sat(n) - 1. If X_sat(2n) was not measured, the result is
-        X_sat(n) / X_sat(n/2) - 1. If neither is known, it is None.
+        With `n` slots in this run, the gain is X_sat(2n) / X_sat(n) - 1 (`gain_from_here`). If this gain is unknown,
+        return X_sat(n) / X_sat(n/2) - 1 (`gain_up_to_here`). If both are unknown, return None.
         """
         return self.gain_up_to_here if self.gain_from_here is None else self.gain_from_here
 
@@ -143,10 +155,11 @@ class CellEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A possible cause of a cell's limit, with its confidence and the measurements for and against it.
+    """A cause that could limit a cell, with its confidence and the measurements for and against it.
 
-    `evidence` has the measurements that support the cause. `against` has those that speak against it. `unknown` has
-    those of criteria that could not be judged, because a measurement is missing.
+    Each cause has criteria, such as *CPU busy at least 85 %*. `evidence` has the measurements of the criteria that
+    hold. `against` has the measurements of the criteria that fail. `unknown` has the measurements of the criteria that
+    could not be judged, because a measurement is missing.
     """
 
     cause: Cause
@@ -170,15 +183,20 @@ class BottleneckVerdict:
 
 
 def find_bottleneck(cell: CellEvidence) -> BottleneckVerdict:
-    """Return which cause limits the throughput of a cell, with its confidence.
+    """Find the cause that limits the throughput of a cell, with its confidence.
 
-    The cause with the highest confidence wins. Some criteria are marked as sufficient. Confidence is high if a
-    sufficient criterion holds, or if three criteria hold. It is medium if two hold. If every cause has low confidence,
-    CPU, disk or network wins if it is clearly the busiest of them. Otherwise, the cause is UNCLEAR.
+    Each cause has criteria. Some criteria are sufficient: one of them is enough evidence. The confidence of a cause is
 
-    The winner's confidence is lowered from high to medium if the evidence also supports a rival. A rival is a cause of
-    another kind, such as the network beside the CPU. A rival with high confidence always lowers it. A rival with medium
-    confidence lowers it only if no sufficient criterion of the winner holds.
+    - high if a sufficient criterion or three criteria hold,
+    - medium if two criteria hold,
+    - low in any other case.
+
+    The cause with the highest confidence wins. If all causes have low confidence, the busiest of CPU, disk and network
+    wins if it is busy enough. Otherwise, the cause is UNCLEAR.
+
+    A rival is a cause of another kind with high or medium confidence, such as the network beside the CPU. A rival
+    lowers the winner's confidence from high to medium. There is one exception: if a sufficient criterion of the winner
+    holds, a rival with medium confidence lowers nothing.
     """
     criteria = {cause: _vetoes(cause, cell) or criteria_of(cell) for cause, criteria_of in _CRITERIA.items()}
     judged = (_judge(cause, tests) for cause, tests in criteria.items())

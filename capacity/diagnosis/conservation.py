@@ -21,10 +21,11 @@ class MessageCounts:
 class Conservation:
     """Counts that show whether a video of a run was lost or processed in vain.
 
-    The field `requested` is the number of videos that the run should send, and `injected` the number that were sent.
-    `lost_messages` is the number of unfinished videos without a message, or None if unknown. The other two fields count
-    executions. `repeated` are those that worked in vain, because another execution finished or claimed the same video
-    first. `lost` are those whose process died before it recorded how they ended.
+    - `requested`: videos that the run has to send.
+    - `injected`: videos that the run has sent.
+    - `lost_messages`: unfinished videos that have no message, or None if unknown.
+    - `repeated`: executions that worked in vain, because another execution finished or claimed the video first.
+    - `lost`: executions whose process died before it recorded their outcome.
     """
 
     requested: int
@@ -37,8 +38,8 @@ class Conservation:
     def holds(self) -> bool | None:
         """Return True if every video was sent, and `lost_messages`, `repeated` and `lost` are all 0.
 
-        Return False if one of these conditions is known to fail. Return None if all others hold, but `lost_messages` is
-        unknown.
+        Return False if a video was not sent, or if one of the three counts is over 0. Return None if neither is the
+        case and `lost_messages` is unknown.
         """
         if self.requested != self.injected or self.repeated or self.lost or self.lost_messages:
             return False

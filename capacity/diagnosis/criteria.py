@@ -144,9 +144,10 @@ def any_of(*criteria: Criterion) -> Criterion:
 
 
 def jointly(*criteria: Criterion) -> list[Criterion]:
-    """Return copies of the criteria that all have the same result: that of the AND of the criteria.
+    """Return copies of the criteria that count only together: each copy has the result of their AND.
 
-    If every criterion holds, all copies hold. If one criterion fails, all copies fail. Otherwise all are unknown.
+    If every criterion holds, all copies hold. If one criterion fails, all copies fail. Otherwise all copies are
+    unknown. Each copy keeps the measurements of its criterion.
     """
     holds = all_of(*criteria).holds
     return [replace(criterion, holds=holds) for criterion in criteria]

@@ -163,11 +163,13 @@ def is_valid(warnings: tuple[QualityWarning, ...]) -> bool:
 
 
 def drift(values: Floats) -> tuple[float, float]:
-    """Fit a line through the values in order. Return its slope as a relative change, and its p-value.
+    """Fit a line through the values in order. Return its relative change, and the p-value of its slope.
 
-    The relative change is slope × number of values / mean of the values. A large change alone proves no trend: for
-    thirty random values with a coefficient of variation of 0.3, it exceeds 10 % in 60 % of all cases. A small p-value
-    means that the change is hardly chance. Both results are NaN for fewer than three values, or if the mean is 0.
+    The relative change is slope × number of values / mean of the values: 0.1 is a rise of 10 % over all values. A small
+    p-value means that the rise or fall is hardly chance. Use both results, because chance alone can give a large
+    change: in 60 % of all cases, thirty random values with a CV of 0.3 change by more than 10 %.
+
+    Both results are NaN for fewer than three values, or if the mean is 0.
     """
     if values.size < 3 or values.mean() == 0:
         return float("nan"), float("nan")

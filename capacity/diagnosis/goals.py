@@ -13,7 +13,7 @@ from core.errors import UsageError
 
 
 class Kind(StrEnum):
-    """Kinds of figures. The kind decides which units a condition may have."""
+    """Kinds of figures. Each kind has its own units in a condition, such as `min` for seconds."""
 
     NUMBER = "number"
     SECONDS = "seconds"
@@ -54,7 +54,11 @@ NUMBER = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|h|%)?")
 
 
 class Outcome(StrEnum):
-    """Outcome of one condition on one result. `UNKNOWN` counts as a failure, as `MISSED` does."""
+    """Outcome of one condition on one result (a run or a cell).
+
+    `MISSED` and `UNKNOWN` count as failures. `NOT_APPLICABLE` means that this result lacks the figure of the condition,
+    but another result has it.
+    """
 
     MET = "met"
     MISSED = "missed"
@@ -64,7 +68,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure of a result: a number in base units (such as seconds) or a word. None means unknown."""
+    """One figure of a result: a number in base units (such as seconds) or a word. None means unknown.
+
+    If `is_lower_bound` is True, the true figure is `value` or more.
+    """
 
     value: float | str | None
     is_lower_bound: bool = False
@@ -92,7 +99,11 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class GoalResult:
-    """Outcome of one condition on one result, whose name (such as a run id) is `subject`."""
+    """Outcome of one condition on one result. The result is a run or a cell.
+
+    `subject` is the name of the run or cell. `value` is the figure with which the condition was judged, or None if
+    unknown.
+    """
 
     condition: Condition
     subject: str
@@ -117,11 +128,14 @@ def parse_condition(text: str) -> Condition:
 
 
 def judge(conditions: Sequence[Condition], results: Mapping[str, Mapping[str, Figure]]) -> list[GoalResult]:
-    """Apply every condition to every result. `results` maps the name of a result to its figures by name.
+    """Apply every condition to every result (a run or a cell), and return the outcomes.
 
-    Return one outcome per condition and result. If only some results lack the figure of a condition, their outcome is
-    `not_applicable`. If all results lack it, return a single outcome `unknown` for this condition. Its `subject` then
-    lists the names of all results.
+    `results` maps the name of a result to its figures. These figures are a mapping too, from the name of a figure to
+    the figure.
+
+    There is one outcome per condition and result. If a result lacks the figure of a condition, the outcome is
+    `not_applicable`. If every result lacks the figure, there is only one outcome for the condition, and it is
+    `unknown`. The `subject` of that outcome lists the names of all results.
     """
     return [judged for condition in conditions for judged in _judge_one(condition, results)]
 

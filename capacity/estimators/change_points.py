@@ -1,10 +1,13 @@
 """Detect at which runs of a history the level of a figure changed, and by which factor.
 
-The method is circular binary segmentation (Olshen et al. 2004) on the logarithms of the values. Each sequence of
-consecutive runs is compared with all other runs by a t statistic. If the largest statistic exceeds a limit, the level
-changes where that sequence starts and ends. These changes divide the history into parts, and each part is searched in
-the same way. The limit comes from simulated histories without a change: only a small share of them exceeds it. So false
-alarms are rare, although many sequences are compared. See docs/adr/0089.
+The method is circular binary segmentation (Olshen et al. 2004) on the logarithms of the values:
+
+1. Compare each sequence of consecutive runs with all other runs by a t statistic.
+2. If the largest t statistic exceeds a limit, the level changes where its sequence starts and where it ends.
+3. Divide the history at these changes, and search each part in the same way.
+
+The limit comes from simulated histories without a change: the largest t statistic exceeds it in only a small share of
+them. So false alarms are rare, although many sequences are compared. See docs/adr/0089.
 """
 
 from __future__ import annotations
@@ -39,9 +42,9 @@ POWER = 0.8
 class Change:
     """A change of the level of a figure in a history: where it is, and by which factor.
 
-    `index` is the position of the first run after the change. `factor` is the level after the change divided by the
-    level before it. `interval` is the confidence interval of `factor`. It is wider than a usual one, because many
-    possible changes were compared. It never contains 1.
+    `index` is the position of the first run after the change, counted from 0. `factor` is the level after the change
+    divided by the level before it. `interval` is the confidence interval of `factor`. It allows for the many possible
+    changes that were compared, so it is wider than the interval for a single comparison. It never contains 1.
     """
 
     index: int
@@ -53,12 +56,13 @@ class Change:
 class Segmentation:
     """Changes of a history in time order, and the level of each part. The changes separate the parts.
 
-    The level of a part is the geometric mean of its values. `visible_ratio` is the smallest drop in the newest runs
+    `levels` has the geometric mean of the values in each part. `visible_ratio` is the smallest drop in the newest runs
     that is detected with a probability of 80 %. A `visible_ratio` of 0.1 is a drop by 10 %.
 
-    In a history of six or more runs, the newest runs are the last three, and `visible_ratio` is None if the last part
-    has fewer than six runs. In a shorter history, the newest runs are the last two, and `visible_ratio` is None if the
-    last part has fewer than four runs.
+    - In a history of six or more runs, the newest runs are the last three. `visible_ratio` is None if the last part has
+      fewer than six runs.
+    - In a shorter history, the newest runs are the last two. `visible_ratio` is None if the last part has fewer than
+      four runs.
     """
 
     changes: tuple[Change, ...]
@@ -124,9 +128,9 @@ class _Series:
     def without_weak(self, bounds: list[int]) -> list[int]:
         """Return `bounds` without the weak changes. A change is weak if the interval of its factor contains 1.
 
-        `bounds` has the index at which each part of the history starts, followed by the number of runs. Every start but
-        the first is a change. The weakest change is removed first, which joins the two parts beside it. The remaining
-        changes are then judged again.
+        `bounds` has the index at which each part of the history starts, followed by the number of runs. The first part
+        starts at 0. The start of every other part is a change. The weakest change is removed, and the two parts beside
+        it become one. This is repeated until no change is weak.
         """
         while len(bounds) > 2:
             inner = list(zip(bounds, bounds[1:], bounds[2:], strict=False))
@@ -143,7 +147,11 @@ class _Series:
         return abs(difference) - half
 
     def change(self, start: int, middle: int, end: int) -> Change:
-        """Return the change of the level from the runs [start, middle) to the runs [middle, end)."""
+        """Return the change of the level between two neighbouring parts of the history.
+
+        The part before the change has the runs `start` to `middle` - 1. The part after it has the runs `middle` to
+        `end` - 1.
+        """
         difference, half = self._difference(start, middle, end)
         ends = Interval(math.exp(difference - half), math.exp(difference + half))
         return Change(middle, math.exp(difference), ends)
@@ -159,9 +167,9 @@ class _Series:
     def visible_ratio(self, bounds: list[int]) -> float | None:
         """Return the smallest drop in the newest runs that is detected with a probability of 80 %.
 
-        0.1 is a drop by 10 %. `bounds` has the index at which each part of the history starts, followed by the number
-        of runs. The newest runs are the last `shortest` runs, where `shortest` is the fewest runs that a part may have.
-        Return None if the last part has fewer than 2 · `shortest` runs.
+        0.1 is a drop by 10 %. The field `shortest` is the fewest runs of a part. The newest runs are the last
+        `shortest` runs. `bounds` has the index at which each part of the history starts, followed by the number of
+        runs. Return None if the last part has fewer than 2 · `shortest` runs.
         """
         count = bounds[-1] - bounds[-2]
         if count < 2 * self.shortest:

@@ -64,12 +64,14 @@ class Comparison:
 def compare_runs(a: Sequence[float], b: Sequence[float], margin: float = MARGIN) -> Comparison:
     """Compare X_sat (the throughput with every slot busy) of several runs of A and of B.
 
-    `a` and `b` have X_sat of each run, in videos per minute. The test is Welch's t test on ln X_sat. The runs are best
-    made in the order A B B A.
+    `a` and `b` have the X_sat of each run, in videos per minute. `margin` is the accepted loss: 0.05 is 5 %. The runs
+    are best made in the order A B B A. The 95 % interval of the ratio B / A comes from Welch's t test on ln X_sat. The
+    outcome is
 
-    B passes if the whole 95 % interval of the ratio B / A is above 1 - `margin`. B fails if the whole interval is below
-    1 and the ratio is below 1 - `margin`. Otherwise the outcome is inconclusive. With fewer than two runs of A or of B,
-    or with an X_sat of 0, the outcome is *not comparable*.
+    - pass if the whole interval is above 1 - `margin`,
+    - fail if the whole interval is below 1 and the ratio is below 1 - `margin`,
+    - not comparable if A or B has fewer than two runs, or if an X_sat is 0,
+    - inconclusive in any other case.
     """
     if min(len(a), len(b)) < FEWEST_RUNS or min(*a, *b) <= 0:
         return not_comparable(Reason(NotComparable.TOO_FEW_RUNS, {"runs_per_side_needed": FEWEST_RUNS}), EXTRA_RUNS)
@@ -104,9 +106,10 @@ def compare_single_runs(
 ) -> Comparison:
     """Compare X_sat (the throughput with every slot busy) of one run of A with that of one run of B.
 
-    `run_deviation` is the standard deviation of ln X_sat over at least five earlier runs. The 95 % interval of the
-    ratio B / A follows from the variance of ln(B / A): 2 `run_deviation`² + `a.variance` + `b.variance`. `judge_ratio`
-    has the rule for pass and fail. If one of the three terms is unknown, the outcome is *not comparable*.
+    `run_deviation` is the standard deviation of ln X_sat over at least five earlier runs. `margin` is the accepted
+    loss: 0.05 is 5 %. The variance of ln(B / A) is 2 `run_deviation`² + `a.variance` + `b.variance` (see SingleRun).
+    The 95 % interval of the ratio B / A follows from this variance. `judge_ratio` says when B passes or fails. If
+    `run_deviation` is None or a variance is NaN, the outcome is *not comparable*.
     """
     if run_deviation is None:
         return not_comparable(Reason(NotComparable.NO_HISTORY, {"history_runs_needed": HISTORY_RUNS}), EXTRA_RUNS)

@@ -18,9 +18,9 @@ BATCHES = 6
 
 
 def autocorrelation(values: Floats) -> float:
-    """Return how much each value resembles the next one, from -1 to 1 (lag-1 autocorrelation).
+    """Return the lag-1 autocorrelation: how much each value resembles the next one, from -1 to 1.
 
-    It is NaN for fewer than three values, or if all are equal.
+    The result is NaN for fewer than three values, or if all values are equal.
     """
     centred = values - values.mean() if values.size else values
     variance = float(centred @ centred)
