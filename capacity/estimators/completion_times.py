@@ -22,9 +22,9 @@ def saturated_from_completions(ended_at: Floats, counted: Booleans, slots: int) 
     `ended_at` has one end time per video in seconds, and NaN for a video that has not ended. `counted` is true for a
     completed video, and false for any other.
 
-    The formula is X_sat = 60 · `slots` · share / mean difference, in videos per minute. The end times of completed and
-    failed videos are sorted together. Each end time is subtracted from the one that is `slots` places later in this
-    order. The share is the number of completed videos divided by the number of ended videos.
+    The formula is X_sat = 60 · `slots` · share / mean difference, in videos per minute. The share is the number of
+    completed videos divided by the number of ended videos. For the differences, the end times of completed and failed
+    videos are sorted together. Each difference is an end time minus the end time `slots` places before it.
 
     X_sat is unknown if no video was completed, or if not more than `slots` videos have ended. The 95 % interval takes
     the correlation of neighbouring differences into account (Newey and West 1987, `slots` lags). With fewer than 20

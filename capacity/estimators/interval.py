@@ -55,9 +55,9 @@ def quantile_ranks(count: int, probability: float, confidence: float = 0.95) -> 
     percentile.
 
     The first rank in the result is the lower end of the interval, the second rank is the upper end. The quantile is
-    below the lower end with a chance of at most (1 - `confidence`) / 2. It is above the upper end with the same chance
-    at most. If `count` is too small for an end, None stands in place of its rank. The ranks follow from the binomial
-    distribution of the number of values below the quantile.
+    below the lower end with a chance of at most (1 - `confidence`) / 2. The chance that it is above the upper end has
+    the same limit. If `count` is too small for one of the ends, None stands in place of its rank. The ranks follow from
+    the binomial distribution of the number of values below the quantile.
     """
     tail = (1 - confidence) / 2
     below = stats.binom(count, probability)

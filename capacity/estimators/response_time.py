@@ -36,7 +36,8 @@ def decompose(uploaded_at: Floats, started_at: Floats, ended_at: Floats, stages:
 
     All arrays have one entry per video, in seconds. `stages` maps the name of each stage to its durations. A video
     without an upload, start or end time is ignored. If a stage has no duration (NaN) for a video, 0 s is used. If a
-    stage has no duration for any video, its mean is NaN, and its time is part of the rest.
+    stage has no duration for any video, its mean is NaN, and its time is part of the rest. If all videos are ignored,
+    all times in the result are NaN.
     """
     complete = np.isfinite(uploaded_at) & np.isfinite(started_at) & np.isfinite(ended_at)
     if not complete.any():

@@ -39,9 +39,9 @@ def scaling_bound(levels: Levels) -> ScalingBound:
     The field `per_slot` of the result is the highest X / slots of all levels. If a level was measured several times, X
     is the mean.
 
-    The field `ceiling` is the highest X of all levels. It is None if X still grew at the end. To decide this, the two
-    levels with the most slots are compared. They have n1 < n2 slots and the throughputs X1 and X2. X still grew if X2 /
-    X1 - 1 is at least a tenth of n2 / n1 - 1. With a single level, `ceiling` is None.
+    The field `ceiling` is the highest X of all levels. It is None if X still grew at the largest level. To decide this,
+    the two levels with the most slots are compared. From the smaller to the larger, the slots grow by a share s, and X
+    grows by a share g. X still grew if g is at least s / 10. With a single level, `ceiling` is None.
     """
     n = np.unique(levels.n)
     x = np.array([levels.x[levels.n == level].mean() for level in n])

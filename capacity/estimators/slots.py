@@ -70,9 +70,9 @@ def working_slots(executions: Executions, slots: int, slots_per_worker: int) -> 
     """Return how many slots were still working when the last execution started.
 
     The video of the last execution had waited for a slot since its upload. A slot that was free during this wait could
-    have taken the video. It counts as stopped if it was free for too long: longer than the mean service time plus the
-    longest idle time between two executions on one slot. If `known_slots` cannot tell the slots of the executions,
-    return `slots`.
+    have taken the video. Such a slot counts as stopped if it was free for longer than a limit. The limit is the mean
+    service time plus the longest idle time between two executions on one slot. If `known_slots` cannot tell the slots
+    of the executions, return `slots`.
     """
     finished = executions.finished()
     slot = known_slots(finished, slots_per_worker)

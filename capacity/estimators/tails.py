@@ -41,9 +41,9 @@ def tail(seconds: Floats, *, is_lower_bound: bool = False, is_sustained: bool = 
     upper end.
 
     The formula of the intervals assumes that the times are independent. In a sustained run (`is_sustained`),
-    neighbouring videos can have similar times. The intervals of the formula would then be far too narrow. The function
-    detects this, and returns unknown intervals. In a burst, the intervals are wider than needed. Source:
-    docs/method.md, "Tails".
+    neighbouring videos can have similar times, and the formula would give intervals that are far too narrow. If their
+    times are similar, the returned intervals are unknown: from minus infinity to infinity. In a burst, the intervals
+    are wider than needed. Source: docs/method.md, "Tails".
     """
     known = seconds[np.isfinite(seconds)]
     if not known.size:

@@ -160,8 +160,8 @@ def scenario_sustained(
     """Return X and S of a sustained run, in which videos were sent from `window_start` to `window_end`.
 
     X is the number of videos completed inside this window, per minute. S is the mean response time of the videos
-    *uploaded* inside the window. A mean over the videos completed inside it would miss the slow videos, and be up to 30
-    % too low under overload.
+    *uploaded* inside the window. A mean over the videos completed inside it would miss the slow videos. Under overload
+    it would be too low by up to 30 %.
 
     The arrays have one entry per video. All times are in seconds. `done` is True for completed videos. Without `done`,
     every video with an `updated_at` counts as completed.

@@ -145,7 +145,8 @@ def fit_usl(
 def efficiency(levels: Levels) -> Floats:
     """Return the efficiency of each point: its throughput per slot, compared with the fewest slots.
 
-    The formula is (X(n) / n) / (X(m) / m), where m is the smallest measured number of slots. At n = m it is 1.
+    The formula is (X(n) / n) / (X(m) / m). X(n) is the throughput at n slots, and m is the smallest measured number of
+    slots.
     """
     per_slot: Floats = levels.x / levels.n
     relative: Floats = per_slot / per_slot[levels.n == levels.n.min()].mean()
@@ -155,10 +156,13 @@ def efficiency(levels: Levels) -> Floats:
 def reason_against_fit(levels: Levels, model: Usl, *, weighted: bool = True) -> Reason | None:
     """Return why the fitted law must not be used for these levels, or None if it may be used.
 
-    The law must not be used in two cases. In the first, a level has over 5 % more throughput per slot than the level
-    with the fewest slots. In the second, the law misses the points by too much. If `levels` has standard errors, a
-    chi-square or F test decides this. Otherwise, a residual above 10 % of the throughput is too much. `weighted` has
-    the value that was given to `fit_usl`.
+    There are two possible reasons:
+
+    - The throughput per slot of a level is more than 5 % above that of the level with the fewest slots.
+    - The law misses the points by too much. If `levels` has standard errors, a chi-square or F test decides this.
+      Otherwise, a residual above 10 % of the throughput is too much.
+
+    `weighted` has the value that was given to `fit_usl`.
     """
     best = float(efficiency(levels).max())
     if best > SUPERLINEAR:

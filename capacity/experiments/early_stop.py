@@ -43,8 +43,8 @@ def knows_enough(executions: Executions, slots: int, unfinished_since: float | N
     far, and `slots` is its number of slots. `unfinished_since` is the start of the earliest execution that is still
     running, or None if none is.
 
-    Executions that started after `unfinished_since` are not used: only the short ones have ended, and their mean would
-    be too low. The first execution of each slot is not used, because a cold start makes it slower.
+    Executions that started after `unfinished_since` are not used. Only the short ones of them have ended, and their
+    mean would be too low. The first execution of each slot is not used, because a cold start makes it slower.
     """
     cycles = slot_cycles(executions, slots)
     before = executions.finished().started_at < (math.inf if unfinished_since is None else unfinished_since)

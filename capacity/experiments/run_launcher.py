@@ -130,7 +130,8 @@ class RunLauncher:
     def row(self, run_id: str) -> ResultRow:
         """Analyse a finished run, and return its result row. Write the result table and the report.
 
-        The verdicts of the analysed runs are stored in the database.
+        Other runs are analysed, too, for the table and the report. The verdicts of all of them are stored in the
+        database.
         """
         with reading(self.sessions) as session:
             recording_rules.wait_settled(session, find_run(session, run_id), self.settings.prometheus.url)
@@ -153,8 +154,8 @@ class RunLauncher:
 
         `progress` is called with the number of finished and of expected videos. With `adaptive`, the queued videos are
         cancelled as soon as the throughput is known precisely enough. Raise MeasurementFailed if no video ends for
-        `stuck_seconds`. Raise RunFailed if videos are lost: they are open, but have no message in SQS. If the run
-        itself has already ended, return at once.
+        `stuck_seconds`. Raise RunFailed if videos are lost: they are open, but have no message in SQS. If the run is
+        already marked as finished, failed or interrupted, return at once.
         """
         last, changed_at = -1, time.monotonic()
         losses: LossWatch | None = None
@@ -185,7 +186,7 @@ class RunLauncher:
         """Wait until the injector has sent all videos of a run that an earlier process started.
 
         Return True when all videos are sent, or if the run has finished already. Return False if the run failed or was
-        interrupted. If the injector died while sending, the run is marked as interrupted.
+        interrupted. If the injector died while sending, mark the run as interrupted and return False.
         """
         while True:
             with reading(self.sessions) as session:
@@ -226,7 +227,7 @@ class RunLauncher:
         """Bring an app's workers back to the state that they had before the first run.
 
         If the app's aforo.toml has a shell command `worker.restore`, this command is run. Otherwise the command
-        `worker.scale` is run with the number of workers and slots before the first run. Nothing is run if these numbers
+        `worker.scale` is run with the number of workers and slots before the first run. It is not run if these numbers
         are unknown, or if the workers still have them.
         """
         app, before = self.settings.app, self.level_before
