@@ -160,7 +160,8 @@ def reason_against_fit(levels: Levels, model: Usl, *, weighted: bool = True) -> 
 
     - The throughput per slot of a level is more than 5 % above that of the level with the fewest slots.
     - The law misses the points by too much. If `levels` has standard errors, a chi-square or F test decides this.
-      Otherwise, a residual above 10 % of the throughput is too much.
+      Otherwise, a residual above 10 % of the throughput is too much (without weights: of the
+      highest throughput).
 
     `weighted` has the value that was given to `fit_usl`.
     """
