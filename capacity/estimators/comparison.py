@@ -136,9 +136,9 @@ def judge_ratio(ratio: float, interval: Interval, margin: float = MARGIN) -> Gat
 
 
 def not_comparable(reason: Reason, extra_runs: int = 0) -> Comparison:
-    """Return the outcome for runs that must not be compared, with the reason.
+    """Return the outcome for runs of A and B that must not be compared, with the reason.
 
-    `extra_runs` is how many runs to add per side before the next comparison.
+    `extra_runs` is how many runs to add to A, and how many to B, before the next comparison.
     """
     return Comparison(Gate.NOT_COMPARABLE, None, None, reason, extra_runs)
 

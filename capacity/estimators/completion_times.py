@@ -1,6 +1,6 @@
-"""Estimate X_sat (throughput with every slot busy) of a burst from the ends of its videos alone.
+"""Estimate X_sat (throughput with every slot busy) of a burst from the end times of its videos.
 
-This is for a worker that records no executions.
+It is used for a worker that records no executions. The start times of its videos are unknown.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ NORMAL_QUANTILE = 1.96
 def saturated_from_completions(ended_at: Floats, counted: Booleans, slots: int) -> SaturatedThroughput:
     """Estimate X_sat, the throughput with every slot busy, from the end times of a burst's videos.
 
-    `ended_at` has one time per video in seconds, and NaN for a video that has not ended. `counted` is true for
-    completed videos.
+    `ended_at` has one end time per video in seconds, and NaN for a video that has not ended. `counted` is true for a
+    completed video, and false for any other.
 
-    E is the sorted list of all end times. Failed videos are included, because they occupied slots too. Each difference
-    E[i + slots] - E[i] is the time in which `slots` videos ended. Videos end at the rate slots / mean difference. X_sat
-    is this rate times the share of completed videos among those that ended. It is unknown if at most `slots` videos
-    have ended, or if none was completed. The 95 % interval allows for the correlation of neighbouring differences
-    (Newey and West 1987, `slots` lags).
+    The formula is X_sat = 60 · `slots` · share / mean difference, in videos per minute. The share is the number of
+    completed videos divided by the number of ended videos. For the differences, the end times of completed and failed
+    videos are sorted together. Each difference is an end time minus the end time `slots` places before it.
+
+    X_sat is unknown if no video was completed, or if not more than `slots` videos have ended. The 95 % interval takes
+    the correlation of neighbouring differences into account (Newey and West 1987, `slots` lags). With fewer than 20
+    ended videos, the interval is None.
     """
     ended = np.isfinite(ended_at)
     order = np.argsort(ended_at[ended], kind="stable")

@@ -25,9 +25,9 @@ class Interval:
 
 
 def t_half_width(values: Floats, confidence: float = 0.95) -> float:
-    """Return half of the width of the two-sided t interval of the mean of the values.
+    """Return half the width of the two-sided t interval of the mean of `values`.
 
-    It is NaN below two values.
+    The result is NaN if there are fewer than two values.
     """
     if values.size < 2:
         return float("nan")
@@ -49,12 +49,15 @@ def welch_interval(values: Floats, others: Floats, confidence: float = 0.95) -> 
 
 @lru_cache  # runs of a matrix have the same count, and scipy takes 2 ms
 def quantile_ranks(count: int, probability: float, confidence: float = 0.95) -> tuple[int | None, int | None]:
-    """Return which two of `count` sorted values enclose a quantile, as ranks from 1.
+    """Return the ranks of the two sorted values that form the confidence interval of a quantile.
 
-    `probability` names the quantile: 0.95 is the 95th percentile. The quantile is below the lower of the two values
-    with a chance of at most (1 - confidence) / 2. It is above the upper one with at most the same chance. A rank is
-    None if `count` is too small for it. The ranks follow from the binomial distribution of the number of values below
-    the quantile.
+    `count` is the number of values. The smallest value has rank 1. `probability` names the quantile: 0.95 is the 95th
+    percentile.
+
+    The first rank in the result is the lower end of the interval, the second rank is the upper end. The quantile is
+    below the lower end with a chance of at most (1 - `confidence`) / 2. The chance that it is above the upper end has
+    the same limit. If `count` is too small for one of the ends, None stands in place of its rank. The ranks follow from
+    the binomial distribution of the number of values below the quantile.
     """
     tail = (1 - confidence) / 2
     below = stats.binom(count, probability)

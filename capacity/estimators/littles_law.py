@@ -44,17 +44,18 @@ NO_READINGS = QueueReadings(np.empty(0), np.empty(0))
 class LittleCheck:
     """Result of comparing the message counts of the queue with the recorded times of the videos.
 
-    The number of videos present is computed from the recorded times.
+    A video is present from its recorded arrival to its recorded end.
 
-    - `counted_mean`: the mean number of messages in the readings of the queue.
-    - `implied_mean`: the mean number of videos present, from the first reading to the end of the run.
-    - `mismatch`: implied_mean / counted_mean - 1.
-    - `excess`: (mean number of videos present at the moments of the readings) / counted_mean - 1.
-    - `limit`: the largest `excess` that counts as agreement.
+    - `counted_mean`: the mean number of messages over all readings of the queue.
+    - `implied_mean`: the mean number of videos present over the whole time from the first reading to the end of the
+      run.
+    - `mismatch`: `implied_mean` / `counted_mean` - 1.
+    - `excess`: the mean number of videos present at the moments of the readings, divided by `counted_mean`, minus 1.
+    - `limit`: the `agreement` is INVALID if the absolute value of `excess` is above this limit.
     - `agreement`: the verdict on `excess`.
-    - `readings`: the number of readings.
+    - `readings`: the number of readings of the queue.
 
-    All figures except `readings` are NaN if nothing could be compared.
+    If nothing could be compared, `agreement` is UNKNOWN, and all figures except `readings` are NaN.
     """
 
     counted_mean: float
@@ -69,12 +70,14 @@ class LittleCheck:
 def check_littles_law(
     readings: QueueReadings, arrived_at: Floats, left_at: Floats, run_end: float, delay_seconds: float
 ) -> LittleCheck:
-    """Compare the number of messages in the queue with the number of videos present.
+    """Compare the queue's message counts with the number of videos present by their recorded times.
 
-    The number of videos comes from their recorded times. `arrived_at` and `left_at` have one time per video, in epoch
-    seconds. `left_at` is NaN for a video that has not ended. The compared time is from the first reading of the queue
-    to `run_end`. The queue can count a message up to `delay_seconds` late. The result's `agreement` is UNKNOWN if there
-    are too few readings, if no reading counted a message, or if no video was present at any reading.
+    `readings` has the message counts. `arrived_at` and `left_at` have one time per video, in epoch seconds. `left_at`
+    is NaN for a video that has not ended. `run_end` is the end of the run in epoch seconds.
+
+    The queue can notice an arrival or a departure up to `delay_seconds` late. A difference that this delay can explain
+    counts as agreement. The `agreement` of the result is UNKNOWN in three cases: there are fewer than 10 readings, all
+    readings are 0, or no video was present at any reading.
     """
     known = np.isfinite(arrived_at)
     arrived, left = arrived_at[known], np.where(np.isfinite(left_at), left_at, np.inf)[known]
@@ -114,12 +117,15 @@ def implied_mean(arrived_at: Floats, left_at: Floats, window_start: float, windo
 
 
 def largest_delay_excess(arrived_at: Floats, left_at: Floats, moments: Floats, delay_seconds: float) -> float:
-    """Return the largest |recorded / counted - 1| that late counting by the queue can cause.
+    """Return the largest relative difference between videos and messages that late counts can cause.
 
-    `recorded` is the mean number of videos present, from their recorded times. `counted` is the mean number that a
-    late queue would count. It is computed for three cases: arrivals, departures or both are counted `delay_seconds`
-    late. Both means are over `moments`, the times at which the queue was read. `arrived_at` and `left_at` have one
-    time per video, in seconds. The result is infinite if `counted` is 0 in one case.
+    The difference is |a / b - 1|. Here a is the mean number of videos present by their recorded times, and b is the
+    mean number of messages that a late queue would count. Three cases are tried: arrivals, departures or both are
+    counted `delay_seconds` late. The result is the largest difference of the three. It is infinite if b is 0 in one of
+    them.
+
+    `arrived_at` and `left_at` have one time per video, in seconds. `moments` are the times at which the queue was read.
+    Both means are over these moments.
     """
     recorded = float(videos_present(arrived_at, left_at, moments).mean())
     late = [
@@ -132,9 +138,9 @@ def largest_delay_excess(arrived_at: Floats, left_at: Floats, moments: Floats, d
 def judge_excess(excess: float, delay_excess: float) -> Agreement:
     """Judge the size of `excess`: OK up to 5 %, WARN up to 10 %, INVALID above, UNKNOWN if it is NaN.
 
-    `excess` is recorded / counted - 1. `recorded` is the mean number of videos present, from their recorded times.
-    `counted` is the mean number of messages in the queue. `delay_excess` is the largest excess that late counting by
-    the queue can cause. Up to this value, the result is always OK.
+    `excess` is a / b - 1. Here a is the mean number of videos present by their recorded times, and b is the mean number
+    of messages that the queue counted. The sign of `excess` is ignored. `delay_excess` is the largest excess that late
+    counts of the queue can cause. An `excess` up to `delay_excess` is always OK.
     """
     if not np.isfinite(excess):
         return Agreement.UNKNOWN

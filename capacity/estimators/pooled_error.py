@@ -13,9 +13,10 @@ FEWEST_DOF = 2
 
 @dataclass(frozen=True, slots=True)
 class PooledError:
-    """Standard error of the mean throughput at each number of slots (`se`).
+    """Standard errors of mean throughputs: the field `se` has one per number of slots.
 
-    All errors are computed from one pooled standard deviation. `dof` is its degrees of freedom.
+    All of them are computed from one pooled standard deviation. The field `dof` is the number of degrees of freedom of
+    this deviation.
     """
 
     se: Floats
@@ -23,12 +24,14 @@ class PooledError:
 
 
 def pooled_error(x: Floats, deviations: Floats, runs: Floats) -> PooledError | None:
-    """Estimate the standard error of each mean throughput in `x`, one per number of slots.
+    """Estimate the standard error of each mean throughput in `x`.
 
-    The error of a mean is x · s / √runs. `runs` has the number of runs behind each mean. `deviations` has the standard
-    deviation of these runs, divided by their mean. The pooled deviation s is the root mean square of `deviations`,
-    weighted by `runs` - 1. All means share s, because a deviation of a few runs is a poor estimate. Return None if the
-    sum of the weights is below two, or if s is 0.
+    All arrays have one entry per number of slots. `runs` is the number of runs behind each mean. `deviations` is the
+    standard deviation of the throughputs of these runs, divided by their mean.
+
+    The standard error is x · s / √runs. Here s² is the mean of `deviations`², weighted by `runs` - 1. All means share
+    s, because a deviation that is computed from a few runs is a poor estimate. Return None if the sum of the weights is
+    below two, or if s is 0.
     """
     dof = np.maximum(runs - 1, 0)
     total = int(dof.sum())

@@ -1,4 +1,4 @@
-"""Where does the response time (upload to final state) go? Queue wait, stages and the rest."""
+"""Split the response time (upload to final state) into queue wait, stages, and unmeasured time."""
 
 from __future__ import annotations
 
@@ -34,8 +34,10 @@ class Decomposition:
 def decompose(uploaded_at: Floats, started_at: Floats, ended_at: Floats, stages: Mapping[str, Floats]) -> Decomposition:
     """Split the mean response time into queue wait, the mean of each stage, and the rest.
 
-    All arrays have one entry per video, in seconds. Only videos with upload, start and end are used. NaN in a stage
-    counts as 0 s. A stage with NaN only is unknown: its mean is NaN, and its time is part of the rest.
+    All arrays have one entry per video, in seconds. `stages` maps the name of each stage to its durations. A video
+    without an upload, start or end time is ignored. If a stage has no duration (NaN) for a video, 0 s is used. If a
+    stage has no duration for any video, its mean is NaN, and its time is part of the rest. If all videos are ignored,
+    all times in the result are NaN.
     """
     complete = np.isfinite(uploaded_at) & np.isfinite(started_at) & np.isfinite(ended_at)
     if not complete.any():
@@ -54,8 +56,9 @@ def _mean_of_known(seconds: Floats) -> float:
 
 
 def reversed_times(earlier: Floats, later: Floats) -> int:
-    """Count the pairs in which `later` comes before `earlier` by more than the resolution of the clocks.
+    """Count the entries whose time in `later` is before their time in `earlier`: the clocks disagree.
 
-    Both arrays are in seconds and have one entry per video or execution. NaN means unknown.
+    Both arrays are in seconds, with one entry per video or execution. Only differences above 0.05 s are counted,
+    because clocks of two machines cannot be compared more exactly. An entry with NaN, an unknown time, is not counted.
     """
     return int(np.count_nonzero(later < earlier - CLOCK_RESOLUTION_SECONDS))

@@ -19,8 +19,9 @@ FLAT_GAIN = 0.10
 class ScalingBound:
     """Upper bound on the throughput: X(n) <= min(n * per_slot, ceiling), in videos per minute.
 
-    `n` is the number of slots. `per_slot` is the highest measured throughput per slot. `ceiling` is the highest
-    measured throughput. It is None if the throughput still grew at the largest number of slots.
+    `n` is the number of slots. The field `per_slot` is the highest measured throughput per slot. The field `ceiling` is
+    the highest measured throughput. If the throughput still grew at the largest measured number of slots, `ceiling` is
+    None, and the bound is n * per_slot.
     """
 
     per_slot: float
@@ -35,9 +36,12 @@ class ScalingBound:
 def scaling_bound(levels: Levels) -> ScalingBound:
     """Return the upper bound on the throughput X from the measured levels (numbers of slots).
 
-    `per_slot` is the highest X / slots of all levels. The two largest levels, with n1 < n2 slots, decide whether there
-    is a ceiling. There is one if X2 / X1 - 1 is less than a tenth of n2 / n1 - 1. The ceiling is the highest X of all
-    levels. With a single level, there is no ceiling. A level that was measured several times counts with its mean X.
+    The field `per_slot` of the result is the highest X / slots of all levels. If a level was measured several times, X
+    is the mean.
+
+    The field `ceiling` is the highest X of all levels. It is None if X still grew at the largest level. To decide this,
+    the two levels with the most slots are compared. From the smaller to the larger, the slots grow by a share s, and X
+    grows by a share g. X still grew if g is at least s / 10. With a single level, `ceiling` is None.
     """
     n = np.unique(levels.n)
     x = np.array([levels.x[levels.n == level].mean() for level in n])

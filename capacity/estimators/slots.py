@@ -50,9 +50,9 @@ def successors(finished: Executions, slots: int, slots_per_worker: int) -> Integ
 
     `finished` is sorted by start. `slots` is the number of slots of the run, `slots_per_worker` that of one worker.
 
-    The slots are guessed if the recorded values do not identify them, or identify fewer than `slots`. The guess gives
-    each execution to the slot that has been free longest, as if all slots worked. If a slot never worked, the idle
-    times computed from the guess are too long.
+    The recorded slots are used if `known_slots` returns them, and if at least `slots` different ones occur. Otherwise
+    the slots are guessed: each execution is given to the slot that has been free longest. The guess assumes that every
+    slot worked. If a slot never worked, the idle times computed from the guess are too long.
     """
     successor = np.full(finished.started_at.size, -1, dtype=np.int64)
     slot = known_slots(finished, slots_per_worker)
@@ -69,9 +69,10 @@ def successors(finished: Executions, slots: int, slots_per_worker: int) -> Integ
 def working_slots(executions: Executions, slots: int, slots_per_worker: int) -> int:
     """Return how many slots were still working when the last execution started.
 
-    The video of that execution had waited since its upload. A slot counts as stopped if it was free during this wait
-    for longer than a limit. The limit is the mean service time plus the longest idle time between two executions on one
-    slot. If it is unknown which slot each execution used, return `slots`.
+    The video of the last execution had waited for a slot since its upload. A slot that was free during this wait could
+    have taken the video. Such a slot counts as stopped if it was free for longer than a limit. The limit is the mean
+    service time plus the longest idle time between two executions on one slot. If `known_slots` cannot tell the slots
+    of the executions, return `slots`.
     """
     finished = executions.finished()
     slot = known_slots(finished, slots_per_worker)
@@ -104,8 +105,11 @@ def most_workers_at_once(executions: Executions) -> int:
 def known_slots(finished: Executions, slots_per_worker: int) -> Integers | None:
     """Return the recorded slot of each execution, or None if the recorded values do not identify slots.
 
-    Some workers record process ids, which change at a restart. Then a worker has more values than slots. Others record
-    one id for all slots. Then executions with the same value overlap. In both cases the result is None.
+    The result is None in each of these cases:
+
+    - nothing was recorded
+    - a worker has more different values than slots: they are process ids, and a process was replaced
+    - a worker with several slots has one value only, and its executions overlap: it recorded one id for all slots
     """
     if finished.slot is None or not finished.slot.size:
         return None

@@ -34,11 +34,16 @@ class Stability(StrEnum):
 class StabilityVerdict:
     """Whether the workers kept up with a sustained run, with the evidence.
 
-    `growth_ratio` is the growth of the queue divided by the offered rate: at 0.1 the queue grows by one video for every
-    ten that are sent. `utilisation` is rho. `utilisation_interval` is its 90 % interval: each end is a one-sided 95 %
-    limit. `arrivals` is the number of videos sent, and `arrivals_needed` the number that a verdict needs.
-    `not_fetching` is true if the queue grows while slots are idle: the slots have time to process all videos, but do
-    not take messages.
+    - `growth_ratio`: the growth of the queue divided by the offered rate. At 0.1 the queue grows by one video for every
+      ten that are sent.
+    - `utilisation`: rho = offered rate × mean slot cycle / slots. A slot cycle is the service time plus the idle time
+      of the slot while a message waited.
+    - `utilisation_interval`: the 90 % interval of rho. Each of its ends is a one-sided 95 % limit.
+    - `arrivals`: the number of videos sent.
+    - `arrivals_needed`: the number of videos that a verdict needs, or None if unknown.
+    - `long_enough`: true if `arrivals` is at least `arrivals_needed`.
+    - `not_fetching`: true if the queue grows although the slots have time to process all videos. The slots then stay
+      idle while messages wait.
     """
 
     verdict: Stability
@@ -77,12 +82,15 @@ def judge_stability(
     *,
     arrival_cv: float = 0.0,
 ) -> StabilityVerdict:
-    """Judge whether the workers kept up with a sustained run, from the growth of the queue and from rho.
+    """Judge whether the workers kept up with a sustained run, from queue growth and utilisation.
 
-    `uploaded_at` and `started_at` have one entry per video, in seconds. `started_at` is the first start, or NaN for a
-    video that never started. `service_seconds` and `cycle_seconds` have one entry per finished execution. A cycle is
-    the service time plus the idle time of the slot while a message waited. `arrival_cv` is the coefficient of variation
-    of the planned times between two videos: 0 for equal intervals, 1 for Poisson arrivals.
+    `classify` has the rule. `uploaded_at` and `started_at` have one entry per video, in seconds. `started_at` is the
+    first start, or NaN for a video that never started. `service_seconds` and `cycle_seconds` have one entry per
+    finished execution. A cycle is the service time plus the idle time of the slot while a message waited. `arrival_cv`
+    is the coefficient of variation of the planned times between two videos: 0 for equal intervals, 1 for Poisson
+    arrivals.
+
+    With fewer than two videos, or fewer than two finished executions, the verdict is INCONCLUSIVE.
     """
     arrivals = np.sort(uploaded_at[np.isfinite(uploaded_at)])
     known = np.isfinite(service_seconds) & np.isfinite(cycle_seconds)
@@ -112,11 +120,16 @@ def judge_stability(
 def judge_backlog(uploaded_at: Floats, ended_at: Floats, slots: int) -> StabilityVerdict:
     """Judge whether the workers kept up with a sustained run, if no start of a video is known.
 
-    The verdict follows from the growth of the backlog, which is the number of unfinished videos. The growth is divided
-    by the offered rate. The verdict is UNSTABLE if the growth is above 5 %. It is STABLE if the growth is at most 1 %
-    and the run has enough videos for a verdict. Otherwise it is INCONCLUSIVE. Utilisation is unknown.
-
     `uploaded_at` and `ended_at` have one entry per video, in seconds. `ended_at` is NaN for a video that has not ended.
+
+    The backlog is the number of unfinished videos. The verdict follows from the growth of the backlog, divided by the
+    offered rate:
+
+    - UNSTABLE: the growth is above 5 %.
+    - STABLE: the growth is at most 1 %, and the run has at least `core.run.fewest_arrivals(slots)` videos.
+    - INCONCLUSIVE: all other cases.
+
+    The utilisation in the result is unknown (NaN).
     """
     arrivals = np.sort(uploaded_at[np.isfinite(uploaded_at)])
     rate = _rate_per_second(arrivals)
@@ -134,14 +147,17 @@ def judge_backlog(uploaded_at: Floats, ended_at: Floats, slots: int) -> Stabilit
 
 
 def classify(growth: float, utilisation_interval: Interval) -> Stability:
-    """Return the verdict for a queue growth ratio (`growth`) and an interval of the utilisation rho.
+    """Return the stability verdict for a queue growth and an interval of the utilisation.
 
-    - STABLE: the growth is at most 5 %, and the whole interval is below 1.
-    - UNSTABLE: the growth is above 5 % and the interval does not end below 1. Or the whole interval is above 1.
+    `growth` is the growth of the queue divided by the offered rate. 0.05 is 5 %.
+
+    - STABLE: `growth` is at most 5 %, and the whole interval is below 1.
+    - UNSTABLE: `growth` is above 5 %, and the upper end of the interval is at least 1.
+    - UNSTABLE, whatever the growth: the whole interval is above 1.
     - INCONCLUSIVE: all other cases.
 
-    The growth is not tested for significance. Queue lengths are correlated in time, so a trend test would report growth
-    for 20-40 % of stable systems.
+    `growth` is compared with a fixed limit, without a significance test. Queue lengths are correlated in time, so a
+    trend test would report growth for 20-40 % of stable systems.
     """
     if growth <= GROWTH_TOLERANCE and utilisation_interval.high < 1:
         return Stability.STABLE
@@ -179,11 +195,11 @@ def utilisation(rate_per_second: float, cycle_seconds: Floats, slots: int) -> tu
 
 
 def arrivals_needed(cv: float, rho: float, slots: int) -> int | None:
-    """Return how many videos a run needs to distinguish the utilisation rho from 1 with 90 % power.
+    """Return how many videos a run needs to tell with 90 % power that the utilisation rho is not 1.
 
-    `cv` is sqrt(a² + b²): a is the CV of the times between two videos, and b the CV of the slot cycles. The result is
-    at least `core.run.fewest_arrivals(slots)`, the minimum for any run. It is None if rho is 1, or if rho or `cv` is
-    unknown.
+    The formula is (2.93 · `cv` · rho / (1 - rho))², rounded up. Here `cv` is sqrt(a² + b²), where a is the coefficient
+    of variation of the times between two videos, and b that of the slot cycles. The result is at least
+    `core.run.fewest_arrivals(slots)`, the minimum for any run. It is None if rho is 1, or if rho or `cv` is unknown.
     """
     if not math.isfinite(cv) or not math.isfinite(rho) or rho == 1:
         return None
@@ -191,11 +207,11 @@ def arrivals_needed(cv: float, rho: float, slots: int) -> int | None:
 
 
 def offered_rate(sent_at: Floats, intended_at: Floats, target_per_minute: float) -> OfferedRate:
-    """Compute the rate that was really sent, and how late the videos were sent.
+    """Compute the rate at which videos were really sent, and how late they were sent.
 
-    `sent_at` and `intended_at` are the real and the planned send time of each video, in seconds. The rate is on target
-    if it is within 1 % of the rate of the planned times. Random planned times can have another rate than
-    `target_per_minute`. Without planned times, the rate is compared with `target_per_minute`.
+    `sent_at` and `intended_at` are the real and the planned send time of each video, in seconds. The field `on_target`
+    of the result is true if the real rate differs from the planned rate by at most 1 %. The planned rate is computed
+    from `intended_at`. If these times are unknown, it is `target_per_minute`.
     """
     interval = SECONDS_PER_MINUTE / target_per_minute
     planned = SECONDS_PER_MINUTE * _rate_per_second(np.sort(intended_at[np.isfinite(intended_at)]))

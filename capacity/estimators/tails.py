@@ -34,15 +34,16 @@ class Tail:
 
 
 def tail(seconds: Floats, *, is_lower_bound: bool = False, is_sustained: bool = False) -> Tail:
-    """Return the median and the 95th percentile of `seconds`, with their intervals.
+    """Return the median and the 95th percentile of `seconds`, each with its 95 % interval.
 
     `seconds` has one time per video, in the order of upload. Values that are not finite are left out. With
     `is_lower_bound`, some of the times belong to unfinished videos and will still grow. The intervals then have no
     upper end.
 
-    The formula of the intervals is for independent times. In a burst, its intervals are wider than needed. In a
-    sustained run (`is_sustained`), neighbouring videos can have similar times. If they have, the intervals would be far
-    too narrow, and are returned as unknown (docs/method.md, "Tails").
+    The formula of the intervals assumes that the times are independent. In a sustained run (`is_sustained`),
+    neighbouring videos can have similar times, and the formula would give intervals that are far too narrow. If their
+    times are similar, the returned intervals are unknown: from minus infinity to infinity. In a burst, the intervals
+    are wider than needed. Source: docs/method.md, "Tails".
     """
     known = seconds[np.isfinite(seconds)]
     if not known.size:
@@ -96,9 +97,10 @@ class Goodput:
 
 
 def goodput(response_seconds: Floats, count: int, goal_seconds: float) -> Goodput:
-    """Count how many of `count` videos had a response time of at most the goal.
+    """Return how many videos of a run were done within the goal, and their share of all its videos.
 
-    `response_seconds` has one entry per done video. A failed, lost or unfinished video is not within the goal.
+    `response_seconds` has the response time of each done video. `count` is the number of all videos of the run. A
+    failed, lost or unfinished video counts as not done within the goal.
     """
     within = int(np.count_nonzero(response_seconds <= goal_seconds))
     return Goodput(goal_seconds, within, count, _wilson(within, count))

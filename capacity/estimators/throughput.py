@@ -1,4 +1,7 @@
-"""How many videos per minute? X and S of the scenario, and X_sat, the throughput with every slot busy.
+"""Compute X, S and X_sat of a run: two throughputs and the mean response time.
+
+X is the number of completed videos per minute, and S is the mean response time, both as the scenario document defines
+them. X_sat is the throughput with every slot busy.
 
 All times are seconds on one clock, of any origin. A time is NaN if it is unknown or its event did not happen. A video
 that was delivered twice has one entry in the arrays of videos, and two in the arrays of executions. `counted` is true
@@ -60,9 +63,9 @@ class CapacitySource(StrEnum):
 
 
 class FirstVideos(StrEnum):
-    """Whether X_sat includes the first video of each slot, which a cold start makes slower.
+    """Ways to treat the first video of each slot in X_sat, the throughput with every slot busy.
 
-    X_sat is the throughput with every slot busy.
+    A cold start can make this video slower than the others.
     """
 
     LEFT_OUT = "left_out"
@@ -83,11 +86,16 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class SlotCycles:
-    """Slot cycles of a run, as arrays with one entry per execution in start order.
+    """Slot cycles of a run: service time of each execution plus the idle time of its slot after it.
 
-    `cycle_seconds` is the service time plus the idle time of the slot until its next execution, counted while a video
-    waited. `gap_seconds` is that idle time, NaN for the last execution of a slot. `counted` marks executions that
-    completed their video. `is_first` marks the first execution of each slot.
+    Each field is an array with one entry per execution, in start order.
+
+    - `cycle_seconds`: the slot cycle.
+    - `gap_seconds`: the idle time of the slot until its next execution. Only the time in which the next video waited is
+      counted. NaN for the last execution of a slot.
+    - `service_seconds`: the service time.
+    - `counted`: true if the execution completed its video.
+    - `is_first`: true for the first execution of each slot.
     """
 
     cycle_seconds: Floats
@@ -151,8 +159,12 @@ def scenario_sustained(
 ) -> Scenario:
     """Return X and S of a sustained run, in which videos were sent from `window_start` to `window_end`.
 
-    X counts the videos completed inside this window. S is over the videos *uploaded* inside it. Choosing videos by
-    their completion would drop the slow ones, and S would be up to 30 % too low under overload.
+    X is the number of videos completed inside this window, per minute. S is the mean response time of the videos
+    *uploaded* inside the window. A mean over the videos completed inside it would miss the slow videos. Under overload
+    it would be too low by up to 30 %.
+
+    The arrays have one entry per video. All times are in seconds. `done` is True for completed videos. Without `done`,
+    every video with an `updated_at` counts as completed.
     """
     completed = _completed(updated_at, done)
     inside = completed & (updated_at >= window_start) & (updated_at <= window_end)
@@ -166,8 +178,8 @@ def slot_cycles(executions: Executions, slots: int, slots_per_worker: int | None
     """Return the slot cycle of each execution: service time plus idle time of its slot while work waited.
 
     `slots` is the number of slots of all workers, and `slots_per_worker` that of one worker. By default there is one
-    worker. The last execution of a slot has no next one, and its idle time is unknown. The mean of all known idle times
-    is used in its place, or 0 if none is known.
+    worker. The idle time after the last execution of a slot is unknown. The cycle of this execution is computed with
+    the mean of all known idle times. If no idle time is known, it is computed with 0.
     """
     finished = executions.finished()
     service = finished.ended_at - finished.started_at
@@ -195,11 +207,13 @@ def saturated_throughput(
 ) -> SaturatedThroughput:
     """Compute X_sat, the throughput with every slot busy, from the executions of a run.
 
-    Use this for runs in which messages waited all the time. `saturated_throughput_of_cycles` has the formula. If there
-    are at least three executions per slot, X_sat is unknown if a slot processed no video, or took no more videos
-    although some waited. `slots` is the number of slots of all workers, and `slots_per_worker` that of one worker.
-    `is_warm` is True if the slots processed warm-up videos before the run. `cycles` are the slot cycles of these
-    executions, if the caller has computed them already.
+    Use this for runs in which messages waited all the time. `saturated_throughput_of_cycles` has the formula, and the
+    cases in which X_sat is unknown. There is one more case: a slot processed no video, or took no more videos although
+    some waited. This case is checked in runs with at least three executions per slot.
+
+    `slots` is the number of slots of all workers, and `slots_per_worker` that of one worker. `is_warm` is True if the
+    slots processed warm-up videos before the run. `cycles` are the slot cycles of these executions. If they are not
+    given, they are computed.
     """
     cycles = cycles or slot_cycles(executions, slots, slots_per_worker)
     working = working_slots(executions, slots, slots_per_worker or slots)
@@ -215,11 +229,12 @@ def saturated_throughput(
 def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int, *, is_warm: bool = False) -> SaturatedThroughput:
     """Compute X_sat, the throughput with every slot busy: slots · completed videos / sum of slot cycles.
 
-    Two kinds of executions are left out of both sums. The last `slots` executions ran while other slots had no work
-    left. They are left out if there are at least three executions per slot. The first execution of each slot can
-    include a cold start. It is left out if there are at least four executions per slot, unless the slots processed
-    warm-up videos before the run (`is_warm`). The 95 % interval of X_sat is a t interval, of batch means if
-    neighbouring cycles correlate.
+    The result is in videos per minute, with a 95 % t interval: of batch means, if neighbouring cycles correlate. Some
+    executions count neither as completed videos nor in the sum:
+
+    - The last `slots` executions, if there are at least three executions per slot. Other slots had no work left then.
+    - The first execution of each slot, if there are at least four executions per slot. It can include a cold start.
+      With `is_warm` it counts, because the slots have processed warm-up videos before the run.
 
     X_sat is unknown in each of these cases:
 
@@ -242,9 +257,10 @@ def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int, *, is_warm: b
 
 
 def filling_efficiency(scenario_per_minute: float, saturated_per_minute: float | None) -> float:
-    """Return X / X_sat: the throughput of a burst relative to the throughput with every slot busy.
+    """Return X / X_sat: the throughput of a burst divided by the throughput with every slot busy.
 
-    Below 0.9 the burst has too few videos, because slots are idle for much of it.
+    A value below 0.9 means that slots were idle for much of the burst. A burst with more videos has a higher value. The
+    result is NaN if X_sat is unknown.
     """
     return scenario_per_minute / saturated_per_minute if saturated_per_minute else float("nan")
 

@@ -93,9 +93,12 @@ class UslIntervals:
 class UslFit:
     """A fitted Universal Scalability Law, its quality, and the reasons against using it.
 
-    `unusable` is the reason why the law must not be used on these measurements. `peak_reason` is the reason why its
-    peak must not be quoted. `caution` is a warning about a law that may be used. Each is None when there is no such
-    reason. Without a fit, the coefficients are NaN, and the standard errors and intervals are None.
+    - `unusable`: the reason why the law must not be used, or None.
+    - `peak_reason`: the reason why the peak of the law must not be quoted, or None.
+    - `caution`: a warning about a law that may be used, or None.
+
+    With too few levels there is no fit. The coefficients in `model` are then NaN, and the standard errors and intervals
+    are None.
     """
 
     model: Usl
@@ -114,9 +117,10 @@ def fit_usl(
 ) -> UslFit:
     """Fit the Universal Scalability Law to measured levels, and decide whether it may be used.
 
-    Points are weighted by 1/se if there are standard errors, else by 1/x. `weighted=False` reproduces the fits of R's
-    `usl`. `cores` is the number of cores of the machine, or None when unknown. If no level has more slots than `cores`,
-    the peak of the law must not be quoted. The intervals come from `draws` bootstrap draws with the random `seed`.
+    The fit is by least squares. Each residual is weighted by 1/se if `levels` has standard errors, and by 1/x
+    otherwise. With `weighted=False` all weights are 1, as in the R package `usl`. `cores` is the number of cores of the
+    machine, or None when unknown. If no level has more slots than `cores`, the peak of the law must not be quoted. The
+    intervals come from `draws` bootstrap draws with the random `seed`. With fewer than four levels there is no fit.
     """
     if levels.distinct < FEWEST_LEVELS:
         return _no_fit(levels)
@@ -139,9 +143,10 @@ def fit_usl(
 
 
 def efficiency(levels: Levels) -> Floats:
-    """Return, for each point, the throughput per slot relative to that at the fewest slots.
+    """Return the efficiency of each point: its throughput per slot, compared with the fewest slots.
 
-    With one slot as the fewest, this is X(n) / (n X(1)).
+    The formula is (X(n) / n) / (X(m) / m). X(n) is the throughput at n slots, and m is the smallest measured number of
+    slots.
     """
     per_slot: Floats = levels.x / levels.n
     relative: Floats = per_slot / per_slot[levels.n == levels.n.min()].mean()
@@ -151,7 +156,14 @@ def efficiency(levels: Levels) -> Floats:
 def reason_against_fit(levels: Levels, model: Usl, *, weighted: bool = True) -> Reason | None:
     """Return why the fitted law must not be used for these levels, or None if it may be used.
 
-    `weighted` tells whether the points of the fit were weighted, as in `fit_usl`.
+    There are two possible reasons:
+
+    - The throughput per slot of a level is more than 5 % above that of the level with the fewest slots.
+    - The law misses the points by too much. If `levels` has standard errors, a chi-square or F test decides this.
+      Otherwise, a residual above 10 % of the throughput is too much (without weights: of the
+      highest throughput).
+
+    `weighted` has the value that was given to `fit_usl`.
     """
     best = float(efficiency(levels).max())
     if best > SUPERLINEAR:

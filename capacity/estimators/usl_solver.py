@@ -32,8 +32,8 @@ class Usl:
     def concurrency(self, throughput: float) -> float | None:
         """Return the fewest slots for which the scalability law predicts this throughput.
 
-        The number is not rounded. Return None if the law predicts this throughput for no number of slots. Also return
-        None if sigma is 1, because then more slots never give more throughput.
+        The number is not rounded. Return None if the law predicts this throughput for no number of slots. Return None
+        also if sigma is 1, because the predicted throughput then never grows with the number of slots.
         """
         linear = self.scale + (self.kappa - self.sigma) * throughput
         discriminant = linear**2 - 4 * self.kappa * throughput**2 * (1 - self.sigma)
@@ -55,7 +55,7 @@ class Usl:
     def limit(self) -> float | None:
         """Return scale / sigma: the highest throughput that contention allows. None if sigma is 0.
 
-        Without coherency cost, more and more slots would come ever closer to it.
+        If kappa (the coherency cost) is 0, the throughput approaches this limit as the number of slots grows.
         """
         return self.scale / self.sigma if self.sigma > 0 else None
 

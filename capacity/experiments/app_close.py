@@ -19,9 +19,12 @@ ENDED = {Outcome.DONE: VideoState.DONE, Outcome.FAILED: VideoState.FAILED}
 class Comparison:
     """How well an app's table of videos agrees with the recorded executions of a run.
 
-    Only videos that are done or failed in the table are compared. The field `without_execution` counts those without a
-    recorded execution, or whose last one ended neither as done nor as failed. `disagreements` counts those that are
-    done in the table while their last execution failed, or the reverse.
+    Only videos that are done or failed in the table are compared, each with its last recorded execution.
+
+    - `without_execution`: the number of videos with no recorded execution, or whose last one ended neither as done nor
+      as failed.
+    - `disagreements`: the number of videos that are done in the table and failed by their last execution, or the
+      reverse.
     """
 
     without_execution: int
@@ -31,9 +34,10 @@ class Comparison:
 def close_app_run(sessions: Sessions, run_id: str) -> None:
     """Compare an app's table of videos with a run's recorded executions, and store the result.
 
-    In the run's row, `executions_missed` becomes at least the number of final videos without a recorded end. The number
-    of videos on which table and executions disagree is stored too. Nothing is done if `executions_missed` is None. Call
-    this after the collector has read the executions of every worker.
+    Call this after the collector has read the executions of every worker. Two numbers are stored in the run's row: the
+    number of done and failed videos without a recorded end, and the number of videos on which table and executions
+    disagree. The first number is stored as `executions_missed`, unless `executions_missed` is already higher. If
+    `executions_missed` is None, nothing is compared or stored.
     """
     with sessions.begin() as session:
         run = session.get_one(RunRow, run_id)

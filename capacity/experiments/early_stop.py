@@ -1,8 +1,8 @@
 """Early stop of a burst: detect that X_sat is known precisely enough, and cancel the queued videos.
 
-X_sat is the throughput with every slot busy. A video is cancelled only while this process holds its message and no
-worker has claimed it. Therefore this equation is true at every moment: injected = done + failed + waiting + in flight +
-dead-lettered (docs/adr/0031).
+X_sat is the throughput with every slot busy. Before a video is cancelled, this process receives its message, which
+hides the message from the workers. A video that a worker has claimed is not cancelled. Therefore this equation is true
+at every moment: injected = done + failed + waiting + in flight + dead-lettered (docs/adr/0031).
 """
 
 from __future__ import annotations
@@ -40,10 +40,12 @@ BATCH_MESSAGES = 10
 def knows_enough(executions: Executions, slots: int, unfinished_since: float | None) -> bool:
     """Return True if a running burst may stop, because its X_sat is known precisely enough.
 
-    X_sat is the throughput with every slot busy. `unfinished_since` is the start of the earliest execution that is
-    still running, or None if none is. Only executions that started before that time are used: of the later ones, only
-    the short ones have ended so far. The first execution of each slot is not used, because a cold start makes it
-    slower.
+    X_sat is the throughput with every slot busy. `may_stop` has the criterion. `executions` are those of the burst so
+    far, and `slots` is its number of slots. `unfinished_since` is the start of the earliest execution that is still
+    running, or None if none is.
+
+    Executions that started after `unfinished_since` are not used. Only the short ones of them have ended, and their
+    mean would be too low. The first execution of each slot is not used, because a cold start makes it slower.
     """
     cycles = slot_cycles(executions, slots)
     before = executions.finished().started_at < (math.inf if unfinished_since is None else unfinished_since)
@@ -54,9 +56,9 @@ def knows_enough(executions: Executions, slots: int, unfinished_since: float | N
 def may_stop(cycle_seconds: Floats, minimum: int = MINIMUM_VIDEOS, target: float = TARGET_PRECISION) -> bool:
     """Return True if there are enough slot cycles, and their mean is known precisely enough.
 
-    `cycle_seconds` are in the order of their starts, with NaN for an unfinished cycle. Only cycles before the first NaN
-    are used. There are enough if they are at least `minimum`. Their mean is precise enough if half the width of its
-    95 % interval is at most `target` times the mean.
+    `cycle_seconds` has one entry per slot cycle, in the order of their starts, with NaN for an unfinished cycle. Only
+    the cycles before the first NaN are used. At least `minimum` cycles are needed. Half the width of the 95 % interval
+    of their mean must be at most `target` times the mean.
     """
     prefix = finished_prefix(cycle_seconds)
     return prefix.size >= minimum and precision(prefix) <= target
@@ -91,9 +93,9 @@ class QueuedVideos:
     def cancel(self, run_ids: Collection[str]) -> int:
         """Cancel the queued videos of these runs: delete their messages and rows. Return their number.
 
-        While it searches, this method also receives messages that it does not cancel, such as those of other runs. It
-        makes them visible again only at its end. Otherwise it would receive them again and again, until SQS moves them
-        to the dead-letter queue.
+        To find the messages of these videos, this method receives messages from the queue. Other messages stay hidden
+        until the method ends, and are then made visible again. If they were made visible at once, this method would
+        receive them again and again, until SQS moves them to the dead-letter queue.
         """
         total = fruitless = 0
         others: list[str] = []

@@ -29,7 +29,7 @@ Services = Mapping[tuple[int, int], float]
 
 
 class Basis(StrEnum):
-    """What a predicted duration is based on. The most certain basis is first."""
+    """What a predicted duration is based on, in order from the most to the least certain."""
 
     MEASURED = "measured"
     SCALED = "scaled"
@@ -40,10 +40,12 @@ class Basis(StrEnum):
 class MatrixPlan:
     """Options of a matrix: measure each size × concurrency × number of workers × mode `repeats` times.
 
-    The field `count` is the number of videos of a burst. `arrivals` is that of a sustained run; None means `count`.
-    `rate_per_minute` is the rate of a sustained run. None means 80 % of the X_sat (throughput with every slot busy) of
-    a burst with the same size, slots and workers. With `adaptive`, a burst stops when its X_sat is known precisely
-    enough. `workers` has the numbers of workers. A None in it means the workers that already run.
+    - `count`: the number of videos of a burst.
+    - `arrivals`: the number of videos of a sustained run. None means `count`.
+    - `rate_per_minute`: the rate of a sustained run. None means 80 % of the X_sat (throughput with every slot busy) of
+      a burst with the same size, slots and workers.
+    - `adaptive`: true if a burst stops when its X_sat is known precisely enough.
+    - `workers`: the numbers of workers to measure. None in this tuple means the workers that already run.
     """
 
     sizes: tuple[str, ...]
@@ -66,8 +68,9 @@ class MatrixPlan:
     def name(self) -> str:
         """Return the matrix's name: a short hash of the options that define how a cell is measured.
 
-        Finished runs of an earlier matrix with the same name are not repeated. More cells or repeats do not change the
-        name.
+        These options are the numbers of videos, the rate, the early stop, the profile, the warm-up, the load shape and
+        the seed. Sizes, concurrencies, modes, numbers of workers and repeats do not change the name. A matrix does not
+        repeat the finished runs of an earlier matrix with the same name.
         """
         how = [self.count, self.arrivals, self.rate_per_minute, self.adaptive, recorded_name(self.profile)]
         how += ["warm-up"] if self.warmup else []
@@ -125,10 +128,10 @@ class Prediction:
 def ordered_runs(plan: MatrixPlan) -> list[PlannedRun]:
     """Return all runs of a matrix in the order in which they are carried out.
 
-    All cells of one repeat come before the next repeat. Within a repeat the order is random, so that a slow drift of
-    the machine does not look like a difference between cells. If the rate of the sustained runs follows from X_sat of
-    the bursts, all bursts of a repeat come before its sustained runs. The plan's name is the random seed, so a resumed
-    matrix keeps its order.
+    All cells of one repeat come before the next repeat. Within a repeat the order is random. Otherwise a machine that
+    slowly changes its speed would make cells look different. If the rate of the sustained runs is computed from X_sat
+    (throughput with every slot busy) of the bursts, all bursts of a repeat come before its sustained runs. The plan's
+    name is the random seed, so a resumed matrix keeps its order.
     """
     shuffled = random.Random(plan.name)  # noqa: S311 (an order, not a secret)
     runs: list[PlannedRun] = []

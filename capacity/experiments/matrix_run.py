@@ -51,7 +51,10 @@ class MatrixRun:
     _others: list[ResultRow] = field(default_factory=list)
 
     def resume(self) -> None:
-        """Load the finished runs of this matrix. Wait first until its run in progress, if any, has ended."""
+        """Load the finished runs of this matrix, after waiting for a run of it that is still in progress.
+
+        An earlier process, which was interrupted, can have left such a run.
+        """
         for planned in ordered_runs(self.plan):
             run_id = self._newest_run(planned)
             if run_id is not None and self.launcher.adopt(run_id):
@@ -82,8 +85,8 @@ class MatrixRun:
     def run(self, progress: Progress, on_result: Callable[[PlannedRun, ResultRow | AforoError], None]) -> None:
         """Carry out the remaining runs. After each run, call `on_result` with its result row or its error.
 
-        During a run, `progress` is called with the number of finished and of expected videos. After two failed runs in
-        a row, raise RunFailed, because the stack is probably broken.
+        During a run, `progress` is called with two numbers: how many videos have finished, and how many the run has.
+        After two failed runs in a row, raise RunFailed, because the stack is probably broken.
         """
         in_a_row = 0
         for planned in self.remaining():

@@ -29,10 +29,15 @@ class SearchStep:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """Result of one run of a rate search, with its validity and its duration `cost_seconds`.
+    """Result of one run of a rate search.
 
-    `trial` is the step of the search that this run carried out. `slots` and `capacity_per_minute` are set for a burst
-    only. `capacity_per_minute` is X_sat, the throughput with every slot busy.
+    - `trial`: the step of the search that the run carried out.
+    - `cost_seconds`: the duration of the run.
+    - `capacity_per_minute`: X_sat (throughput with every slot busy) of a burst. None if unknown, or for a sustained
+      run.
+    - `slots`: the number of slots. It is set for a burst only.
+    - `verdict`: the stability verdict on a sustained run. None for a burst.
+    - `validity`: whether the run is valid, indicative or invalid.
     """
 
     trial: SearchStep
@@ -67,9 +72,9 @@ class RateSearch:
         return self.multiple(max(SUSTAINED_ARRIVALS, fewest_arrivals(self.results[0].slots)))
 
     def multiple(self, videos: int) -> int:
-        """Round `videos` up to a number of videos with which the mix of sizes has its exact shares.
+        """Round a number of videos up to the next multiple of the field `period`.
 
-        The result is a multiple of the field `period`.
+        With such a number, the sizes of a mix have their exact shares.
         """
         return -(-videos // self.period) * self.period
 
@@ -90,10 +95,11 @@ class RateSearch:
 def next_step(search: RateSearch) -> SearchStep | None:
     """Return the next run of the search, or None if the search has ended.
 
-    The first run is a burst. It gives X_sat, the throughput with every slot busy. Then come sustained runs at 95 % of
-    X_sat, 90 % and so on down to 50 %, until a run is stable. With `refine`, further runs try rates between the highest
-    stable and the lowest unstable rate, or up to 110 % of X_sat if no rate was unstable. They end when these two rates
-    differ by at most 5 %.
+    1. The first run is a burst. It gives X_sat, the throughput with every slot busy.
+    2. Sustained runs follow at 95 % of X_sat, 90 % and so on down to 50 %, until a run is stable.
+    3. With `refine`, further runs try rates between the highest stable and the lowest unstable rate. They end when
+       these two rates differ by at most 5 %. If no rate was unstable, 110 % of X_sat is used as the lowest unstable
+       rate.
 
     An invalid run is repeated once. An inconclusive run is repeated once with twice the number of videos.
     """
@@ -112,8 +118,8 @@ def next_step(search: RateSearch) -> SearchStep | None:
 def advance(search: RateSearch, result: StepResult) -> RateSearch:
     """Return the state of the search after a run with this result.
 
-    A burst without X_sat (the throughput with every slot busy) ends the search. So does a run that is invalid twice. A
-    rate that is inconclusive twice counts as not stable.
+    The search has failed if a burst has no X_sat (throughput with every slot busy), or if a run is invalid twice in a
+    row. A rate that is inconclusive twice counts as not stable.
     """
     is_repeated = bool(search.results) and search.results[-1].validity.is_invalid
     search = replace(search, results=(*search.results, result))

@@ -107,8 +107,7 @@ class RunLauncher:
         """Return a launcher for the settings of this process.
 
         With `assume_yes`, the user is not asked before videos are sent to an app's queue. Raise EnvironmentFault if the
-        results folder is not writable. Otherwise this fault would appear only after a run, when its results are
-        written.
+        results folder is not writable. This is checked here because the results are written only after a run.
         """
         settings = Settings.from_process()
         require_usable_folder("results folder", settings.results.path, "AFORO_RESULTS_PATH")
@@ -129,15 +128,19 @@ class RunLauncher:
         return self.row(run_id)
 
     def row(self, run_id: str) -> ResultRow:
-        """Return the result row of a finished run. Store its verdicts, and write table and report."""
+        """Analyse a finished run, and return its result row. Write the result table and the report.
+
+        Other runs are analysed, too, for the table and the report. The verdicts of all of them are stored in the
+        database.
+        """
         with reading(self.sessions) as session:
             recording_rules.wait_settled(session, find_run(session, run_id), self.settings.prometheus.url)
         return self.analyse(run_id).run(run_id).row
 
     def analyse(self, run_id: str | None = None) -> AnalysedRuns:
-        """Analyse recorded runs for a report. Store their verdicts, and write table and report.
+        """Analyse recorded runs, and store their verdicts. Write the result table and the report.
 
-        Not every run is analysed if there are very many. The run `run_id` always is.
+        If there are very many runs, only some of them are analysed. The run with the id `run_id` is always among them.
         """
         with reading(self.sessions) as session:
             analysed = load_and_analyse(session, self.settings, run_id)
@@ -147,11 +150,12 @@ class RunLauncher:
     def wait(
         self, run_id: str, progress: Progress, stuck_seconds: float = STUCK_SECONDS, *, adaptive: bool = False
     ) -> None:
-        """Wait until every video of the run is done or failed.
+        """Wait until every video of the run is done or failed, then store the conditions of the workers.
 
-        Then store the conditions of the workers at the end of the run. Raise MeasurementFailed if no video ends for
-        `stuck_seconds`, and RunFailed if the queue loses videos. With `adaptive`, cancel the queued videos as soon as
-        the throughput is known precisely enough.
+        `progress` is called with the number of finished and of expected videos. With `adaptive`, the queued videos are
+        cancelled as soon as the throughput is known precisely enough. Raise MeasurementFailed if no video ends for
+        `stuck_seconds`. Raise RunFailed if videos are lost: they are open, but have no message in SQS. If the run is
+        already marked as finished, failed or interrupted, return at once.
         """
         last, changed_at = -1, time.monotonic()
         losses: LossWatch | None = None
@@ -181,8 +185,8 @@ class RunLauncher:
     def adopt(self, run_id: str) -> bool:
         """Wait until the injector has sent all videos of a run that an earlier process started.
 
-        Return True if all videos are sent or the run has finished. Return False if the run failed or was interrupted.
-        If the injector died while sending, mark the run as interrupted and return False.
+        Return True when all videos are sent, or if the run has finished already. Return False if the run failed or was
+        interrupted. If the injector died while sending, mark the run as interrupted and return False.
         """
         while True:
             with reading(self.sessions) as session:
@@ -198,12 +202,13 @@ class RunLauncher:
             time.sleep(POLL_SECONDS)
 
     def wait_for_empty_queue(self, stuck_seconds: float = STUCK_SECONDS) -> None:
-        """Cancel the queued videos of interrupted and failed runs, and wait until the queue has no message.
+        """Wait until the queue is empty. Cancel the queued videos of interrupted and failed runs first.
 
         Raise MeasurementFailed if the number of messages stays the same for `stuck_seconds`.
 
-        In an app's queue, nothing is cancelled and this error is not raised. There, the wait also ends when the number
-        of messages has not fallen for OTHERS_SECONDS.
+        An app's queue is treated differently. No video is cancelled there, and no error is raised. The wait ends when
+        the queue is empty, or when the number of messages has not fallen for 60 s. The messages that remain are then
+        not of Aforo's runs.
         """
         self._close_dead_runs()
         if self.settings.app is not None:
@@ -221,9 +226,9 @@ class RunLauncher:
     def restore(self) -> None:
         """Bring an app's workers back to the state that they had before the first run.
 
-        The app's aforo.toml can have two shell commands for this. If it has `worker.restore`, this command is run. If
-        it has only `worker.scale`, that command is run with the earlier number of slots and workers. If these numbers
-        are not known, nothing is run.
+        If the app's aforo.toml has a shell command `worker.restore`, this command is run. Otherwise the command
+        `worker.scale` is run with the number of workers and slots before the first run. It is not run if these numbers
+        are unknown, or if the workers still have them.
         """
         app, before = self.settings.app, self.level_before
         if app is None:
@@ -253,9 +258,9 @@ class RunLauncher:
     def count_messages(self, run_id: str) -> None:
         """Count the messages in SQS and store the numbers with the run, if the run has open videos.
 
-        Nothing is stored for an app, or if SQS does not answer. Call this before the analysis reads the videos.
-        Otherwise a video could end after it was read and before the messages are counted. It would look lost: an open
-        video without a message.
+        Call this before the analysis reads the videos. If the videos were read first, a video could end before the
+        count. It would look lost: an open video without a message. Nothing is stored for an app, or if SQS does not
+        answer.
         """
         if self.settings.app is not None:
             return  # its task may be acknowledged before it runs: a missing message is then no lost video

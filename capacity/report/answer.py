@@ -62,7 +62,7 @@ def run_answer(run: RunAnalysis, lang: Language) -> list[str]:
 
 
 def next_step(run: RunAnalysis) -> Reason:
-    """Return the code of the one thing that the user should do next.
+    """Return the one thing that the user should do next, as a code with its numbers.
 
     The first of these rules that applies decides:
 

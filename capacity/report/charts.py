@@ -125,7 +125,7 @@ def legend(entries: Sequence[tuple[str, str]]) -> str:
 
 
 def thinned(xs: Floats, ys: Floats, points: int = 400) -> tuple[Floats, Floats]:
-    """Reduce a curve to at most `points` points, evenly spaced, including the last one."""
+    """Return at most `points` of a curve's points, evenly chosen, with the first and the last point."""
     if xs.size <= points:
         return xs, ys
     chosen = np.linspace(0, xs.size - 1, points).astype(np.int64)

@@ -50,7 +50,8 @@ def goal_table(results: Sequence[GoalResult], lang: Language) -> str:
 def summary(answers: Sequence[str], table: str, results: Sequence[GoalResult], lang: Language) -> str:
     """Return a Markdown summary: the sentences `answers`, the result `table`, and the goals' outcomes.
 
-    The sentences state the results. The first one is the heading. `results` are the outcomes of the goals.
+    `answers` say what was measured. The first of them becomes the heading. `table` is the result table in Markdown.
+    `results` are the outcomes of the goals.
     """
     heading, *others = [*answers, ""]
     goals = goal_table(results, lang) if results else ""

@@ -547,7 +547,10 @@ def sentence(reason: Reason, lang: Language) -> str:
 
 
 def measurement(measured: Measurement, lang: Language) -> str:
-    """Return a measured value and the limit of its criterion: `CPU busy 97 % of 2 cores (≥ 90 %)`."""
+    """Return a measured value with its limit as text, such as `CPU busy 97 % of 2 cores (≥ 90 %)`.
+
+    The limit is that of the criterion (the test for a cause) for which the value was measured.
+    """
     value = "…" if measured.value is None else in_its_unit(measured.quantity, measured.value)
     cores = TEMPLATE.format(OF_CORES.to(lang), cores=measured.cores) if measured.cores else ""
     shown = TEMPLATE.format(QUANTITIES[measured.quantity].to(lang), value=value, of_cores=cores)

@@ -30,9 +30,11 @@ from core.run import Mode
 class Point:
     """X_sat (throughput with every slot busy) at one number of slots, from all runs with that number.
 
-    `capacities` has the X_sat of each run, in videos per minute. `capacity` is their geometric mean. `interval` is the
-    95 % interval of this mean. With three runs or more, it is computed from their differences, and `between_runs` is
-    true. With one run, it is the interval of that run. With two runs, it is None.
+    - `capacities`: the X_sat of each run, in videos per minute.
+    - `capacity`: the geometric mean of `capacities`.
+    - `interval`: the 95 % interval of `capacity`. With three runs or more, it is computed from the differences between
+      runs. With two runs, it is None. With one run, it is the interval of that run.
+    - `between_runs`: true if there are three runs or more.
     """
 
     slots: int
@@ -78,9 +80,9 @@ class Curve:
 def capacity_levels(capacities: Sequence[tuple[int, Sequence[float]]]) -> Levels:
     """Return the points to which the scalability law is fitted, one per number of slots.
 
-    `capacities` pairs each number of slots with the X_sat (throughput with every slot busy) of each of its runs. The
-    point is the geometric mean of these values. Its standard error is computed from the differences between
-    runs at all points together. With too few repeated runs, the points have no standard errors.
+    `capacities` pairs each number of slots with the X_sat (throughput with every slot busy) of each of its runs. A
+    point is the geometric mean of the X_sat of its runs. The differences between runs, pooled over all points, give the
+    standard error of each point. With too few repeated runs, the points have no standard errors.
     """
     logs = [np.log(each) for _, each in capacities]
     n, x = np.array([float(slots) for slots, _ in capacities]), np.array([np.exp(each.mean()) for each in logs])
@@ -111,7 +113,10 @@ def capacities(analysed: AnalysedRuns) -> list[TableCell]:
 
 
 def statements(curve: Curve, lang: Language) -> Iterator[str]:
-    """Yield sentences about a curve: its efficiency per slot, then the fitted law or why there is none."""
+    """Yield sentences about a curve: its efficiency per slot, then the fitted law or why there is none.
+
+    The efficiency is the throughput per slot, relative to that at the smallest number of slots.
+    """
     alone = efficiency(curve.levels)
     pairs = zip(curve.points, alone.tolist(), strict=True)
     shown = ", ".join(f"c={point.slots} {percent(share, lang, 0)}" for point, share in pairs)
