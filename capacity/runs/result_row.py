@@ -106,10 +106,11 @@ class ResultRow:
 
     @property
     def is_complete(self) -> bool:
-        """Return True if the run finished, each video is done without duplicates, and no figures conflict.
+        """Return True if the run finished, all its videos are done, and its figures agree.
 
-        Figures conflict if X from Prometheus differs from X from the database by more than 0.1 %, or if S does. An
-        unknown figure is no conflict.
+        The figures agree if X from Prometheus and X from the database differ by at most 0.1 %, and the two values of S
+        too. A figure that is unknown is not compared. Return False if an execution was a duplicate: it did no work,
+        because its video was final or held by another execution.
         """
         finished = self.status == RunStatus.FINISHED and self.done == self.count
         return finished and not self.failed and not self.duplicates and self.agrees is not False
