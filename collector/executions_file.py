@@ -22,7 +22,7 @@ MOST_BYTES = 1_000_000_000
 
 
 def import_file(sessions: Sessions, path: Path) -> Stored:
-    """Store the records of a worker's executions file. Return how many were added and how many missed.
+    """Store the records of a worker's executions file. Return the numbers of added and missed records.
 
     A record that is already stored is not added again. The worker numbers its records 1, 2, 3 and so on. A number that
     the file skips counts as a missed record. An incomplete last line is ignored. Raise UsageError for the first invalid

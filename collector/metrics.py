@@ -11,7 +11,7 @@ from core.metrics import CATALOGUE
 
 
 class Reason(StrEnum):
-    """Reason why the collector could not read or store executions: the values of a metric label."""
+    """Reasons why the collector could not read or store executions, as values of a metric label."""
 
     UNREACHABLE = "unreachable"
     INVALID = "invalid"

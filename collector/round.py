@@ -43,9 +43,9 @@ class Balanced(Exception):
 class Address:
     """Spools that the collector has found at the address of one worker.
 
-    A worker begins a new spool at each start. `spools` has the ids of the spools into which the worker wrote when it
-    answered, in the order of the first answers. The spools of dead processes stay on the worker's disk, and the worker
-    serves them too. `read_dead` has the ids of those that the collector has read.
+    A worker begins a new spool at each start. `spools` has the ids of these spools, in the order in which the collector
+    found them. A process that has died leaves its spool on the worker's disk, and the worker serves this spool too.
+    `read_dead` has the ids of such spools that the collector has read.
     """
 
     spools: list[str] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Address:
     def answered(self, spool: str) -> None:
         """Record that a worker process answered at this address. `spool` is the id of its spool.
 
-        A restarted worker begins a new spool, and never writes into its old one again. So if a spool answers again
+        A restarted worker begins a new spool, and never writes into its old one again. So if an earlier id returns
         after a later one, several workers answer at this address in turn. In this case, raise Balanced.
         """
         if spool in self.spools[:-1]:

@@ -112,7 +112,7 @@ def _mean_capacity(cell: TableCell, run: RunAnalysis, lang: Language) -> str:
 def missing_capacity(run: RunAnalysis) -> Reason | None:
     """Return the reason why X_sat of a burst is unknown. Return None if X_sat is known.
 
-    X_sat is the throughput with every slot busy. A sustained run has no X_sat. Its result is None.
+    X_sat is the throughput with every slot busy. Return None for a sustained run too, because it has no X_sat.
     """
     return run.saturated.reason if run.saturated else None
 
@@ -121,8 +121,8 @@ def headline(row: ResultRow, lang: Language, missing: Reason | None = None) -> s
     """Return one sentence with the result of a run. If the run is not valid, the sentence says why.
 
     For a burst, the result is X_sat, the throughput with every slot busy. If X_sat is unknown, the sentence states X
-    instead, and also `missing`, the reason why X_sat is unknown. For a sustained run with a fixed rate, the result is
-    its stability. For any other sustained run, it is X. For an invalid run, the sentence states no figure.
+    instead, and the reason `missing` if it is given. For a sustained run with a fixed rate, the result is its
+    stability. For any other sustained run, the result is X. For an invalid run, the sentence states no figure.
     """
     if row.validity.is_invalid:
         judged = validity_text(row.validity, lang)
@@ -163,12 +163,12 @@ def _result(row: ResultRow, lang: Language, missing: Reason | None) -> str:
 
 
 def limit(run: RunAnalysis, lang: Language) -> str:
-    """Return a sentence that names what limits the run: the word `Limit` and the text of `limit_line`."""
+    """Return a sentence that begins with `Limit:` and says what limits the run, with the evidence."""
     return f"{Text('Límite', 'Limit').to(lang)}: {limit_line(run, lang)}."
 
 
 def limit_line(run: RunAnalysis, lang: Language) -> str:
-    """Return one line without a final stop that names what limits the run, with the evidence.
+    """Return one line of text that says what limits the run, with the evidence for it.
 
     A stable sustained run is limited by its offered rate. Any other run is limited by its bottleneck. For a bottleneck,
     the line also states the confidence.
@@ -180,8 +180,8 @@ def limit_line(run: RunAnalysis, lang: Language) -> str:
 def advice_text(run: RunAnalysis, lang: Language) -> str | None:
     """Return a text that says what to try next against the bottleneck of the run.
 
-    The text also names the result of this try that would prove the bottleneck wrong, if there is such a result. Return
-    None for a stable sustained run, because its offered rate limits it, and no bottleneck does.
+    If such a try can disprove the bottleneck, the text also says which result would do so. Return None for a stable
+    sustained run, because its offered rate limits it, and no bottleneck does.
     """
     if kept_up(run):
         return None
@@ -356,10 +356,9 @@ def tail_text(tail: Tail | None, lang: Language) -> str:
 
 
 def limit_check(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
-    """Yield the statement that says how to test whether the bottleneck of the run is the real one.
+    """Yield the advice on how to test the bottleneck of the run, as one pair of name and text.
 
-    The statement is a pair: a name, and the text of `advice_text`. An invalid run and a stable sustained run have no
-    such statement.
+    Yield nothing for an invalid run or a stable sustained run.
     """
     check = None if run.row.validity.is_invalid else advice_text(run, lang)
     if check is not None:

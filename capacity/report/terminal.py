@@ -22,8 +22,7 @@ NARROWEST = 40
 def output_width() -> int:
     """Return the number of characters of a line on standard output.
 
-    It is the width of the terminal, but at least `NARROWEST` and at most `WIDEST`. If standard output is no terminal,
-    it is `WIDEST`.
+    It is the width of the terminal, but at least 40 and at most 118. If standard output is no terminal, it is 118.
     """
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDEST
     return min(WIDEST, max(NARROWEST, columns))

@@ -66,9 +66,9 @@ class VideoCounts:
 
 @dataclass(frozen=True)
 class OtherWork:
-    """Executions during a run that belong to none of its videos, but took time on the same nodes.
+    """Executions during a run that belong to none of its videos, such as those of another run.
 
-    `executions` is their number. `seconds` is their total duration in the time of the run.
+    `executions` is their number. `seconds` is the sum of their durations. Only the part during the run counts.
     """
 
     executions: int
@@ -82,10 +82,12 @@ class RecordedRun:
     `intended_at`, `uploaded_at`, `started_at`, `updated_at` and `done` have one entry per video. The times are epoch
     seconds, or NaN if the event has not happened.
 
-    `executions` leaves out the executions that did no work, because their video was final or held by another execution.
-    `duplicates` is the number of these. `is_part`, `ffmpeg_cpu_seconds`, `source_bytes` and each array in
-    `stage_seconds` have one entry per execution, in the order of `executions`. Some apps process a video in several
-    tasks. `is_part` is true for an execution of any of these tasks except the last one.
+    `executions` leaves out duplicates. A duplicate is an execution that did no work, because its video was final or
+    held by another execution. `duplicates` is the number of duplicates.
+
+    `is_part`, `ffmpeg_cpu_seconds`, `source_bytes` and each array in `stage_seconds` have one entry per execution, in
+    the order of `executions`. Some apps process a video in several tasks. `is_part` is true for an execution of any of
+    these tasks except the last one.
 
     `oom_kills` counts the executions whose ffmpeg was killed because memory ran out.
     """

@@ -114,11 +114,11 @@ class Resources:
         return max(smallest, key=abs, default=None)
 
     def queue_readings(self, start: float, end: float) -> QueueReadings:
-        """Return the readings of the queue from `start` to `end`: times and numbers of messages.
+        """Return the number of messages in the queue at each reading from `start` to `end`.
 
-        The exporter reads the number from SQS, and Prometheus samples what the exporter read. A number that Prometheus
-        sampled several times is returned once, with the time at which the exporter read it. Numbers without this time
-        are left out. All times are epoch seconds.
+        The exporter reads this number from SQS, and Prometheus samples it. A reading that was sampled several times is
+        returned once, with the time of the reading. Samples without this time are left out. All times are epoch
+        seconds.
         """
         unknown = np.full(self.times.size, np.nan)
         at, messages = (self.samples.get(key, unknown) for key in ("messages_read_at", "messages"))
@@ -135,7 +135,8 @@ class Resources:
         Share = (busy cores - cores of our tasks) / all cores, and at least 0. The workers count the CPU time of an
         execution when its ffmpeg ends. Therefore the cores of our tasks are estimated in two steps:
 
-        1. Cores per execution = growth of the counted CPU time / total duration of the executions that ended during it.
+        1. Cores per execution = CPU time that the workers counted / total duration of the executions that ended
+           meanwhile.
         2. Cores of our tasks = cores per execution × mean number of executions that ran at the same time.
         """
         within, until_counted = self.during(start, end), self.during(start, end + AFTERMATH_SECONDS)

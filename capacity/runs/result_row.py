@@ -106,11 +106,11 @@ class ResultRow:
 
     @property
     def is_complete(self) -> bool:
-        """Return True if the run finished, all its videos are done, and its figures agree.
+        """Return True if the run finished, all its videos are done without duplicates, and its figures agree.
 
-        The figures agree if X from Prometheus and X from the database differ by at most 0.1 %, and the two values of S
-        too. A figure that is unknown is not compared. Return False if an execution was a duplicate: it did no work,
-        because its video was final or held by another execution.
+        A duplicate is an execution that did no work, because its video was final or held by another execution. The
+        figures agree if X from Prometheus and X from the database differ by at most 0.1 %, and S too. They also count
+        as agreeing if one of them is unknown.
         """
         finished = self.status == RunStatus.FINISHED and self.done == self.count
         return finished and not self.failed and not self.duplicates and self.agrees is not False

@@ -24,13 +24,13 @@ class AveragedRuns:
 
 
 def averaged_runs(rows: Sequence[ResultRow]) -> AveragedRuns:
-    """Choose the runs of a cell that are averaged for its row of the result table.
+    """Choose from `rows`, all runs of a cell, those that are averaged in the result table.
 
-    `rows` has all runs of the cell. A run is complete if `ResultRow.is_complete` is true for it.
+    A run is complete if `ResultRow.is_complete` is true for it.
 
     1. Each run is in one of five classes. From best to worst: valid and complete, indicative and complete, incomplete,
-       invalid, X unknown. The candidates are the runs in the best class that is not empty.
-    2. The reference run is the candidate with the most videos. If several have equally many, the newest is taken.
+       invalid, X unknown. The candidates are the runs in the best class that has any.
+    2. The reference run is the candidate with the most videos. Of several with equally many, it is the newest.
     3. In the first two classes, all candidates under the same conditions as the reference run are used. In the other
        classes, only the reference run is used.
     4. X_sat is averaged over the used runs with a known X_sat. X and S are averaged over the used runs with as many

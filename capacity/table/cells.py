@@ -107,7 +107,7 @@ class TableCell:
     def is_between_runs(self) -> bool:
         """Return True if the interval of the cell's X_sat is computed from the differences between runs.
 
-        X_sat is the throughput with every slot busy. At least three runs with an X_sat are needed.
+        X_sat is the throughput with every slot busy. With fewer than three runs for X_sat, return False.
         """
         return len(self.x_sat_runs) >= RUNS_FOR_INTERVAL
 

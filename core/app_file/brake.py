@@ -1,7 +1,7 @@
 """Ask the user for confirmation before a run sends tasks to the queue of the user's own app.
 
-People can depend on that app. So the queue, its AWS account and the app's table of videos are printed first. The user
-has to confirm if the queue is not on this machine, or if it already holds messages.
+Real users can depend on that app. So the queue, its AWS account and the app's table of videos are printed first. The
+user has to confirm if the queue is not on this machine, or if it already holds messages.
 """
 
 from __future__ import annotations

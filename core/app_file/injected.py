@@ -1,8 +1,9 @@
 """`injected.jsonl`: list of the videos that one run sent to the app under test, one line per video.
 
 Each line holds the key of the video's row in the app's table. By this key, Aforo later reads the video's state. The
-line is written before the video's message is sent, so the list is complete even after a crash. The command `make clean
-APP=…` deletes only what the list contains.
+line is written before the video's message is sent, so the list is complete even after a crash.
+
+The command `make clean APP=…` deletes only what the list contains.
 """
 
 from __future__ import annotations
