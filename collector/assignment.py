@@ -1,7 +1,7 @@
 """Find out to which video each execution belongs, by the task id of the video's first message.
 
-The video's row holds this task id. If a task sends further messages, each of them carries the same id as its `root_id`.
-So every execution of a video is recognised, on whichever worker it ran.
+The video's row holds this task id. The tasks of a video can send further messages. Each further message has the task id
+of the first message in its field `root_id`. So all executions of a video are recognised, even on different workers.
 
 An execution whose video is not known yet is stored in the table `other_executions`. It waits there until every run that
 overlaps it in time has ended. If its video is still unknown then, it is recorded as other work. Other work took slots

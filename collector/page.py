@@ -1,4 +1,4 @@
-"""Parse a page of execution records: the JSON that a worker answers to `/executions`."""
+"""Parse a page of execution records: a worker's JSON answer to a request for `/executions`."""
 
 from __future__ import annotations
 
@@ -31,20 +31,19 @@ _FIELDS: Mapping[str, tuple[type, ...]] = {
 
 
 class InvalidPage(Exception):
-    """Error for an answer of a worker that is not a page of execution records."""
+    """Error: the answer of a worker is not a page of execution records."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """One page of execution records of one spool, as a worker answers it.
+    """One page of execution records: the answer of a worker to one request.
 
-    Each record of a spool has a number, and the records are sorted by it. `oldest` and `newest` are the first and last
-    number that the spool held when the worker answered.
+    All records of a page are from one spool. Each record has a number in its spool, and the records are sorted by it.
+    `oldest` and `newest` are the first and the last number that the spool held at the time of the answer.
 
-    `spool` is the id of the spool that the records are from. `served_by` is the id of the answering worker's own spool.
-    The two differ if the records are from the spool of a process that has died. `dead_spools` has the ids of such
-    spools, which can be requested from the same worker. `clock` is the time of the answer by the worker's clock, in
-    epoch seconds.
+    `spool` is the id of this spool. `served_by` is the id of the spool into which the answering worker writes. The two
+    ids differ if a process that has died wrote the records. `dead_spools` has the ids of the spools of dead processes
+    that the same worker can serve. `clock` is the time of the answer by the worker's clock, in epoch seconds.
     """
 
     spool: str

@@ -41,11 +41,12 @@ class Reading:
 
 
 def read(address: str, spool: str, after: int) -> Reading:
-    """Request execution records from the worker at `address` (HOST:PORT).
+    """Request a page of execution records from the worker at `address` (HOST:PORT).
 
-    The records of a spool are numbered. The worker is asked for those of `spool` whose numbers are above `after`. If it
-    does not have that spool, it answers with its own spool from the start. Raise Unreachable or NotRecorded, or
-    InvalidPage if the answer is no page of execution records.
+    Each record has a number in its spool. The request is for the records of `spool` whose numbers are higher than
+    `after`. If the worker does not have this spool, it answers with its own spool, from the first record. Raise
+    Unreachable if the worker does not answer. Raise NotRecorded if it records no executions. Raise InvalidPage if the
+    answer is not a page of execution records.
     """
     asked_at, start = time.time(), time.perf_counter()
     connection = http.client.HTTPConnection(address, timeout=TIMEOUT_SECONDS)

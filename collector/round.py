@@ -33,29 +33,29 @@ MAX_PAGES = 200
 
 
 class Balanced(Exception):
-    """Error for an address at which several workers answer in turn, such as a load balancer.
+    """Error for an address at which several workers answer in turn, such as that of a load balancer.
 
-    None of them can be read completely.
+    The collector cannot read any of these workers completely.
     """
 
 
 @dataclass
 class Address:
-    """History of one worker's address: which spools the collector has found there.
+    """Spools that the collector has found at the address of one worker.
 
-    A worker writes a new spool after each start. `spools` are those of the processes that have answered at this
-    address, in the order of their first answers. A worker also serves older spools, which dead processes have left on
-    its disk. `read_dead` are the older spools that the collector has already read.
+    A worker begins a new spool at each start. `spools` has the ids of these spools, in the order in which the collector
+    found them. A process that has died leaves its spool on the worker's disk, and the worker serves this spool too.
+    `read_dead` has the ids of such spools that the collector has read.
     """
 
     spools: list[str] = field(default_factory=list)
     read_dead: set[str] = field(default_factory=set)
 
     def answered(self, spool: str) -> None:
-        """Record that the worker process that writes `spool` answered at this address.
+        """Record that a worker process answered at this address. `spool` is the id of its spool.
 
-        Raise Balanced if several workers answer at this address in turn. A restarted worker writes a new spool, and
-        never its old one again. So if an earlier spool answers after a later one, several workers share the address.
+        A restarted worker begins a new spool, and never writes into its old one again. So if an earlier id returns
+        after a later one, several workers answer at this address in turn. In this case, raise Balanced.
         """
         if spool in self.spools[:-1]:
             raise Balanced("several workers answer in turn; name each worker's own address")
@@ -66,8 +66,7 @@ class Address:
 class Round:
     """Read the execution records of all workers and store them.
 
-    The database knows up to which record each spool has been read. So reading continues there after a restart of the
-    collector.
+    The database stores up to which record each spool was read. After a restart, the collector goes on from there.
     """
 
     def __init__(self, sessions: Sessions, metrics: CollectorMetrics, read_page: Read = read) -> None:

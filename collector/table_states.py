@@ -69,8 +69,8 @@ class TableStates:
     def run(self, now: float | None = None) -> None:
         """Read and store the state of every open video once. `now` is in epoch seconds.
 
-        If the table or the queue does not answer, log a warning. The next call tries again. It does not repeat the
-        warning for the same error.
+        If the table or the queue does not answer, log a warning and return. The next call tries again. While the same
+        error lasts, later calls log no further warning.
         """
         try:
             self._read(time.time() if now is None else now)

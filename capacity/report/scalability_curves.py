@@ -70,9 +70,10 @@ class Curve:
 
     @property
     def levels(self) -> Levels:
-        """Return the points in the form that the fit of the scalability law takes.
+        """Return the measured points of this curve, as input for the fit of the scalability law (USL).
 
-        The points have standard errors if there are enough repeated runs to estimate them.
+        A point is the throughput at one number of slots. The points have standard errors if enough runs were repeated
+        to estimate them.
         """
         return capacity_levels([(point.slots, point.capacities) for point in self.points])
 

@@ -84,11 +84,11 @@ def _judged(statement: str, validity: Validity, lang: Language) -> str:
 
 
 def best_sentence(analysed: AnalysedRuns, run: RunAnalysis, lang: Language) -> str:
-    """Return one sentence with the result of the run's cell.
+    """Return one sentence with the result of the cell to which `run` belongs.
 
-    If several runs of the cell have an X_sat (throughput with every slot busy), the sentence states the mean of these
-    values. If only one has an X_sat, the sentence states the result of that run. If none has, it states the result of
-    `run`.
+    `analysed` has all cells. If several runs of the cell have an X_sat (throughput with every slot busy), the sentence
+    states the mean of their X_sat. If only one run has an X_sat, the sentence states the result of that run. If no run
+    has an X_sat, the sentence states the result of `run`.
     """
     cell = analysed.cell_of(run)
     rows = (cell.x_sat_runs if cell else ()) or (run.row,)
@@ -110,17 +110,19 @@ def _mean_capacity(cell: TableCell, run: RunAnalysis, lang: Language) -> str:
 
 
 def missing_capacity(run: RunAnalysis) -> Reason | None:
-    """Return the reason why X_sat (the throughput with every slot busy) of a burst is unknown.
+    """Return the reason why X_sat of a burst is unknown. Return None if X_sat is known.
 
-    Return None if it is known, and for a sustained run, which has no X_sat.
+    X_sat is the throughput with every slot busy. Return None for a sustained run too, because it has no X_sat.
     """
     return run.saturated.reason if run.saturated else None
 
 
 def headline(row: ResultRow, lang: Language, missing: Reason | None = None) -> str:
-    """Return the result of a run in one sentence, with its validity.
+    """Return one sentence with the result of a run. If the run is not valid, the sentence says why.
 
-    `missing` is the reason why X_sat, the throughput with every slot busy, is unknown.
+    For a burst, the result is X_sat, the throughput with every slot busy. If X_sat is unknown, the sentence states X
+    instead, and the reason `missing` if it is given. For a sustained run with a fixed rate, the result is its
+    stability. For any other sustained run, the result is X. For an invalid run, the sentence states no figure.
     """
     if row.validity.is_invalid:
         judged = validity_text(row.validity, lang)
@@ -161,20 +163,25 @@ def _result(row: ResultRow, lang: Language, missing: Reason | None) -> str:
 
 
 def limit(run: RunAnalysis, lang: Language) -> str:
-    """Return a sentence that names the bottleneck of the run, with its confidence and evidence."""
+    """Return a sentence that begins with `Limit:` and says what limits the run, with the evidence."""
     return f"{Text('Límite', 'Limit').to(lang)}: {limit_line(run, lang)}."
 
 
 def limit_line(run: RunAnalysis, lang: Language) -> str:
-    """Return the bottleneck of the run, its confidence and its evidence as one line of text."""
+    """Return one line of text that says what limits the run, with the evidence for it.
+
+    A stable sustained run is limited by its offered rate. Any other run is limited by its bottleneck. For a bottleneck,
+    the line also states the confidence.
+    """
     name, _, evidence = (text.to(lang) for text in limit_parts(run))
     return f"{name}: {evidence}" if kept_up(run) else bottleneck_line(run.bottleneck, lang)
 
 
 def advice_text(run: RunAnalysis, lang: Language) -> str | None:
-    """Return what to try against the bottleneck, and what would show that it is not the bottleneck.
+    """Return a text that says what to try next against the bottleneck of the run.
 
-    Return None for a stable sustained run, whose limit is the offered rate.
+    If such a try can disprove the bottleneck, the text also says which result would do so. Return None for a stable
+    sustained run, because its offered rate limits it, and no bottleneck does.
     """
     if kept_up(run):
         return None
@@ -187,7 +194,7 @@ def advice_text(run: RunAnalysis, lang: Language) -> str | None:
 
 
 def limit_parts(run: RunAnalysis) -> tuple[Text, Text, Text]:
-    """Return three texts: what limits the run, the confidence in the first text, and its evidence.
+    """Return three texts: what limits the run, the confidence in this statement, and the evidence for it.
 
     A stable sustained run is limited by its offered rate. Any other run is limited by its bottleneck.
     """
@@ -208,9 +215,10 @@ def kept_up(run: RunAnalysis) -> bool:
 
 
 def conservation(run: RunAnalysis, lang: Language) -> str:
-    """Return a text with the number of videos in each state, and whether any video is lost.
+    """Return a text with the number of videos in each state, and the result of the conservation check.
 
-    The text also counts lost messages, repeated executions and lost executions. If the messages in SQS were not
+    The check holds if all requested videos were sent, and none was lost or processed in vain. If there are lost
+    messages, repeated executions or lost executions, the text has their numbers. If the messages in SQS were not
     counted, the text says so.
     """
     c = run.recorded.video_counts
@@ -297,7 +305,7 @@ def _tension(verdict: StabilityVerdict) -> Text | None:
 
 
 def facts(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
-    """Yield the name and the text of each figure and check of a run, for a list."""
+    """Yield the figures and checks of a run. Each is a pair: its name, and a text with its value."""
     row = run.row
     yield Text("validez", "validity"), validity_text(row.validity, lang)
     yield Text("X del escenario", "scenario's X"), f"{number(row.x, lang)} videos/min ({_agreement(run, lang)})"
@@ -327,10 +335,11 @@ def facts(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
 
 
 def tail_text(tail: Tail | None, lang: Language) -> str:
-    """Return the median and the 95th percentile of `tail` as text, with their intervals if known.
+    """Return the median and 95th percentile of a run's response times or queue waits, as text.
 
-    If some videos are unfinished, each value is a lower bound and is written with `≥`. If `tail` is None or has no
-    times, the text says that the median is unknown.
+    Both values are in seconds, and each has its 95 % interval. If neighbouring videos have similar times, the intervals
+    are unknown, and the text says so. If some videos are unfinished, each value is a lower bound, and `≥` is written
+    before it. If `tail` is None or has no times, the text says that the median is unknown.
     """
     if tail is None or not tail.count:
         return f"p50 {UNKNOWN.to(lang)}"
@@ -347,9 +356,9 @@ def tail_text(tail: Tail | None, lang: Language) -> str:
 
 
 def limit_check(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
-    """Yield a statement that tells how to test the verdict on the bottleneck.
+    """Yield the advice on how to test the bottleneck of the run, as one pair of name and text.
 
-    Yield nothing for an invalid run, and for a stable sustained run.
+    Yield nothing for an invalid run or a stable sustained run.
     """
     check = None if run.row.validity.is_invalid else advice_text(run, lang)
     if check is not None:
@@ -357,9 +366,10 @@ def limit_check(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
 
 
 def goodput_text(reached: Goodput, lang: Language) -> str:
-    """Return a text with the share of videos that were done within the goal for the response time.
+    """Return a text with the share of a run's videos that were done within a time goal.
 
-    The user sets this goal. The text also has the goal in seconds and the 95 % interval of the share.
+    `reached` has the share and the goal. The goal is a response time in seconds, and the user sets it. The text also
+    has the goal, the two numbers of videos whose ratio is the share, and the 95 % interval of the share.
     """
     share, bounds = percent(reached.ratio, lang), reached.interval
     interval = f"[{percent(bounds.low, lang)}, {percent(bounds.high, lang)}]"
@@ -379,9 +389,9 @@ def bandwidth_limits(run: RunAnalysis, lang: Language) -> str:
 
 
 def machine(run: RunAnalysis, lang: Language) -> str:
-    """Return the text that names the workers' machines and their ffmpeg, to be quoted with the figures.
+    """Return a text that describes the workers' machines and names their version of ffmpeg.
 
-    If the run did not record the workers' machines, the text names the injector's machine.
+    If the run did not record the workers' machines, the text describes the injector's machine and names its ffmpeg.
     """
     conditions, environment, unknown = run.row.conditions, run.recorded.run.environment, UNKNOWN.to(lang)
     if workers_at_start(environment) is None:
@@ -415,9 +425,10 @@ def _injector_machine(environment: Mapping[str, Any], unknown: str) -> str:
 
 
 def reservations(run: RunAnalysis, lang: Language) -> str:
-    """Return the data-quality warnings of the run as text, or the sentence that there are none.
+    """Return a text with the data-quality warnings of a run, or a text that says there are none.
 
-    The text begins by saying whether these warnings make the run invalid.
+    If a warning forbids the use of the run's figures, the text begins with the word for invalid. Any other list of
+    warnings begins with the words for "with reservations".
     """
     if not run.warnings:
         return Text("Sin reservas sobre la medición.", "No reservations about the measurement.").to(lang)

@@ -1,4 +1,8 @@
-"""Write the results of a report: verdicts, archives and rows of runs, result table and HTML page."""
+"""Write the results of a report to the database and to files.
+
+The database receives the verdicts on each run. The files are the archives of the runs, the result table and the HTML
+page.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,11 @@ LARGEST_ARCHIVED_RUN = 200_000
 
 
 def write_results(sessions: Sessions, settings: Settings, analysed: AnalysedRuns, lang: Language) -> None:
-    """Store the verdicts of the analysed runs, archive finished runs, and write the table and the page."""
+    """Store verdicts in the database, and write run archives, the result table and the HTML page.
+
+    `analysed` has the runs. Runs that have ended are archived, the newest first. One call archives a limited number of
+    videos, and later calls archive the other runs. A run of more than 200,000 videos is never archived.
+    """
     with sessions.begin() as session:
         for run in analysed.runs:
             store_verdicts(session, run)
@@ -44,9 +52,10 @@ def write_results(sessions: Sessions, settings: Settings, analysed: AnalysedRuns
 
 
 def file_suffix(app: str | None) -> str:
-    """Return the suffix for the names of the table and page files: `-APP` for an app's runs.
+    """Return the suffix for the names of the table and page files: `-APP` for the runs of an app.
 
-    It is empty for runs of our reference worker. Their files thus have other names than those of an app.
+    The suffix is empty for runs of our reference worker (`app` is None). Because of the suffix, a report on an app does
+    not overwrite the files of the reference worker.
     """
     return "" if app is None else f"-{app}"
 
@@ -82,10 +91,10 @@ def store_verdicts(session: Session, run: RunAnalysis) -> None:
 
 
 def archive_run(session: Session, settings: Settings, run: RunAnalysis) -> int:
-    """Write the archive of a run that has ended. Return how many videos were written.
+    """Write the archive of a run that has ended. Return the number of archived videos.
 
-    Videos of an interrupted run can end later. Until all have ended, every call writes the archive again. After that
-    the archive is final, and is not written again. Return 0 if nothing was archived.
+    The archive is final when no video or execution of the run can change any more. A final archive is not written
+    again. Any other archive is replaced by each call. Return 0 if the call wrote no archive.
     """
     folder, written = run_folder(settings.results.path, run.row.run_id), 0
     if run.row.status in FINAL_STATUSES and not is_archived(folder):

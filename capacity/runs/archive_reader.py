@@ -79,7 +79,11 @@ def archived_figures(folder: Path) -> tuple[float | None, float | None]:
 
 
 def read_resource_file(path: Path) -> Resources:
-    """Return the samples of a `resources.csv`. An empty cell is unknown."""
+    """Return the resource samples of a run from its file `resources.csv`.
+
+    The first column holds the times of the samples. An empty cell in another column is an unknown sample, and becomes
+    NaN. Raise UsageError if the file is missing or damaged, or has a value that is not allowed.
+    """
     table = _Table.read(path)
     values = {
         name: table.numbers(name, *((0, LATEST_TIME) if k == 0 else (-LARGEST_NUMBER, LARGEST_NUMBER)))
@@ -111,12 +115,12 @@ class _Table:
     def columns(self, wanted: Sequence[str], never_empty: frozenset[str], optional: frozenset[str]) -> list[Array]:
         """Return the `wanted` columns of this CSV file as numbers, one array per column.
 
-        A word, such as a video's state, becomes its position in the list of allowed words. A worker becomes a number,
-        from 0. If the file has no column `worker`, each node counts as one worker. Another missing column of `optional`
-        becomes an array of NaN.
+        A word, such as a video's state, becomes its position in the list of the words that its column can have. The
+        workers become numbers from 0. If there is no column `worker`, each node counts as one worker. Any other column
+        of `optional` that the file lacks becomes an array of NaN.
 
-        Raise UsageError if any other column is missing, if a column of `never_empty` has an empty cell, or if a value
-        is not allowed.
+        Raise UsageError if the file lacks a column that is not in `optional`, if a column in `never_empty` has an empty
+        cell, or if a value is not allowed.
         """
         missing = [name for name in wanted if name not in self.cells and name not in optional]
         if missing:

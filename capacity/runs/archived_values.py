@@ -41,7 +41,7 @@ class Values:
 
     @property
     def or_null(self) -> Values:
-        """Return these allowed values, with null (None) as one more."""
+        """Return a copy of these allowed values that allows null (None) too."""
         return Values(f"{self.allowed} or null", lambda value: value is None or self.accepts(value))
 
 

@@ -35,7 +35,7 @@ def read_columns(session: Session, statement: Select[Any]) -> list[Array]:
 
 @contextmanager
 def open_rows(session: Session, statement: Select[Any]) -> Iterator[Any]:
-    """Run a query, and give the database driver's cursor with its rows to a `with` block.
+    """Run a query, and open a cursor of the database driver on its rows, for a `with` block.
 
     On PostgreSQL it is a server-side cursor, whose rows arrive in chunks. Raise EnvironmentFault if the driver fails.
     """

@@ -81,15 +81,20 @@ class Conditions:
 
 
 def workers_at_start(environment: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | None:
-    """Return the facts about each worker at the start of a run. None if the run did not record them."""
+    """Return one mapping per worker with the facts about it at the start of a run, such as `cpu_model`.
+
+    `environment` is the column of that name in the run's database row. Return None if the run did not record its
+    workers.
+    """
     records: Sequence[Mapping[str, Any]] | None = environment.get("workers", {}).get("start")
     return records
 
 
 def has_smt(environment: Mapping[str, Any]) -> bool:
-    """Return True if a worker's machine has two logical cores per physical core (SMT).
+    """Return True if at least one worker's machine has two logical cores per physical core (SMT).
 
-    False also means unknown.
+    If the run did not record its workers, the injector's machine is examined instead. Return False if it is unknown
+    whether a machine has SMT.
     """
     workers = workers_at_start(environment)
     if workers is None:

@@ -21,8 +21,9 @@ class FleetDifferences:
 
 
 def fleet_differences(environment: Mapping[str, Any]) -> FleetDifferences:
-    """Compare the workers of a run with each other, and the workers at its end with those at its start.
+    """Return the conditions in which a run's workers differed, and the conditions that changed.
 
+    The workers at the start of the run are compared with each other, and then with the workers at its end.
     `environment` is the column of that name in the run's database row.
     """
     workers = environment.get("workers", {})
@@ -31,12 +32,19 @@ def fleet_differences(environment: Mapping[str, Any]) -> FleetDifferences:
 
 
 def node_name(record: Mapping[str, Any]) -> str:
-    """Return the name of a worker's node, or its address in Prometheus if it has no name."""
+    """Return the name of the node in the record of a worker.
+
+    `record` has the facts about one worker. If it has no node name, return the worker's address in Prometheus.
+    """
     return str(record.get("worker", "")).rsplit("|", 2)[0] or str(record.get("instance", ""))
 
 
 def differing(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return each condition that differs between the workers, with its value on each node."""
+    """Return the conditions in which workers differ: for each condition, its value on each node.
+
+    `records` has the facts about each worker, one mapping per worker. The result maps the name of a condition to a
+    mapping from node to value.
+    """
     names = sorted({name for record in records for name in record} - IDENTITY)
     values = {name: [record.get(name) for record in records] for name in names}
     return {name: _by_node(records, each) for name, each in values.items() if len(set(each)) > 1}

@@ -37,7 +37,7 @@ class ImportRequest:
 
     @property
     def mode(self) -> Mode:
-        """Return whether the test was a burst (it has no rate) or sustained."""
+        """Return the mode of the imported test: a burst if `rate_per_minute` is None, else sustained."""
         return Mode.BURST if self.rate_per_minute is None else Mode.SUSTAINED
 
 

@@ -66,9 +66,9 @@ class VideoCounts:
 
 @dataclass(frozen=True)
 class OtherWork:
-    """Work of other runs on the nodes of a run while it lasted: number of executions and their total time.
+    """Executions during a run that belong to none of its videos, such as those of another run.
 
-    `seconds` is the sum of the executions' durations. Only the part during the run counts.
+    `executions` is their number. `seconds` is the sum of their durations. Only the part during the run counts.
     """
 
     executions: int
@@ -77,14 +77,17 @@ class OtherWork:
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """The records of a run: its database row, its videos, and its ended executions without duplicates.
+    """The records of one run: its database row, its videos, and its executions that have ended.
 
-    The four fields `…_at` and `done` have one entry per video. The times are epoch seconds, or NaN if the event has not
-    happened.
+    `intended_at`, `uploaded_at`, `started_at`, `updated_at` and `done` have one entry per video. The times are epoch
+    seconds, or NaN if the event has not happened.
 
-    `is_part`, `stage_seconds`, `ffmpeg_cpu_seconds` and `source_bytes` have one entry per execution, in the order of
-    `executions`. Some apps process a video in several tasks. `is_part` is true for an execution of any of these tasks
-    except the last one.
+    `executions` leaves out duplicates. A duplicate is an execution that did no work, because its video was final or
+    held by another execution. `duplicates` is the number of duplicates.
+
+    `is_part`, `ffmpeg_cpu_seconds`, `source_bytes` and each array in `stage_seconds` have one entry per execution, in
+    the order of `executions`. Some apps process a video in several tasks. `is_part` is true for an execution of any of
+    these tasks except the last one.
 
     `oom_kills` counts the executions whose ffmpeg was killed because memory ran out.
     """
@@ -236,7 +239,10 @@ def _column(table: type[VideoRow | ExecutionRow], name: str) -> Any:
 
 
 def unfinished_since(session: Session, run_id: str) -> float | None:
-    """Return the start of the run's oldest execution that has not ended, in epoch seconds, or None."""
+    """Return when the run's oldest unfinished execution started, in epoch seconds.
+
+    Return None if every execution of the run has ended.
+    """
     open_executions = (ExecutionRow.run_id == run_id, ExecutionRow.ended_at.is_(None), ExecutionRow.outcome.is_(None))
     return session.scalar(select(func.min(ExecutionRow.started_at)).where(*open_executions))
 

@@ -1,4 +1,4 @@
-"""How busy were the machines and the queue during a run? Samples of Prometheus over time."""
+"""Samples of CPU, disk, network and queue during a run, as read from Prometheus."""
 
 from __future__ import annotations
 
@@ -62,15 +62,19 @@ class Resources:
         return Resources(self.times[inside], {key: values[inside] for key, values in self.samples.items()})
 
     def increase(self, key: str) -> float | None:
-        """Return by how much the counter `key`, such as `disk.read`, grew from its first to its last sample.
+        """Return how much the counter `key`, such as `disk.read`, grew from its first to its last sample.
 
-        The fall of a counter that restarts at 0 counts as no growth. Return None if fewer than two samples are known.
+        If the counter was reset to 0 between two samples, its growth between these two counts as 0. Return None if
+        fewer than two samples are known.
         """
         values = self._known(key)
         return float(np.diff(values).clip(min=0).sum()) if values.size > 1 else None
 
     def rate(self, key: str) -> float | None:
-        """Return the mean increase per second of the counter `key`, such as `disk.read`. None means unknown."""
+        """Return the mean growth per second of the counter `key`, such as `disk.read`, over all samples.
+
+        Return None if fewer than two samples are known.
+        """
         increase = self.increase(key)
         finite = self.times[np.isfinite(self.samples[key])] if increase is not None else self.times[:0]
         return None if increase is None or finite[-1] <= finite[0] else increase / float(finite[-1] - finite[0])
@@ -81,10 +85,10 @@ class Resources:
         return float(values[-1]) if values.size else None
 
     def rates(self, key: str) -> Floats:
-        """Return the growth per second of the counter `key`, such as `disk.read`, up to each sample.
+        """Return the growth per second of the counter `key`, such as `disk.read`, for each sample.
 
-        The value at a sample is the growth since the previous sample, divided by the seconds between the two. The first
-        value is NaN. Unknown values are NaN too.
+        It is the growth since the previous sample, divided by the seconds between the two samples. The first value is
+        NaN, because there is no previous sample. A value is also NaN if one of its two samples is unknown.
         """
         values = self.samples.get(key, np.full(self.times.size, np.nan))
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -101,20 +105,19 @@ class Resources:
     def clock_offset(self) -> float | None:
         """Return the largest difference in seconds between a worker's clock and that of Prometheus.
 
-        The result is positive if the worker's clock is ahead, and negative if it is behind. None means unknown. Two
-        clocks are compared: the one furthest ahead, and the one furthest behind. A slow scrape makes a difference look
-        larger than it is. Therefore the smallest difference over time counts for each clock. Of the two, the one
-        further from 0 is returned.
+        The result is positive if the worker's clock is ahead, and negative if it is behind. None means unknown. A slow
+        scrape makes the clock of a worker seem further ahead than it is. Therefore the lowest of all samples over time
+        is used.
         """
         offsets = [self._known(key) for key in ("clock_ahead", "clock_behind")]
         smallest = [float(values.min()) for values in offsets if values.size]
         return max(smallest, key=abs, default=None)
 
     def queue_readings(self, start: float, end: float) -> QueueReadings:
-        """Return the number of messages in the queue at each time the exporter read it, from start to end.
+        """Return the number of messages in the queue at each reading from `start` to `end`.
 
-        Prometheus can sample the same reading several times. Each reading is returned once, with the time at which the
-        exporter read the queue. Samples without this time, from older exporters, are left out. All times are epoch
+        The exporter reads this number from SQS, and Prometheus samples it. A reading that was sampled several times is
+        returned once, with the time of the reading. Samples without this time are left out. All times are epoch
         seconds.
         """
         unknown = np.full(self.times.size, np.nan)
@@ -124,15 +127,17 @@ class Resources:
         return QueueReadings(moments, messages[known][first])
 
     def other_cpu_ratio(self, start: float, end: float, started_at: Floats, ended_at: Floats) -> float | None:
-        """Return the share of the machine's CPU that processes other than our tasks used. None means unknown.
+        """Return the share of the machines' CPU that processes other than our tasks used, or None if unknown.
 
-        `started_at` and `ended_at` are the times of the run's executions. All times are epoch seconds.
+        The share is a mean from `start` to `end`. `started_at` and `ended_at` have one time per execution of the run.
+        All times are epoch seconds.
 
-        The share is (busy cores - cores of our tasks) / all cores, and at least 0. A worker counts the CPU time of an
-        execution only when its ffmpeg ends. Therefore the cores of our tasks are estimated:
+        Share = (busy cores - cores of our tasks) / all cores, and at least 0. The workers count the CPU time of an
+        execution when its ffmpeg ends. Therefore the cores of our tasks are estimated in two steps:
 
-        1. Rate = counted CPU time / total duration of the executions that ended while it was counted.
-        2. Cores of our tasks = rate * total time of executions between `start` and `end` / (`end` - `start`).
+        1. Cores per execution = CPU time that the workers counted / total duration of the executions that ended
+           meanwhile.
+        2. Cores of our tasks = cores per execution × mean number of executions that ran at the same time.
         """
         within, until_counted = self.during(start, end), self.during(start, end + AFTERMATH_SECONDS)
         cores, busy, span = within.latest("cores"), within.cpu_rate(BUSY_MODES - {"steal"}), within.span("cpu.user")
@@ -186,9 +191,11 @@ class Resources:
 
 
 def read_resources(query: RangeQuery, start: float, end: float) -> Resources:
-    """Read the resource samples from Prometheus, from the start of a run to some seconds after its end.
+    """Read the resource samples of a run from Prometheus.
 
-    `query` runs a range query. It gets expression, start, end and step (seconds), and returns the series.
+    `start` and `end` are the times of the run's start and end, in epoch seconds. Samples are read until
+    `AFTERMATH_SECONDS` after the end, because the last CPU times arrive late. `query` is a function that runs a range
+    query. Its arguments are the expression, start, end and step (in seconds), and it returns the time series.
     """
     times = sample_times(start, end)
     step = float(times[1] - times[0])

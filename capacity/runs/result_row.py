@@ -106,10 +106,11 @@ class ResultRow:
 
     @property
     def is_complete(self) -> bool:
-        """Return True if the run finished, each video is done without duplicates, and no figures conflict.
+        """Return True if the run finished, all its videos are done without duplicates, and its figures agree.
 
-        Figures conflict if X from Prometheus differs from X from the database by more than 0.1 %, or if S does. An
-        unknown figure is no conflict.
+        A duplicate is an execution that did no work, because its video was final or held by another execution. The
+        figures agree if X from Prometheus and X from the database differ by at most 0.1 %, and S too. They also count
+        as agreeing if one of them is unknown.
         """
         finished = self.status == RunStatus.FINISHED and self.done == self.count
         return finished and not self.failed and not self.duplicates and self.agrees is not False

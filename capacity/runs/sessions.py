@@ -12,7 +12,7 @@ from core.settings import Settings
 
 
 def open_store(settings: Settings) -> Sessions:
-    """Update the schema of the database that the settings name. Return a factory of sessions on it."""
+    """Update the schema of the database in which runs are recorded. Return a factory of its sessions."""
     engine = open_engine(settings.database.url)
     upgrade_schema(engine)
     return open_sessions(engine)

@@ -21,7 +21,7 @@ S3_WRITES_PER_SECOND = 3_500  # AWS: PUT per prefix
 class SharedPart(StrEnum):
     """Parts that all workers share and that can be overloaded, such as SQS.
 
-    The text of a member says what is limited, such as `sqs_messages_in_flight`.
+    The value of a member names the figure that is limited, such as `sqs_messages_in_flight`.
     """
 
     SQS_IN_FLIGHT = "sqs_messages_in_flight"
@@ -51,7 +51,8 @@ class ScaleAssumptions:
     def visibility_extension_seconds(self) -> float:
         """Return the mean time between two extensions of a message's visibility, in seconds.
 
-        Each time is a third of the visibility timeout, shortened at random by 0 to 10 %. The mean is shortened by 5 %.
+        A worker extends the visibility after a third of the visibility timeout, less 0 to 10 % at random. The mean is
+        thus 5 % less than a third.
         """
         return self.visibility_timeout_seconds / 3 * 0.95
 
@@ -79,10 +80,11 @@ class Limit:
 def scale_limits(
     per_minute: float, slots: int, slots_per_worker: int, assumptions: ScaleAssumptions
 ) -> tuple[Limit, ...]:
-    """Return load and limit of each part that all workers share, such as SQS, at this demand.
+    """Return load and limit of each part that all workers share, such as SQS, at a given demand.
 
-    `per_minute` is the demand in videos per minute, `slots` the number of slots of all workers. The result is sorted by
-    load / limit, with the highest first.
+    `per_minute` is the demand in videos per minute. `slots` is the number of slots of all workers together, and
+    `slots_per_worker` that of one worker. `assumptions` has our estimates, such as the limit of the database. The
+    result is sorted by load / limit, with the highest first.
     """
     workers = slots / slots_per_worker
     per_second = per_minute / SECONDS_PER_MINUTE
@@ -102,7 +104,11 @@ def scale_limits(
 
 
 def requests_per_video(service_seconds: float, assumptions: ScaleAssumptions) -> float:
-    """Return how many SQS requests one video needs: send, receive, delete, and visibility extensions."""
+    """Return how many SQS requests one video needs: send, receive, delete, and visibility extensions.
+
+    `service_seconds` is the service time of the video. The number of extensions is this time divided by the time
+    between two extensions, rounded down. `assumptions` has the time between two extensions.
+    """
     return 3 + service_seconds // assumptions.visibility_extension_seconds
 
 

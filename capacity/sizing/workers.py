@@ -51,16 +51,20 @@ class Demand:
 
     @property
     def arrival_dispersion(self) -> float:
-        """Return the variance of the number of arrivals in a long time, divided by the mean of that number.
+        """Return how irregular the arrivals are: variance / mean of the number of arrivals in a long time.
 
-        It is the batch size times the squared coefficient of variation of the gaps between batches.
+        This ratio is called index of dispersion. The formula is `batch` × `arrival_cv`².
         """
         return self.batch * self.arrival_cv**2
 
 
 @dataclass(frozen=True, slots=True)
 class QueueForecast:
-    """Utilisation and queue waits for a demand and a number of slots, by a queueing formula."""
+    """Utilisation and queue waits for a demand and a number of slots, by a queueing formula.
+
+    `utilisation` is the mean share of busy slots. `wait_probability` is the probability that a video has to wait in the
+    queue. `wait_mean_seconds` is the mean queue wait, and `wait_p95_seconds` its 95th percentile.
+    """
 
     slots: int
     utilisation: float
@@ -73,7 +77,9 @@ class QueueForecast:
 class SimulatedQueue:
     """Queue waits for a demand and a number of slots, by simulation.
 
-    Gaps between the simulated arrivals have a gamma distribution, service times a log-normal one.
+    `arrivals` is the number of simulated videos. `wait_mean_seconds` is the mean queue wait, and `wait_p95_seconds` its
+    95th percentile. The gaps between arrivals have a gamma distribution. The service times have a log-normal
+    distribution.
     """
 
     arrivals: int
@@ -200,11 +206,14 @@ def worker_capacity(demand: Demand) -> float:
 def keda_queue_length(demand: Demand, *, with_in_flight: bool = True) -> int:
     """Return the setting `queueLength` of KEDA's aws-sqs scaler: the number of messages per worker.
 
-    The result is the largest number with which the queue wait stays within what the demand allows. KEDA normally counts
-    visible and in-flight messages. The result is then c (W/S + 1), where c is the number of slots per worker, W the
-    allowed queue wait, and S the service time. If KEDA's option `scaleOnInFlight` is false, it counts only visible
-    messages. For that case, set `with_in_flight` to False. The result is then c W/S. It is rounded down, and is at
-    least 1.
+    The result is the largest number with which the queue wait stays within the limit of the demand. In the formulas, c
+    is the number of slots per worker, W the limit of the queue wait, and S the mean service time:
+
+    1. By default, KEDA counts visible and in-flight messages. The result is c (W/S + 1).
+    2. With `scaleOnInFlight: false`, KEDA counts only visible messages. For this case, set `with_in_flight` to False.
+       The result is c W/S.
+
+    The result is rounded down, and is at least 1.
     """
     per_slot = demand.wait_p95_seconds / demand.service_seconds + (1 if with_in_flight else 0)
     return max(1, math.floor(demand.slots_per_worker * per_slot + 1e-9))
@@ -220,9 +229,11 @@ def cost_per_thousand(price_per_hour: float, worker_per_minute: float, utilisati
 
 
 def drain_minutes(backlog: float, capacity_per_minute: float, arriving_per_minute: float) -> float:
-    """Return how many minutes it takes to drain a backlog of videos while others keep arriving.
+    """Return how many minutes the workers need to drain a backlog of videos while new videos arrive.
 
-    The result is infinite if videos arrive as fast as the capacity, or faster.
+    `backlog` is the number of waiting videos. `capacity_per_minute` is the number of videos that the workers process
+    per minute, and `arriving_per_minute` the number that arrive. The result is infinite if at least as many videos
+    arrive as the workers process.
     """
     spare = capacity_per_minute - arriving_per_minute
     return backlog / spare if spare > 0 else math.inf

@@ -24,17 +24,17 @@ class AveragedRuns:
 
 
 def averaged_runs(rows: Sequence[ResultRow]) -> AveragedRuns:
-    """Choose the runs to average, from all runs of a cell.
+    """Choose from `rows`, all runs of a cell, those that are averaged in the result table.
 
-    1. The candidates are the valid runs in which every video is done. If there are none, they are the indicative runs
-       in which every video is done.
-    2. The reference run is the candidate with the most videos. If several have as many, it is the newest of them.
-    3. Candidates under other conditions than those of the reference run are left out.
-    4. All remaining candidates with a known X_sat are averaged for X_sat. Only those with as many videos as the
-       reference run are averaged for X and S.
+    A run is complete if `ResultRow.is_complete` is true for it.
 
-    If the cell has no candidate, a single run is used: an incomplete one if there is any, else an invalid one, else one
-    without X. Of several such runs, it is chosen as in rule 2.
+    1. Each run is in one of five classes. From best to worst: valid and complete, indicative and complete, incomplete,
+       invalid, X unknown. The candidates are the runs in the best class that has any.
+    2. The reference run is the candidate with the most videos. Of several with equally many, it is the newest.
+    3. In the first two classes, all candidates under the same conditions as the reference run are used. In the other
+       classes, only the reference run is used.
+    4. X_sat is averaged over the used runs with a known X_sat. X and S are averaged over the used runs with as many
+       videos as the reference run.
     """
     best = min(_quality(row) for row in rows)
     equals = by_age(row for row in rows if _quality(row) == best)

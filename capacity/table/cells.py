@@ -105,10 +105,9 @@ class TableCell:
 
     @property
     def is_between_runs(self) -> bool:
-        """Return True if X_sat of the cell is averaged over at least three runs.
+        """Return True if the interval of the cell's X_sat is computed from the differences between runs.
 
-        X_sat is the throughput with every slot busy. Its interval is then computed from the differences between the
-        runs.
+        X_sat is the throughput with every slot busy. With fewer than three runs for X_sat, return False.
         """
         return len(self.x_sat_runs) >= RUNS_FOR_INTERVAL
 

@@ -55,9 +55,9 @@ def markdown(cells: Sequence[TableCell], lang: Language) -> str:
 
 
 def sources(cells: Sequence[TableCell], lang: Language) -> str:
-    """Return one line per cell with the ids of the runs behind its figures.
+    """Return one line of text per cell, with the ids of the runs over which its figures are averaged.
 
-    The runs of X_sat are listed separately if they differ from those of X and S.
+    The runs for X_sat are listed separately if they differ from the runs for X and S.
     """
     return "".join(f"- {_source(cell, lang)}\n" for cell in cells) or "\n"
 
@@ -120,7 +120,11 @@ def csv_row(cell: TableCell) -> dict[str, object]:
 
 
 def capacity_text(rate: float | None, interval: Interval | None, lang: Language) -> str:
-    """Format X_sat, the throughput with every slot busy, with its interval: `8.22 [7.70–8.80]`."""
+    """Format X_sat, the throughput with every slot busy, with its interval: `8.22 [7.70–8.80]`.
+
+    `rate` is X_sat in videos per minute. None gives the word for unknown. If `interval` is None, the text has no
+    interval.
+    """
     bounds = "" if interval is None else f" [{number(interval.low, lang)}–{number(interval.high, lang)}]"
     return number(rate, lang) + bounds
 

@@ -1,6 +1,6 @@
 """Ask the user for confirmation before a run sends tasks to the queue of the user's own app.
 
-That queue may be in production use. The queue, its AWS account and the app's table of videos are printed first. The
+Real users can depend on that app. So the queue, its AWS account and the app's table of videos are printed first. The
 user has to confirm if the queue is not on this machine, or if it already holds messages.
 """
 

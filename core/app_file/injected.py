@@ -1,8 +1,9 @@
-"""`injected.jsonl`: what one run created in the systems of the app under test, one line per video.
+"""`injected.jsonl`: list of the videos that one run sent to the app under test, one line per video.
 
-A line is written before the video's message is sent, so the list is complete even after a crash. Each line holds the
-key of the video's database row, by which Aforo later reads the video's state. The command `make clean APP=…` deletes
-only what the list contains.
+Each line holds the key of the video's row in the app's table. By this key, Aforo later reads the video's state. The
+line is written before the video's message is sent, so the list is complete even after a crash.
+
+The command `make clean APP=…` deletes only what the list contains.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def append(folder: Path, videos: Iterable[InjectedVideo]) -> None:
 def header(app_name: str) -> str:
     """Return the beginning of the comment line that a run writes above its copy of the app's aforo.toml.
 
-    The line names the app. The command `make clean APP=…` finds the runs of an app by this line.
+    The beginning contains the app's name. The command `make clean APP=…` looks for it to find the runs of an app.
     """
     return f"# app {app_name}, "
 

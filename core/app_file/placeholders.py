@@ -51,10 +51,11 @@ def filled(value: Any, values: Mapping[str, Any]) -> Any:
 
 
 def video_values(n: int, task_id: str, path: str, key: str, run_id: str, user_id: str | None) -> dict[str, Any]:
-    """Return the placeholder values of one video, by placeholder name. `n` is its number, from 1.
+    """Return the values of the placeholders for one video, by the placeholder's name, such as `task_id`.
 
-    `path` is the path or `s3://` address of its input file. `key` is the name of that file, or the key of the S3
-    object.
+    `n` is the number of the video in its run, from 1. `task_id` is the id of its Celery task. `path` is the path or
+    `s3://` address of its input file. `key` is the name of that file, or the key of the S3 object. `user_id` is the
+    user id that is stored with the video. The result also has a new UUID and the current time.
     """
     return {
         "n": n,
