@@ -40,7 +40,8 @@ REMEDY = (
 class Look:
     """Counts at one moment: messages, dead-lettered messages, and a run's open videos and live claims.
 
-    The messages are those in the queue and in its dead-letter queue. A claim is live until its lease expires.
+    `messages` is the number in the queue, and `dead_letters` the number in its dead-letter queue. A claim is live until
+    its lease expires.
     """
 
     messages: int
@@ -52,15 +53,16 @@ class Look:
 class LossWatch:
     """Decide whether the queue has lost the open videos of a run.
 
-    The function `look` returns the current counts, or None while SQS or the database does not answer. The open videos
-    are lost if all of this was true for `silence_seconds` without a break:
+    The argument `look` is a function that returns the current counts, or None if SQS or the database does not answer.
+    The open videos count as lost after a silence of `silence_seconds`, or of 120 s if that is longer. During the
+    silence, these four conditions hold:
 
-    1. Some videos were open, and none of them ended.
-    2. The queue held no message, not even one of another sender.
-    3. No message was dead-lettered.
-    4. No running execution held a claim.
+    1. Videos of the run are open, and none of them ends.
+    2. The queue holds no message, from any sender.
+    3. No further message is dead-lettered.
+    4. No running execution holds a claim.
 
-    The wait for `silence_seconds` starts again when one of these is false or `look` returns None.
+    A new silence begins when a condition was false or `look` returned None.
     """
 
     def __init__(

@@ -76,10 +76,16 @@ class Storage(Protocol):
     """Interface to the storage of videos, as the worker and the injector use it."""
 
     def fetch(self, key: str, target: Path) -> StoredObject:
-        """Copy the object `key` to the local file `target`. On failure, raise StorageError and leave no file."""
+        """Copy the object `key` to the new local file `target`. Return its StoredObject.
+
+        On failure, raise a StorageError and leave no file.
+        """
 
     def upload(self, source: Path, key: str) -> StoredObject:
-        """Store the local file `source` under `key`, all of it or nothing. Raise a StorageError on failure."""
+        """Store a copy of the local file `source` under `key`. Return the StoredObject of the copy.
+
+        On failure, raise a StorageError and store nothing.
+        """
 
     def exists(self, key: str) -> bool:
         """Return True if the storage has a complete object `key` that this program is allowed to read."""
@@ -120,7 +126,7 @@ class DirectoryStorage:
     root: Path
 
     def fetch(self, key: str, target: Path) -> StoredObject:
-        """Copy the file at `key` in the storage folder to the local file `target`.
+        """Copy the file at `key` in the storage folder to the local file `target`. Return its StoredObject.
 
         Raise AccessDenied if the file at `key` is a symbolic link.
         """
@@ -130,9 +136,9 @@ class DirectoryStorage:
                 return _copy(source, sink, key)
 
     def upload(self, source: Path, key: str) -> StoredObject:
-        """Copy the local file `source` to a hidden file, then rename that file to `key`.
+        """Store a copy of the local file `source` at `key` in the storage folder. Return its StoredObject.
 
-        The hidden file is in the same folder as `key`, so the rename is one atomic step.
+        The copy is written to a hidden file in the same folder and then renamed. The rename is one atomic step.
         """
         final = self._path(key)
         partial = final.with_name(f".{final.name}.{uuid.uuid4().hex}{PART_SUFFIX}")
@@ -151,7 +157,7 @@ class DirectoryStorage:
         return self._path(key).is_file()
 
     def delete(self, key: str) -> None:
-        """Delete the file at `key` and the hidden files of unfinished uploads to it."""
+        """Delete the file at `key`, if it exists, and the hidden files of unfinished uploads to `key`."""
         final = self._path(key)
         for file in (final, *final.parent.glob(f".{glob.escape(final.name)}.*{PART_SUFFIX}")):
             file.unlink(missing_ok=True)
@@ -204,9 +210,10 @@ class S3Storage:
         return describe(source, key)
 
     def exists(self, key: str) -> bool:
-        """Return True if the bucket has the object `key`. A HEAD request finds this out.
+        """Send a HEAD request for the object `key`. Return True if the bucket has the object.
 
-        Return False also for status 403, which S3 sends for a missing object if listing the bucket is not allowed.
+        Return False also for an answer with status 403. S3 sends this status for a missing object if this program is
+        not allowed to list the bucket.
         """
         checked = check_key(key)
         try:
