@@ -58,7 +58,7 @@ class GoalMissed(AforoError):
 class CapacityLost(AforoError):
     """Error for a cell whose X_sat has fallen in the course of its runs by more than the user allows.
 
-    Where X_sat is unknown, the mean service time has risen instead.
+    If no X_sat of the cell is known, its mean service time has risen instead.
     """
 
     exit_code = ExitCode.CAPACITY_LOST

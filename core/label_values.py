@@ -63,7 +63,7 @@ OF_FAMILY: dict[tuple[str, str], Values] = {
 
 
 def values_of(family: str, label: str) -> Values:
-    """Return the allowed values of `label` of the metric `family`, as a list or as a text that describes them.
+    """Return the allowed values of `label` of the metric `family`, as a tuple or as a text about them.
 
     Raise KeyError if no values are declared.
     """

@@ -40,8 +40,8 @@ REMEDY = (
 class Look:
     """Counts at one moment: messages, dead-lettered messages, and a run's open videos and live claims.
 
-    `messages` is the number in the queue, and `dead_letters` the number in its dead-letter queue. A claim is live until
-    its lease expires.
+    `messages` counts the messages in the queue. `dead_letters` counts those in the dead-letter queue. A claim is live
+    until its lease expires.
     """
 
     messages: int
@@ -54,15 +54,15 @@ class LossWatch:
     """Decide whether the queue has lost the open videos of a run.
 
     The argument `look` is a function that returns the current counts, or None if SQS or the database does not answer.
-    The open videos count as lost after a silence of `silence_seconds`, or of 120 s if that is longer. During the
-    silence, these four conditions hold:
+    The open videos count as lost after a silence of max(`silence_seconds`, 120) seconds. A silence lasts as long as
+    these four conditions hold:
 
     1. Videos of the run are open, and none of them ends.
     2. The queue holds no message, from any sender.
     3. No further message is dead-lettered.
     4. No running execution holds a claim.
 
-    A new silence begins when a condition was false or `look` returned None.
+    When a condition is false or `look` returns None, the silence is over, and its time is counted from 0 again.
     """
 
     def __init__(

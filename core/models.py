@@ -71,7 +71,7 @@ class RunRow(Base):
     def is_dead(self, now: float) -> bool:
         """Return True if the last heartbeat of this run is so old that its injector must have died.
 
-        `now` is in epoch seconds. `is_heartbeat_overdue` says which age is too old.
+        `now` is in epoch seconds. The function `core.run.is_heartbeat_overdue` defines the longest allowed age.
         """
         return is_heartbeat_overdue(self.heartbeat_at or self.created_at, self.rate_per_minute, now)
 
@@ -212,9 +212,11 @@ class OtherExecutionRow(Base):
     three things happens to the row:
 
     1. The video is added. The collector moves the execution to the table `executions`.
-    2. The video is not added, and a run overlapped the execution in time. After that run has ended, the execution
-       counts as other work during the run. The collector sets `run_id` to the id of that run, and `record` to null.
-    3. The video is not added, and no run overlapped the execution. The collector deletes the row after an hour.
+    2. The video is not added, and a run overlapped the execution in time. After the end of the run, the collector sets
+       `run_id` to the id of that run, and `record` to null. The execution then counts as other work: it took a slot
+       during the run, but belongs to no video of the run.
+    3. The video is not added, and no run overlapped the execution. The collector deletes the row an hour after the
+       execution's end.
     """
 
     __tablename__ = "other_executions"

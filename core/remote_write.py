@@ -3,8 +3,8 @@
 The secret for the central store is in a file of the user. Prometheus reads that file itself, so the secret is in no
 configuration, environment variable or log.
 
-`python -m core.remote_write < prometheus.yml` reads a Prometheus configuration, adds the remote write that the user has
-set, and prints the result. The script `deploy/compose/stack` runs this command.
+`python -m core.remote_write < prometheus.yml` reads a Prometheus configuration, adds the remote write as the user's
+settings describe it, and prints the result. The script `deploy/compose/stack` runs this command.
 """
 
 from __future__ import annotations
@@ -82,9 +82,9 @@ def with_remote_write(configuration: str, prometheus: Prometheus) -> str:
 def require_receiver(prometheus: Prometheus) -> None:
     """Check that the central store accepts writes, by sending one write without samples.
 
-    Raise EnvironmentFault if the store does not answer, redirects the write, refuses the credentials, or has no address
-    for writes at this URL. Ignore other errors, such as status 503 from an overloaded store. If no URL of a store is
-    set, check nothing.
+    Raise EnvironmentFault if the store does not answer, redirects the write, refuses the credentials, or has no
+    receiver for writes at this URL. Ignore other HTTP errors, such as 503 from an overloaded store. If the settings
+    name no URL of a store, check nothing.
     """
     if prometheus.remote_write_url is None:
         return

@@ -161,8 +161,9 @@ def new_run_id(
 def is_heartbeat_overdue(heartbeat_at: float, rate_per_minute: float | None, now: float) -> bool:
     """Return True if a run's last heartbeat is so old that its injector must have died.
 
-    `heartbeat_at` and `now` are epoch seconds. A heartbeat is too old after 60 s. For a run with a rate, it is too old
-    after max(60, 120 / `rate_per_minute`) seconds, because an injector writes fewer heartbeats at a low rate.
+    `heartbeat_at` and `now` are epoch seconds. For a run without a rate (None), a heartbeat is too old after 60 s. For
+    a run with a rate, it is too old after max(60, 120 / `rate_per_minute`) seconds. The second value is the time for
+    two videos.
     """
     gap_seconds = 0.0 if rate_per_minute is None else 60 / rate_per_minute
     return now - heartbeat_at > max(HEARTBEAT_SECONDS, 2 * gap_seconds)

@@ -76,13 +76,13 @@ class Storage(Protocol):
     """Interface to the storage of videos, as the worker and the injector use it."""
 
     def fetch(self, key: str, target: Path) -> StoredObject:
-        """Copy the object `key` to the new local file `target`. Return its StoredObject.
+        """Copy the object `key` to the new local file `target`. Return its key, size and SHA-256.
 
         On failure, raise a StorageError and leave no file.
         """
 
     def upload(self, source: Path, key: str) -> StoredObject:
-        """Store a copy of the local file `source` under `key`. Return the StoredObject of the copy.
+        """Store a copy of the local file `source` under `key`. Return its key, size and SHA-256.
 
         On failure, raise a StorageError and store nothing.
         """
@@ -126,9 +126,9 @@ class DirectoryStorage:
     root: Path
 
     def fetch(self, key: str, target: Path) -> StoredObject:
-        """Copy the file at `key` in the storage folder to the local file `target`. Return its StoredObject.
+        """Copy the file at `key` in the storage folder to the new local file `target`.
 
-        Raise AccessDenied if the file at `key` is a symbolic link.
+        Return its key, size and SHA-256. Raise AccessDenied if the file at `key` is a symbolic link.
         """
         with _translated_os_errors(target):
             descriptor = os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -136,9 +136,10 @@ class DirectoryStorage:
                 return _copy(source, sink, key)
 
     def upload(self, source: Path, key: str) -> StoredObject:
-        """Store a copy of the local file `source` at `key` in the storage folder. Return its StoredObject.
+        """Store a copy of the local file `source` at `key` in the storage folder.
 
-        The copy is written to a hidden file in the same folder and then renamed. The rename is one atomic step.
+        The copy is first a hidden file in the same folder as `key`. Renaming the hidden file to `key` is one atomic
+        step. Return key, size and SHA-256 of the copy.
         """
         final = self._path(key)
         partial = final.with_name(f".{final.name}.{uuid.uuid4().hex}{PART_SUFFIX}")
@@ -195,7 +196,8 @@ class S3Storage:
         """Download the object `key` to the local file `target`, in parallel ranges with checksums.
 
         All ranges belong to one version of the object, because the library s3transfer requests each range with the same
-        ETag. If the object is replaced during the download, the download fails.
+        ETag. If the object is replaced during the download, the download fails. Return key, size and SHA-256 of the
+        downloaded file.
         """
         with _translated_s3_errors(target):
             extra = {"ChecksumMode": "ENABLED"}
@@ -203,7 +205,10 @@ class S3Storage:
         return describe(target, key)
 
     def upload(self, source: Path, key: str) -> StoredObject:
-        """Upload the local file `source` to the bucket under `key`. An interrupted upload leaves no object."""
+        """Upload the local file `source` to the bucket under `key`. Return its key, size and SHA-256.
+
+        An interrupted upload leaves no object.
+        """
         with _translated_s3_errors(None):
             extra = {"ChecksumAlgorithm": "SHA256", "ContentType": "video/mp4"}
             self.client.upload_file(str(source), self.bucket, check_key(key), Config=_TRANSFER, ExtraArgs=extra)

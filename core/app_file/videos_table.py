@@ -103,9 +103,9 @@ class VideosTable:
             raise table_fault(self.app, error, "videos.insert") from None
 
     def read(self, keys: Sequence[Any]) -> dict[Any, TheirVideo]:
-        """Read the rows with these keys from the app's table, and return the video of each key.
+        """Read the rows with these keys from the app's table. Return a dict from key to status and times.
 
-        A key whose row was deleted is not in the returned dict. Raise SQLAlchemyError if the database does not answer.
+        The dict has no entry for a deleted row. Raise SQLAlchemyError if the database does not answer.
         """
         names = (self.section.id, self.section.status.column, self.section.uploaded_at, self.section.updated_at)
         key, status, uploaded, updated = (self._raw(name) for name in names)

@@ -80,7 +80,8 @@ class MediaFacts:
 
     `duration_seconds` is the length of the longest stream. `video_seconds` is the length of the video stream. `frames`
     is the number of its pictures. `video_index` and `audio_index` are the numbers of the two streams that are
-    transcoded. `audio_codec` is None for a file without sound, and `unknown` if the sound cannot be decoded.
+    transcoded. For a file without sound, `audio_index` and `audio_codec` are None. `audio_codec` is `unknown` if the
+    sound cannot be decoded.
     """
 
     container: str

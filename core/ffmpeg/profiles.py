@@ -86,7 +86,7 @@ class Profile:
     def expected_seconds(self, source_seconds: float) -> float:
         """Return how long the encoded video will be, in seconds, for a source of `source_seconds`.
 
-        The source is cut at `longest_seconds`. With `has_cards`, the two cards add 2 s each.
+        Only the first `longest_seconds` of the source count. The two cards of a profile with `has_cards` add 2 s each.
         """
         film = source_seconds if self.longest_seconds is None else min(source_seconds, self.longest_seconds)
         return film + (2 * CARD_SECONDS if self.has_cards else 0.0)

@@ -265,7 +265,7 @@ class _Supervisor:
     def wait(self) -> tuple[Ending, struct_rusage]:
         """Wait until the sandboxed program ends. Return how it ended and its resource usage.
 
-        Kill the program if it exceeds a limit. Afterwards, `returncode` of its Popen object is set.
+        Kill the program if it exceeds a limit. Set `returncode` of the program's Popen object.
         """
         ending = Ending.EXITED
         with selectors.DefaultSelector() as selector:
