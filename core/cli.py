@@ -59,11 +59,11 @@ def run(command: click.Command, name: str, arguments: Sequence[str] | None = Non
 def env_option(
     flag: str, variable: str, text: str, *, default: Any = None, unset: str = "", **attributes: Any
 ) -> Callable[[Any], Any]:
-    """Return a click option `flag` that the environment variable `variable` can also set.
+    """Return a decorator that adds the option `flag` to a click command.
 
-    The option's help is `text`, followed by the variable and the default, such as `[env: COUNT, default 8]`. A text in
-    `unset` replaces the part `default 8`. It says what happens if the user does not set the option. `attributes` are
-    passed to click.
+    The environment variable `variable` can also set the option. The option's help is `text`, followed by the variable
+    and the default, such as `[env: COUNT, default 8]`. If `unset` is given, the help shows it in place of `default 8`.
+    `unset` says what happens if the user does not set the option. `attributes` are passed to click.
     """
     if default is None and not attributes.get("is_flag"):
         unset = unset or "default none"
@@ -77,8 +77,8 @@ def env_option(
 class EnvironmentOption(click.Option):
     """Click option that an environment variable can also set.
 
-    The error for an invalid value names the variable. A variable that is set to an empty text counts as unset, unless
-    the argument `empty_is_value` is true. Then the empty text is a value like any other.
+    The error for an invalid value names the variable. By default, a variable with an empty text counts as unset. With
+    `empty_is_value=True`, the empty text is the value of the option.
     """
 
     def __init__(self, *arguments: Any, empty_is_value: bool = False, **attributes: Any) -> None:
@@ -105,10 +105,9 @@ class WholeNumber(click.IntRange):
     """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the option's value as a whole number.
+        """Convert the option's value to a whole number.
 
-        Raise click's error for an invalid option if the value is out of range. Raise it also for a text that has other
-        characters than ASCII digits.
+        Raise click.BadParameter if the value is out of range, or if any character is not an ASCII digit.
         """
         if isinstance(value, str) and not (value.isascii() and value.isdigit()):
             self.fail(f"{value!r} is not a whole number", param, ctx)
@@ -166,7 +165,7 @@ def _bug_line(error: Exception) -> str:
 
 
 def usage_line(error: click.ClickException, name: str) -> str:
-    """Return an error of click as one line in Aforo's error format."""
+    """Return an error of click as one line in Aforo's error format. `name` is the name of the program."""
     what = without_passwords(printable(error.format_message().rstrip("."), limit=300))
     return f"{what}; the command line was refused; see `{name} --help`"
 

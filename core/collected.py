@@ -18,10 +18,10 @@ GONE_SECONDS = 30.0
 
 
 def wait_until_collected(sessions: Sessions, run_id: str, timeout_seconds: float = TIMEOUT_SECONDS) -> bool:
-    """Wait until the collector has read every execution that was recorded before this call.
+    """Wait until the collector has stored every execution that workers recorded before this call.
 
-    Return True when all are read, or False after the timeout. Only instrumented workers of an app are read by the
-    collector. Return True at once if the run had other workers.
+    Return True when all are stored, or False after `timeout_seconds`. The collector reads the records of an app's
+    instrumented workers only. If the run `run_id` did not use such workers, return True without waiting.
     """
     since, deadline = time.time(), time.monotonic() + timeout_seconds
     while True:

@@ -54,9 +54,9 @@ def check(**_validated: object) -> None:
 @cli.env_option("--concurrency", "CONCURRENCY", "Slots of each worker, such as 1,2,4", default="2", empty_is_value=True)
 @cli.env_option("--workers", "WORKERS", "Worker containers, such as 1,2,3", default="1", empty_is_value=True)
 def check_levels(concurrency: str, workers: str) -> None:
-    """Validate the slots and workers of a matrix or search, before its first run.
+    """Validate the numbers of slots and of workers for a matrix or a search.
 
-    Both are lists of numbers, such as 1,2,4. Exit with code 2 if one is invalid.
+    Both options are lists of numbers, such as 1,2,4. Exit with code 2 if one is invalid.
     """
     cli.whole_numbers("CONCURRENCY", concurrency, "slots", MOST_SLOTS)
     cli.whole_numbers("WORKERS", workers, "workers", MOST_CONTAINERS)

@@ -59,11 +59,11 @@ def open_engine(url: str, *, forks: bool = False) -> Engine:
 
 
 def require_sound(url: str) -> str:
-    """Check that a SQLite file at `url` is not damaged, and return the URL with its password masked.
+    """Check that the SQLite file at `url` is not damaged, and return the URL with its password masked.
 
-    Raise EnvironmentFault if the file is damaged, or if its path leads to a folder or another thing that is not a
-    regular file. The check reads every page of the file, so that damage is found before a program starts its work. A
-    missing file is no error, because it is created when it is needed. Databases other than SQLite are not checked.
+    The check reads every page of the file. Raise EnvironmentFault if the file is damaged, or is not a regular file.
+    Raise UsageError if `url` is invalid. A missing file is accepted, because it is created when it is needed. Other
+    databases than SQLite are not checked.
     """
     parsed, shown = parse_url(url), masked(url)
     file = Path(parsed.database or "")
@@ -90,7 +90,10 @@ def parse_url(url: str) -> URL:
 
 
 def open_sessions(engine: Engine) -> Sessions:
-    """Return a factory of database sessions. Write in one transaction: `with sessions.begin() as session`."""
+    """Return a factory of sessions for the database of `engine`.
+
+    A block `with sessions.begin() as session:` is one transaction, where `sessions` is the returned factory.
+    """
     return sessionmaker(engine, expire_on_commit=False)
 
 
@@ -211,10 +214,10 @@ def _timeouts(url: URL) -> dict[str, Any]:
 
 
 def database_fault(cause: BaseException | None, url: str | None = None) -> EnvironmentFault:
-    """Convert an error of the database's driver (`cause`) to an error of one line.
+    """Return the one-line error for `cause`, an error of the database's driver.
 
-    The new error shows `url`, in which the caller must have masked the password. Without `url`, it shows the first note
-    of the exception `cause`. This note is the URL if the error comes from an engine of `open_engine`.
+    The returned error shows the database URL `url`. The caller must mask the password in `url`. Without `url`, the URL
+    is taken from a note on `cause`. The engines of `open_engine` add this note, with the password masked.
     """
     url = url or next(iter(getattr(cause, "__notes__", ())), None)
     if getattr(cause, "sqlite_errorcode", 0) & 0xFF in SQLITE_DAMAGED:

@@ -56,7 +56,10 @@ class GoalMissed(AforoError):
 
 
 class CapacityLost(AforoError):
-    """Error: the newest runs of a cell are worse than those before them, by more than the user allows."""
+    """Error for a cell whose X_sat has fallen in the course of its runs by more than the user allows.
+
+    If no X_sat of the cell is known, its mean service time has risen instead.
+    """
 
     exit_code = ExitCode.CAPACITY_LOST
 
@@ -68,6 +71,9 @@ def printable(value: object, limit: int = 80) -> str:
 
 
 def first_line(error: object) -> str:
-    """Return the first line of a library's error text, without the full stop at its end."""
+    """Return the first line of the text of `error`, without the full stop at its end.
+
+    `error` is an exception or a text. If it has no text, return the name of its class.
+    """
     line = str(error).strip().split("\n", 1)[0].rstrip(".")
     return printable(line, limit=300) or type(error).__name__

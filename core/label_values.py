@@ -63,6 +63,9 @@ OF_FAMILY: dict[tuple[str, str], Values] = {
 
 
 def values_of(family: str, label: str) -> Values:
-    """Return the allowed values of `label` of the metric `family`. Raise KeyError if none are declared."""
+    """Return the allowed values of `label` of the metric `family`, as a tuple or as a text about them.
+
+    Raise KeyError if no values are declared.
+    """
     declared = OF_FAMILY.get((family, label))
     return VALUES[label] if declared is None else declared

@@ -40,7 +40,8 @@ REMEDY = (
 class Look:
     """Counts at one moment: messages, dead-lettered messages, and a run's open videos and live claims.
 
-    The messages are those in the queue and in its dead-letter queue. A claim is live until its lease expires.
+    `messages` counts the messages in the queue. `dead_letters` counts those in the dead-letter queue. A claim is live
+    until its lease expires.
     """
 
     messages: int
@@ -52,15 +53,16 @@ class Look:
 class LossWatch:
     """Decide whether the queue has lost the open videos of a run.
 
-    The function `look` returns the current counts, or None while SQS or the database does not answer. The open videos
-    are lost if all of this was true for `silence_seconds` without a break:
+    The argument `look` is a function that returns the current counts, or None if SQS or the database does not answer.
+    The open videos count as lost after a silence of max(`silence_seconds`, 120) seconds. A silence lasts as long as
+    these four conditions hold:
 
-    1. Some videos were open, and none of them ended.
-    2. The queue held no message, not even one of another sender.
-    3. No message was dead-lettered.
-    4. No running execution held a claim.
+    1. Videos of the run are open, and none of them ends.
+    2. The queue holds no message, from any sender.
+    3. No further message is dead-lettered.
+    4. No running execution holds a claim.
 
-    The wait for `silence_seconds` starts again when one of these is false or `look` returns None.
+    When a condition is false or `look` returns None, the silence is over, and its time is counted from 0 again.
     """
 
     def __init__(

@@ -69,9 +69,9 @@ class RunRow(Base):
     __table_args__ = (Index("runs_created_at", "created_at"),)
 
     def is_dead(self, now: float) -> bool:
-        """Return True if the injector of this run has died, judged by its last heartbeat.
+        """Return True if the last heartbeat of this run is so old that its injector must have died.
 
-        `now` is in epoch seconds. An injector with a low rate writes heartbeats less often. It counts as dead later.
+        `now` is in epoch seconds. The function `core.run.is_heartbeat_overdue` defines the longest allowed age.
         """
         return is_heartbeat_overdue(self.heartbeat_at or self.created_at, self.rate_per_minute, now)
 
@@ -206,15 +206,17 @@ class SpoolRow(Base):
 
 
 class OtherExecutionRow(Base):
-    """One execution of a task for which the database has no video.
+    """One execution whose video is not in the database.
 
-    At first `run_id` is null, and `record` keeps the whole execution record, because the video can still be added. Then
-    one of these cases follows:
+    A new row has no `run_id`. Its `record` is the whole execution record, because the video can be added later. One of
+    three things happens to the row:
 
-    1. The video is added: the collector moves this execution to the table `executions`.
-    2. No video is added, but a run was active during the execution: soon after that run has ended, the execution is
-       counted as other work that the workers did during the run. `run_id` is set to that run, and `record` is emptied.
-    3. No video is added, and no run was active during the execution: the row is deleted after a while.
+    1. The video is added. The collector moves the execution to the table `executions`.
+    2. The video is not added, and a run overlapped the execution in time. After the end of the run, the collector sets
+       `run_id` to the id of that run, and `record` to null. The execution then counts as other work: it took a slot
+       during the run, but belongs to no video of the run.
+    3. The video is not added, and no run overlapped the execution. The collector deletes the row an hour after the
+       execution's end.
     """
 
     __tablename__ = "other_executions"

@@ -3,8 +3,8 @@
 The secret for the central store is in a file of the user. Prometheus reads that file itself, so the secret is in no
 configuration, environment variable or log.
 
-`python -m core.remote_write < prometheus.yml` prints the given Prometheus configuration, completed by the user's
-settings of the remote write. The script `deploy/compose/stack` runs this command.
+`python -m core.remote_write < prometheus.yml` reads a Prometheus configuration, adds the remote write as the user's
+settings describe it, and prints the result. The script `deploy/compose/stack` runs this command.
 """
 
 from __future__ import annotations
@@ -80,10 +80,11 @@ def with_remote_write(configuration: str, prometheus: Prometheus) -> str:
 
 
 def require_receiver(prometheus: Prometheus) -> None:
-    """Check with one empty write that the central store can be reached. Without a URL, check nothing.
+    """Check that the central store accepts writes, by sending one write without samples.
 
-    Raise EnvironmentFault if the store does not answer, refuses the credentials, redirects the write, or takes no
-    writes at this URL. Ignore other HTTP errors, such as 503 from an overloaded store.
+    Raise EnvironmentFault if the store does not answer, redirects the write, refuses the credentials, or has no
+    receiver for writes at this URL. Ignore other HTTP errors, such as 503 from an overloaded store. If the settings
+    name no URL of a store, check nothing.
     """
     if prometheus.remote_write_url is None:
         return
@@ -107,7 +108,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """Handler that reports a redirect as an error: Prometheus does not repeat a write elsewhere."""
 
     def redirect_request(self, *_: object) -> None:
-        """Follow no redirect. The request then ends with an HTTPError."""
+        """Return None, which tells urllib to raise HTTPError for a redirect instead of following it."""
 
 
 #: Prometheus uses no proxy of the environment either.

@@ -46,9 +46,10 @@ POISSON = "poisson"
 
 
 def has_constant_rate(shape: str | None) -> bool:
-    """Return True if videos arrive at the same expected rate during the whole run.
+    """Return True if videos arrive at the same expected rate during a whole sustained run.
 
-    Only then can the stability of the run be judged. `shape` is the name of its load shape.
+    `shape` is the name of the run's load shape. The rate is constant for `poisson` and for None, which means a fixed
+    rate. The stability of a run can be judged only if the rate is constant.
     """
     return shape in {None, POISSON}
 
@@ -160,8 +161,9 @@ def new_run_id(
 def is_heartbeat_overdue(heartbeat_at: float, rate_per_minute: float | None, now: float) -> bool:
     """Return True if a run's last heartbeat is so old that its injector must have died.
 
-    Times are epoch seconds. An injector that sends at a rate writes a heartbeat with each message. So a low rate allows
-    a longer gap. `rate_per_minute` is None if the run has no rate. Then only a fixed gap is allowed.
+    `heartbeat_at` and `now` are epoch seconds. For a run without a rate (None), a heartbeat is too old after 60 s. For
+    a run with a rate, it is too old after max(60, 120 / `rate_per_minute`) seconds. The second value is the time for
+    two videos.
     """
     gap_seconds = 0.0 if rate_per_minute is None else 60 / rate_per_minute
     return now - heartbeat_at > max(HEARTBEAT_SECONDS, 2 * gap_seconds)

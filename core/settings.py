@@ -558,13 +558,14 @@ class Settings:
 
     @classmethod
     def from_process(cls, dotenv: Path = Path(".env")) -> Settings:
-        """Read the settings of this process from its environment variables, else from the file `.env`.
+        """Read the settings of this process from its environment variables and from the file `dotenv`.
 
-        The AWS_* variables are also set in the environment of this process, where boto3 reads them.
+        If both set a variable, the environment variable is used. The AWS_* variables are also copied to the environment
+        of this process, where boto3 reads them. Raise UsageError for the first invalid variable.
 
-        With an app under test, our injector must send to the queue that the app's worker reads. Therefore the queue is
-        the one in the app's aforo.toml. An AWS_* variable is taken from the app's `env_file`, or else from the
-        environment of this process, but never from `.env`.
+        With an app under test, the name of the queue comes from the app's aforo.toml. Our injector then sends to the
+        queue that the app's worker reads. The AWS_* variables come from the app's `env_file`. A variable that
+        `env_file` does not set comes from the environment of this process. AWS_* variables in `dotenv` are ignored.
         """
         filed = {k: v for k, v in dotenv_values(dotenv, encoding="utf-8-sig").items() if v is not None}
         environment = {**filed, **os.environ}

@@ -99,10 +99,10 @@ def parse_sizes(text: str) -> SizeMix:
 
 
 def one_spelling(text: str) -> str:
-    """Return the size or mix that the user wrote, with one spelling for equal mixes.
+    """Return the size or mix in `text`. Two spellings of the same mix give the same result.
 
-    A mix becomes its label, such as `50MB:3+100MB:1`. A single size stays as the user wrote it. Raise UsageError if
-    `text` is neither.
+    For a mix, return its label: `100MB:2+50MB:6` becomes `50MB:3+100MB:1`. For a single size, return `text` without
+    surrounding spaces. Raise UsageError if `text` is neither a size nor a mix.
     """
     sizes = parse_sizes(text)
     return sizes.label if len(sizes.shares) > 1 else text.strip()

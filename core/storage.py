@@ -76,10 +76,16 @@ class Storage(Protocol):
     """Interface to the storage of videos, as the worker and the injector use it."""
 
     def fetch(self, key: str, target: Path) -> StoredObject:
-        """Copy the object `key` to the local file `target`. On failure, raise StorageError and leave no file."""
+        """Copy the object `key` to the new local file `target`. Return its key, size and SHA-256.
+
+        On failure, raise a StorageError and leave no file.
+        """
 
     def upload(self, source: Path, key: str) -> StoredObject:
-        """Store the local file `source` under `key`, all of it or nothing. Raise a StorageError on failure."""
+        """Store a copy of the local file `source` under `key`. Return its key, size and SHA-256.
+
+        On failure, raise a StorageError and store nothing.
+        """
 
     def exists(self, key: str) -> bool:
         """Return True if the storage has a complete object `key` that this program is allowed to read."""
@@ -120,9 +126,9 @@ class DirectoryStorage:
     root: Path
 
     def fetch(self, key: str, target: Path) -> StoredObject:
-        """Copy the file at `key` in the storage folder to the local file `target`.
+        """Copy the file at `key` in the storage folder to the new local file `target`.
 
-        Raise AccessDenied if the file at `key` is a symbolic link.
+        Return its key, size and SHA-256. Raise AccessDenied if the file at `key` is a symbolic link.
         """
         with _translated_os_errors(target):
             descriptor = os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -130,9 +136,10 @@ class DirectoryStorage:
                 return _copy(source, sink, key)
 
     def upload(self, source: Path, key: str) -> StoredObject:
-        """Copy the local file `source` to a hidden file, then rename that file to `key`.
+        """Store a copy of the local file `source` at `key` in the storage folder.
 
-        The hidden file is in the same folder as `key`, so the rename is one atomic step.
+        The copy is first a hidden file in the same folder as `key`. Renaming the hidden file to `key` is one atomic
+        step. Return key, size and SHA-256 of the copy.
         """
         final = self._path(key)
         partial = final.with_name(f".{final.name}.{uuid.uuid4().hex}{PART_SUFFIX}")
@@ -151,7 +158,7 @@ class DirectoryStorage:
         return self._path(key).is_file()
 
     def delete(self, key: str) -> None:
-        """Delete the file at `key` and the hidden files of unfinished uploads to it."""
+        """Delete the file at `key`, if it exists, and the hidden files of unfinished uploads to `key`."""
         final = self._path(key)
         for file in (final, *final.parent.glob(f".{glob.escape(final.name)}.*{PART_SUFFIX}")):
             file.unlink(missing_ok=True)
@@ -189,7 +196,8 @@ class S3Storage:
         """Download the object `key` to the local file `target`, in parallel ranges with checksums.
 
         All ranges belong to one version of the object, because the library s3transfer requests each range with the same
-        ETag. If the object is replaced during the download, the download fails.
+        ETag. If the object is replaced during the download, the download fails. Return key, size and SHA-256 of the
+        downloaded file.
         """
         with _translated_s3_errors(target):
             extra = {"ChecksumMode": "ENABLED"}
@@ -197,16 +205,20 @@ class S3Storage:
         return describe(target, key)
 
     def upload(self, source: Path, key: str) -> StoredObject:
-        """Upload the local file `source` to the bucket under `key`. An interrupted upload leaves no object."""
+        """Upload the local file `source` to the bucket under `key`. Return its key, size and SHA-256.
+
+        An interrupted upload leaves no object.
+        """
         with _translated_s3_errors(None):
             extra = {"ChecksumAlgorithm": "SHA256", "ContentType": "video/mp4"}
             self.client.upload_file(str(source), self.bucket, check_key(key), Config=_TRANSFER, ExtraArgs=extra)
         return describe(source, key)
 
     def exists(self, key: str) -> bool:
-        """Return True if the bucket has the object `key`. A HEAD request finds this out.
+        """Send a HEAD request for the object `key`. Return True if the bucket has the object.
 
-        Return False also for status 403, which S3 sends for a missing object if listing the bucket is not allowed.
+        Return False also for an answer with status 403. S3 sends this status for a missing object if this program is
+        not allowed to list the bucket.
         """
         checked = check_key(key)
         try:

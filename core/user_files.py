@@ -38,10 +38,10 @@ def is_folder(text: str) -> bool:
 
 
 def require_file(what: str, text: str, remedy: str, most_bytes: int | None = None) -> Path:
-    """Return the path `text` if it is a regular file that this process may read, else raise UsageError.
+    """Return `text` as a path if it names a regular file that this process can read, else raise UsageError.
 
-    Also raise UsageError if the file is larger than `most_bytes`. The error names the file by `what` and tells the user
-    the `remedy`. Devices and pipes are refused, because reading them might never end.
+    Raise UsageError also for a file larger than `most_bytes`. None means no limit. In the error, `what` names the file,
+    and `remedy` says what to do. Devices and pipes are refused, because reading them might never end.
     """
     try:
         status = os.stat(text)
@@ -62,8 +62,8 @@ def require_file(what: str, text: str, remedy: str, most_bytes: int | None = Non
 def read_text(what: str, path: Path, remedy: str, most_bytes: int) -> str:
     """Return the text of a regular file that is written in UTF-8.
 
-    Raise UsageError if the file is missing, not readable, not UTF-8 or larger than `most_bytes`. The error names the
-    file by `what` and tells the user the `remedy`.
+    Raise UsageError if the file is missing, not readable, not UTF-8 or larger than `most_bytes`. In the error, `what`
+    names the file, and `remedy` says what to do.
     """
     try:
         return require_file(what, str(path), remedy, most_bytes).read_text(encoding="utf-8-sig")
@@ -77,7 +77,7 @@ def read_text(what: str, path: Path, remedy: str, most_bytes: int) -> str:
 def written(what: str, path: Path, remedy: str) -> Iterator[None]:
     """Context manager: raise EnvironmentFault if the block fails to write the file `path`.
 
-    `what` names the file in the error, and `remedy` says what to do.
+    In the error, `what` names the file, and `remedy` says what to do.
     """
     try:
         yield
@@ -89,9 +89,9 @@ def written(what: str, path: Path, remedy: str) -> Iterator[None]:
 def require_writable(what: str, path: Path, remedy: str, *, make_folder: bool = False) -> None:
     """Raise an AforoError if the file at `path` cannot be written. An existing file stays unchanged.
 
-    A program calls this before its work, so that it does not fail at the end. Devices and pipes are refused. The error
-    names the file by `what` and tells the user the `remedy`. With `make_folder`, the folder of the file is created if
-    it is missing.
+    A program calls this before its work, so that it does not fail at the end. Devices and pipes are refused. In the
+    error, `what` names the file, and `remedy` says what to do. With `make_folder`, a missing folder of the file is
+    created.
     """
     with written(what, path, remedy):
         if path.exists() and not path.is_file():
@@ -107,11 +107,10 @@ def require_writable(what: str, path: Path, remedy: str, *, make_folder: bool = 
 def require_usable_folder(what: str, folder: Path, variable: str, least_free_bytes: int = LEAST_FREE_BYTES) -> str:
     """Check that files can be written to `folder`, and return a text such as `/data, 12.3 GB free`.
 
-    A missing folder is created. Raise EnvironmentFault if the folder is a file, read-only, forbidden or full. `what` is
-    the name of the folder in the error. `variable` is the setting that the error tells the user to change.
+    A missing folder is created. Raise EnvironmentFault if a file cannot be written there, or if fewer than
+    `least_free_bytes` are free. In the error, `what` names the folder, and `variable` is the setting to change.
 
-    The check writes a test file. The reported free space is not enough, because it ignores quotas. Permission bits are
-    not enough, because they do not stop root.
+    The check writes a temporary file. This also detects a full quota, which the reported free space does not show.
     """
     remedy = f"choose another {variable}, or make room and correct its permissions"
     with written(what, folder, remedy):

@@ -25,11 +25,11 @@ WorkerRecord = dict[str, Any]
 
 
 def read_workers(settings: Settings) -> list[WorkerRecord]:
-    """Return the condition records of the running workers, or an empty list if no worker can be found.
+    """Return one condition record per running worker, or an empty list if no worker can be found.
 
-    The native stack has one worker. Its record is read from the worker's /metrics page, because Prometheus learns of a
-    restarted worker later. If the page does not answer, the records are read from Prometheus. In the other stacks, they
-    are always read from Prometheus.
+    In the native stack, the record of the only worker is read from its /metrics page. Prometheus would still show the
+    old record shortly after a restart of the worker. If the page does not answer, and in all other stacks, the records
+    are read from Prometheus.
     """
     if settings.stack == "native":
         families = promql.scrape(settings.worker.metrics_host, settings.worker.metrics_port)
@@ -43,7 +43,11 @@ def read_workers(settings: Settings) -> list[WorkerRecord]:
 
 
 def app_addresses(settings: Settings, app: AppFile) -> list[tuple[str, int]]:
-    """Return the host and port of the /metrics page of each instrumented worker of an app."""
+    """Return the addresses, as (host, port), of the /metrics pages of an app's workers.
+
+    The addresses come from aforo.toml. If it has none, return the one address in the settings. The pages are not read,
+    so a worker that does not run is included.
+    """
     if not app.worker.metrics:
         return [(settings.worker.metrics_host, settings.worker.metrics_port)]
     return [(host, int(port)) for host, _, port in (address.rpartition(":") for address in app.worker.metrics)]
@@ -61,8 +65,8 @@ def app_slots(settings: Settings, app: AppFile) -> list[int]:
 def record_of_page(families: Mapping[str, Sequence[promql.Sample]]) -> WorkerRecord | None:
     """Return the condition record of one worker, from the samples of its /metrics page.
 
-    `families` has the samples by metric. Return None if the metric of the worker's slots is missing or 0. Labels with
-    an empty value are left out. Prometheus leaves them out too, so records from both sources are equal.
+    `families` has the samples of each metric. Return None if the page does not give the worker's number of slots, or
+    gives 0. A label with an empty value is left out, as in a record that is read from Prometheus.
     """
     slots = next((int(sample.value) for sample in families.get(SLOTS, ())), 0)
     if not slots:

@@ -103,9 +103,9 @@ class VideosTable:
             raise table_fault(self.app, error, "videos.insert") from None
 
     def read(self, keys: Sequence[Any]) -> dict[Any, TheirVideo]:
-        """Return the current state of the rows with these keys in the app's table, by key.
+        """Read the rows with these keys from the app's table. Return a dict from key to status and times.
 
-        A deleted row is missing in the result. Raise SQLAlchemyError if the database does not answer.
+        The dict has no entry for a deleted row. Raise SQLAlchemyError if the database does not answer.
         """
         names = (self.section.id, self.section.status.column, self.section.uploaded_at, self.section.updated_at)
         key, status, uploaded, updated = (self._raw(name) for name in names)
@@ -119,7 +119,10 @@ class VideosTable:
         return found
 
     def key(self, text: Any) -> Any:
-        """Convert a row key from text to the type in which the database returns it."""
+        """Convert a row key, such as the text `12` from a file, to the form that `keys_of` returns.
+
+        For a key column of whole numbers, the result is an int. A key that already has the right form stays unchanged.
+        """
         return plain(self._key(text))
 
     def keys_of(self, column: str, wanted: Sequence[str]) -> list[Any]:
@@ -247,8 +250,8 @@ class VideosTable:
 def table_fault(app: AppFile, error: SQLAlchemyError, key: str) -> AforoError:
     """Return the one-line error for an SQL statement that failed on the app's table.
 
-    It contains the database's own error text, which is taken from `error`. It names the line of aforo.toml that has
-    `key`.
+    The returned error shows the database's own text, taken from `error`. It also shows `key`, a key of aforo.toml such
+    as `videos.url`, and the line number of that key.
     """
     cause = error.orig if isinstance(error, (DBAPIError, StatementError)) and error.orig is not None else error
     return EnvironmentFault(app.place(key), f"their database says: {first_line(cause)}", "correct that line")

@@ -42,8 +42,9 @@ print("\\n" + json.dumps(facts))
 class WorkerFacts:
     """Facts about the app under test, read with the Python interpreter that runs its worker.
 
-    A fact that is unknown is None. `acks_late` is True if the task's message is acknowledged after the task ran.
-    `error` is the text of the exception that importing the app raised, or None if no exception was seen.
+    `python`, `celery` and `kombu` are versions. `tasks` has the names of the registered tasks. `acks_late` is True if
+    Celery acknowledges the message of a video after its task ran, and False if before. These facts are None if unknown.
+    `error` is the text of the error that stopped the reading, such as a failed import. It is None without an error.
     """
 
     python: str | None = None
@@ -72,7 +73,10 @@ def probe_worker(app: AppFile) -> WorkerFacts:
 
 
 def celery_app(app: AppFile) -> str | None:
-    """Return the Celery app that the worker's command names with `-A` or `--app`; None without either."""
+    """Return the value of the option `-A` or `--app` in the worker's command: the name of the Celery app.
+
+    Return None if the command has neither option.
+    """
     words = shlex.split(app.worker.command or "")
     for word, following in zip(words, [*words[1:], ""], strict=False):
         if word in {"-A", "--app"}:

@@ -1,4 +1,5 @@
-"""ffmpeg and ffprobe as Aforo's programs run them.
+"""Run ffmpeg and ffprobe, and understand their results.
 
-The modules cover the required version, the sandbox, the probe of untrusted files, the progress and the failure reasons.
+The modules check the installed version, read the properties of untrusted files, build the command lines, run both
+programs in a sandbox, follow ffmpeg's progress, and find out why a video failed.
 """

@@ -78,9 +78,10 @@ class Color:
 class MediaFacts:
     """Properties of a video file, as ffprobe reads them. A property that the file does not state is None.
 
-    `duration_seconds` is the length of the longest stream, and `video_seconds` is that of the video stream. `frames` is
-    the number of pictures. `video_index` and `audio_index` are the numbers of the streams that are transcoded.
-    `audio_codec` is `unknown` if the file has sound, but none that can be decoded.
+    `duration_seconds` is the length of the longest stream. `video_seconds` is the length of the video stream. `frames`
+    is the number of its pictures. `video_index` and `audio_index` are the numbers of the two streams that are
+    transcoded. For a file without sound, `audio_index` and `audio_codec` are None. `audio_codec` is `unknown` if the
+    sound cannot be decoded.
     """
 
     container: str
@@ -100,14 +101,15 @@ class MediaFacts:
 
     @property
     def has_audio(self) -> bool:
-        """Return True if the file has an audio stream."""
+        """Return True if the file has an audio stream, even one that cannot be decoded."""
         return self.audio_codec is not None
 
 
 def probe(source: Path, limits: Limits) -> MediaFacts:
     """Return the properties of a local video file. Raise VideoFailed if it is not an accepted video.
 
-    `limits` are the limits of the ffprobe process, such as its memory. Its time is also limited to PROBE_SECONDS.
+    `limits` are the limits of the ffprobe process, such as its memory. ffprobe may run for 60 s at most, even if
+    `limits` allows more time.
     """
     container = container_of(source)
     argv = ["ffprobe", "-hide_banner", "-v", "error", *input_guard(container), "-show_entries", _ENTRIES]

@@ -84,7 +84,10 @@ class Profile:
         return ENCODERS[self.codec]
 
     def expected_seconds(self, source_seconds: float) -> float:
-        """Return the length in seconds of a video that this profile encodes from `source_seconds` of source."""
+        """Return how long the encoded video will be, in seconds, for a source of `source_seconds`.
+
+        Only the first `longest_seconds` of the source count. The two cards of a profile with `has_cards` add 2 s each.
+        """
         film = source_seconds if self.longest_seconds is None else min(source_seconds, self.longest_seconds)
         return film + (2 * CARD_SECONDS if self.has_cards else 0.0)
 
@@ -134,9 +137,9 @@ def recorded_name(text: str) -> str:
 
 
 def is_profile(text: str | None) -> TypeGuard[str]:
-    """Return True if `text` is a profile name or the path of a TOML file.
+    """Return True if `text` is the name of a profile, or the path of a TOML file.
 
-    Return False for None. Return False for any other text too: it is the name of an app.
+    Return False for None and for every other text, such as the name of an app. The TOML file is not read.
     """
     return text is not None and (text in PROFILES or text.endswith(".toml"))
 

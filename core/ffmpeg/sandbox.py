@@ -1,18 +1,18 @@
-"""Run ffmpeg or ffprobe in a sandbox. The program cannot outlive this process, exceed limits or hang.
+"""Run ffmpeg or ffprobe in a sandbox. The program cannot outlive its parent, exceed limits or hang.
 
-The child process first runs `setpriv`. Then setpriv replaces itself by a shell, and the shell replaces itself by the
-program. No Python code runs between fork and exec, because a `preexec_fn` can deadlock in a process with threads:
+The parent is the Python process that uses this module. The child process first runs `setpriv`. Then setpriv replaces
+itself by a shell, and the shell replaces itself by the program. No Python code runs in the child, because a
+`preexec_fn` can deadlock in a process with threads:
 
     setpriv --pdeathsig KILL --no-new-privs  →  sh: is the parent still alive? ulimit …  →  the program
 
 This start costs about 2 ms. A launcher in Python costs 17 ms.
 
 With `--pdeathsig KILL`, the kernel kills the child when the *thread* that started it ends. That thread waits in
-`run_sandboxed` until the child has ended, so the child is not killed too early. If this process dies before setpriv
-runs, the kernel does not kill the child. For this case, the shell compares the pid of its parent with the pid of this
-process. If they differ, the shell exits.
+`run_sandboxed` until the child has ended, so the child is not killed too early. If the parent dies before setpriv runs,
+the kernel does not kill the child. In that case the shell finds that its parent is gone, and exits.
 
-Without setpriv, the program starts with less protection. `missing_protections` lists what this machine lacks.
+On a machine without setpriv, the program runs with less protection. `missing_protections` lists what is missing.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ class Ending(StrEnum):
 class Limits:
     """Limits for one sandboxed program: its time, memory, file size and amount of standard output.
 
-    The program is killed after `deadline_seconds`. It is also killed after `stall_seconds` without progress, unless
-    `stall_seconds` is None. Its CPU time is limited to the deadline times the number of cores. The kernel enforces this
-    CPU limit even while this process is stopped.
+    The program is killed after `deadline_seconds`, or after `stall_seconds` without progress. With None for
+    `stall_seconds`, progress is not checked. The kernel limits the program's CPU time to the deadline times the number
+    of cores. This limit also works while a signal has stopped the process that watches the program.
     """
 
     deadline_seconds: float
@@ -120,9 +120,11 @@ def run_sandboxed(
     """Run the command `argv` in the sandbox until it ends or exceeds a limit, and return its result.
 
     On return, the program and its children are dead. The program counts as stalled when `progress()` returns the same
-    value for `stall_seconds`. `on_stdout` receives each chunk of standard output. Without `on_stdout`, the output is
-    stored, up to `limits.stdout_bytes`. Raise EnvironmentFault if the program is not installed. An exception from
-    outside (soft time limit, Ctrl-C) is raised again after the program is killed.
+    value for `limits.stall_seconds`. `on_stdout` is called with each chunk of standard output. Without `on_stdout`, the
+    result has the output, and the program is killed when it writes more than `limits.stdout_bytes`.
+
+    Raise EnvironmentFault if the program is not installed. Ctrl-C or Celery's soft time limit can raise an exception
+    during the call. The program is then killed, and the exception is passed on.
     """
     command, oom_kills, started = _command(argv, limits), vmstat().get("oom_kill", 0), time.monotonic()
     with _child(command) as process:
@@ -263,7 +265,7 @@ class _Supervisor:
     def wait(self) -> tuple[Ending, struct_rusage]:
         """Wait until the sandboxed program ends. Return how it ended and its resource usage.
 
-        Kill the program if it exceeds a limit. Store its return code in the Popen object.
+        Kill the program if it exceeds a limit. Set `returncode` of the program's Popen object.
         """
         ending = Ending.EXITED
         with selectors.DefaultSelector() as selector:

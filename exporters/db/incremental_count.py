@@ -37,8 +37,8 @@ class IncrementalCount:
     def build(self, reader: Reader) -> None:
         """Count all runs, videos and executions in the database, to get the first sums.
 
-        `reader` reads a snapshot of the database. The caller must open the snapshot later than the time `read_at`. The
-        sums then include every change before `read_at`.
+        `reader` reads a snapshot of the database. The caller must first set `read_at` to the current time, and then
+        open the snapshot. Afterwards the sums include every change before `read_at`.
         """
         for run in reader.newest_runs(self.runs):
             self.aggregates.track(run)
@@ -90,9 +90,10 @@ class IncrementalCount:
 
 
 def difference(current: RunAggregates, recounted: RunAggregates) -> int:
-    """Return how many videos `current` counts under a wrong state.
+    """Return how many videos `current` counts in a wrong state.
 
-    `recounted` is a full count at the same moment, whose states are assumed to be right.
+    `recounted` is a full count of the same moment, and counts as right. The result is the larger of two sums over all
+    states: the videos that `current` has too many, and those that it has too few.
     """
     one, other = current.all_videos.states, recounted.all_videos.states
     more = sum((one - other).values())
