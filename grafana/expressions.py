@@ -16,7 +16,10 @@ VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)(?::\w+)?\}|([A-Za-z_]\w*))")
 
 @dataclass(frozen=True)
 class Expression:
-    """One PromQL query in a dashboard's JSON, and where it stands: dashboard id, panel title, query letter."""
+    """One PromQL query in a dashboard's JSON, and where it stands.
+
+    `board` is the dashboard's id, `panel` the title of the panel, and `ref_id` Grafana's letter of the query.
+    """
 
     board: str
     panel: str

@@ -37,8 +37,8 @@ def ref_id_of(position: int) -> str:
 def field_config(panel: Panel, model: dashboard.Panel, lang: Language) -> dashboard.FieldConfigSource:
     """Return Grafana's field configuration of a panel: units, limits, names and colours of its values.
 
-    `model` is the same panel in Grafana's format. The configuration of `model` is changed and returned, in the language
-    `lang`. Options that this function does not set stay.
+    `model` is the same panel in Grafana's format. Options that `model` already has, and that this function does not
+    set, stay. Texts are in the language `lang`.
     """
     source = model.field_config or dashboard.FieldConfigSource()
     defaults = source.defaults

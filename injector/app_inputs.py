@@ -112,9 +112,8 @@ def place_source(app: AppFile, default_folder: Path, media: Path, name: str, s3:
     """Copy the video file `media` to where the app expects its input files, under the file name `name`.
 
     `aforo.toml` gives a folder or an S3 bucket. If it gives none, the folder is `default_folder`. A file that is there
-    already is not copied again. `s3` is a function that returns the S3 client. It is called only for a bucket. The
-    result creates the input files of single videos from the copy. Raise EnvironmentFault if the folder cannot be
-    written.
+    already is not copied again. The result has methods that return the input file of each video. `s3` is a function
+    that returns the S3 client. It is called only for a bucket. Raise EnvironmentFault if the folder cannot be written.
     """
     if app.input.is_s3:
         bucket, _, prefix = str(app.input.folder).removeprefix("s3://").partition("/")

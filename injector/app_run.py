@@ -115,7 +115,7 @@ def _environment(app: AppFile, target: Target, fleet: WorkerFleet) -> dict[str, 
 
 
 def require_other_database(settings: Settings, app: AppFile) -> None:
-    """Raise UsageError if Aforo's database is the app's own, which would mix the tables of both."""
+    """Raise UsageError if Aforo and the app use the same database, because their tables would mix."""
     if app.videos is None:
         return
     ours, theirs = (database.parse_url(url) for url in (settings.database.url, app.videos.url))

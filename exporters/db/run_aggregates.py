@@ -119,8 +119,8 @@ class RunAggregates:
     def apply_videos(self, videos: Iterable[Video], since: float) -> None:
         """Update the totals with video rows that have changed. A row that is passed twice counts once.
 
-        `since` is the epoch time from which the caller has read changed rows. For some videos it is unknown whether the
-        totals already include them:
+        `since` is the epoch time from which the caller has read changed rows. For two kinds of videos, this object does
+        not know how the totals include them:
 
         - a video that was uploaded before `since`, and that this object does not remember,
         - a video that changed again after its final state was counted.
@@ -182,8 +182,8 @@ class RunAggregates:
         1. A tracked run that is no longer in `newest` is not tracked any more. Its videos are added to the rest, and
            its execution sums are dropped.
         2. A tracked run that was deleted from the database is dropped with all its sums.
-        3. A run that was created since `since` is tracked from now on, and its id is added to `runs_to_recount`. A run
-           that is older than all tracked runs is left to rule 4.
+        3. A run that was created at `since` or later is tracked from now on, and its id is added to `runs_to_recount`.
+           A run that is older than all tracked runs is left to rule 4.
         4. Any other run that is not tracked yet sets `needs_full_count` to True. Only a full count can separate its
            videos from the rest.
 
@@ -212,8 +212,8 @@ class RunAggregates:
         """Replace the video totals of a run by `groups`, the totals that the database has just computed.
 
         `groups` has one Group per state and failure reason. `live` has the run's open videos and those that have just
-        changed. The next query for changed videos can return the videos in `live` again. This method remembers them, so
-        they do not count twice.
+        changed. The new totals already include them. The next query for changed videos can return them again. This
+        method remembers them, so they do not count twice.
         """
         for video_id in list(self._open_of.get(run_id, ())):
             self._close(video_id)
@@ -231,8 +231,8 @@ class RunAggregates:
         """Replace the execution sums of a run by `sums`, which the database has just computed.
 
         Each item of `sums` is (outcome, number, sums of the timings), as `Reader.executions_of` returns it. `recent`
-        has those executions in the sums that the next query for changed executions can return again. This method
-        remembers them, so they do not count twice.
+        has executions that these sums already include. The next query for changed executions can return them again.
+        This method remembers them, so they do not count twice.
         """
         tally = self.executions[run_id] = ExecutionTally(lost=self.executions[run_id].lost)
         for outcome, count, seconds in sums:

@@ -54,7 +54,7 @@ class VideosTable:
 
     @classmethod
     def of(cls, settings: Exporters) -> VideosTable:
-        """Return the description of the videos table that the exporter's settings give.
+        """Return the videos table as the exporter's settings describe it.
 
         Raise UsageError for an invalid setting.
         """
