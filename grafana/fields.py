@@ -65,8 +65,8 @@ def field_config(panel: Panel, model: dashboard.Panel, lang: Language) -> dashbo
 def columns(panel: Panel) -> list[tuple[str, Column]]:
     """Return the columns of a table panel as pairs (field name, column).
 
-    Grafana calls the data of one column a field. The field name of a column that shows a label is the name of the
-    label. The field name of a column with a query of its own is `Value #B` for query B.
+    Grafana calls the data of one column a field. If a column shows a label, the field has the name of the label. If a
+    column shows the values of query B, the name of the field is `Value #B`.
     """
     named, position = [], 0
     for column in panel.columns:

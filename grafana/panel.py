@@ -46,7 +46,9 @@ class Query:
 class Column:
     """One column of a table panel. Its cells show a label, or the values of a query.
 
-    `label` is a label of the table's first query. `expr` is the column's own query. One of the two is given.
+    - With `label` alone, the cells show this label of the table's first query.
+    - With `expr` alone, they show the values of the query `expr`.
+    - With both, they show the label `label` of the query `expr`.
     """
 
     title: Text
@@ -172,8 +174,8 @@ def chart(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | 
 def table(title: Text, question: Text, facts: str, key: str, columns: tuple[Column, ...], **more: Any) -> Panel:
     """Return a panel with a table that has one row per value of the label `key`, such as a run id.
 
-    `facts` is a PromQL query that returns one series per row. A column with `label` shows this label of the series. A
-    column with `expr` shows the value of its query for the same value of `key`. `more` has further fields of Panel.
+    `facts` is a PromQL query that returns one series per row. `columns` says what the cells show. A column with its own
+    query shows the result for the same value of `key`. `more` has further fields of Panel.
     """
     chosen = f"and on ({key}) ({facts})"
     queries = (Query(facts), *(Query(f"({column.expr}) {chosen}") for column in columns if column.expr))

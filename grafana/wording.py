@@ -35,7 +35,7 @@ Words = Mapping[str, Word]
 
 
 def named(names: Mapping[str, Text], colors: Mapping[str, str]) -> Words:
-    """Return a mapping from label values to their names and colours. It has the values in `colors`.
+    """Return the name and colour of each label value in `colors`, by label value.
 
     `names` maps a label value to its name in both languages. `colors` maps a label value to its colour. The result has
     the label values in lower case, as in the metrics.

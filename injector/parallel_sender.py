@@ -57,7 +57,7 @@ class BatchMaker(Protocol):
 
 @dataclass(frozen=True)
 class SentBatch:
-    """A batch of tasks that SQS has accepted. `sent_at` is the time of this, in epoch seconds."""
+    """A batch of tasks that SQS has accepted. `sent_at` is the epoch time at which SQS accepted it."""
 
     batch: Batch
     sent_at: float
@@ -109,8 +109,8 @@ class ParallelSender:
         """Wait until a running SQS call ends, or until `seconds` have passed. Then record the sent batches.
 
         With None, the wait has no time limit. If no call runs, wait for `seconds`, or not at all with None. After the
-        wait, the rows of sent batches are marked as sent. A heartbeat of the run is written if the last one is ten
-        seconds old. Raise an AforoError if a batch could not be sent.
+        wait, the rows of sent batches are marked as sent. The heartbeat in the run's row, which shows that the injector
+        is alive, is renewed if it is ten seconds old. Raise an AforoError if a batch could not be sent.
         """
         if self._calls:
             wait(self._calls, seconds, FIRST_COMPLETED)

@@ -112,32 +112,33 @@ class Reader:
         return self._videos(self._rows("videos_changed", since=since))
 
     def live_videos(self, since: float) -> Iterator[Video]:
-        """Yield the videos of all runs that are open, and those that changed at `since` or later.
+        """Yield the open videos of all runs, and the videos that changed at `since` or later.
 
         `since` is in epoch seconds.
         """
         return self._videos(self._streamed("videos_live", since=since, final=self.table.final))
 
     def live_videos_of(self, run_id: str, since: float) -> Iterator[Video]:
-        """Yield the videos of one run that are open, and those that changed at `since` or later.
+        """Yield the open videos of one run, and its videos that changed at `since` or later.
 
         `since` is in epoch seconds.
         """
         return self._videos(self._rows("videos_live_of_run", run_id=run_id, since=since, final=self.table.final))
 
     def groups_of(self, run_id: str, window_end: float) -> list[Group]:
-        """Return number and sums of one run's videos. There is one Group per state and failure reason.
+        """Return the videos of one run as Groups, one for each state and failure reason.
 
-        The sums are those of response time, queue wait and service time, in seconds. `window_end` is the end of the
-        test window in epoch seconds. Each Group also has the number of its videos that were last updated at
-        `window_end` or earlier.
+        A Group has the number of its videos, and the sums of their response time, queue wait and service time in
+        seconds. It also has the number of its videos that were last updated at `window_end` or earlier. `window_end` is
+        the end of the test window in epoch seconds.
         """
         return self._groups("videos_of_run", run_id=run_id, window_end=window_end)
 
     def groups_of_rest(self, runs: Iterable[str]) -> list[Group]:
-        """Return number and sums of the videos whose run id is not in `runs`. There is one Group per state.
+        """Return the videos whose run id is not in `runs` as Groups, one for each state.
 
-        The sums are those of response time, queue wait and service time, in seconds.
+        A Group has the number of its videos, and the sums of their response time, queue wait and service time in
+        seconds.
         """
         return self._groups("videos_rest", runs=list(runs))
 
@@ -157,10 +158,10 @@ class Reader:
         return [_execution(row) for row in self._rows("executions_recent_of_run", run_id=run_id, since=since)]
 
     def executions_of(self, run_id: str) -> list[tuple[str, int, tuple[float | None, ...]]]:
-        """Return one item (outcome, number, sums) per outcome of one run's ended executions.
+        """Return the number of ended executions of one run, and sums over them, by outcome.
 
-        `number` is the number of executions with that outcome. `sums` has their seconds of each stage in the order of
-        `core.video.Stage`, then their CPU seconds of ffmpeg. A sum is None if no execution recorded the value.
+        Each item is (outcome, number, sums). `sums` has the seconds of each stage in the order of `core.video.Stage`,
+        then the CPU seconds of ffmpeg. A sum is None if no execution recorded the value.
         """
         return [(row[0], row[1], tuple(row[2:])) for row in self._rows("executions_of_run", run_id=run_id)]
 

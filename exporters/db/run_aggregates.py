@@ -55,7 +55,7 @@ class Run(NamedTuple):
 
     @property
     def concurrency_text(self) -> str:
-        """Return the concurrency of this run as text for a label: `2`, or `2×3` for three nodes.
+        """Return the concurrency of this run as text for a label, such as `2` or `2×3`.
 
         `2×3` means two slots on each of three nodes.
         """
@@ -68,7 +68,7 @@ class Run(NamedTuple):
 
     @property
     def window_end(self) -> float:
-        """Return the epoch time at which the test window of this sustained run ends.
+        """Return the epoch time at which the test window of this run ends.
 
         The result is infinite for a burst, and for a run that has not started.
         """

@@ -1,6 +1,6 @@
-"""Find out from Aforo's database whether a run is active: of our reference worker or of an app.
+"""Find out from Aforo's database whether any run is active.
 
-A run whose injector has died is not active.
+A run of an app counts too. A run whose injector has died is not active.
 """
 
 from __future__ import annotations

@@ -45,8 +45,9 @@ class Reading:
 
     - `facts` maps the name of a queue to its attributes.
     - `dead_letters` maps the name of a queue to the number of messages in its dead-letter queue.
-    - `failures` maps the name of a queue to the error that prevented its reading. If the queues of a pattern such as
-      `video*` could not be listed, `failures` maps the pattern to that error.
+    - `failures` maps the name of a queue to an error. The error says why the queue or its dead-letter queue could not
+      be read. If the queues of a pattern such as `video*` could not be listed, `failures` maps the pattern to the
+      error.
     """
 
     facts: dict[str, QueueAttributes]

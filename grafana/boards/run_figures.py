@@ -36,10 +36,10 @@ def capacity(bound: str) -> str:
 
 
 def verdict(kind: str) -> str:
-    """Return the PromQL query for the current verdict of each run, of one kind.
+    """Return the PromQL query for each run's current verdict of one kind.
 
-    `kind` is `stability` or `bottleneck`. Each series has the labels `run_id` and one with the name in `kind`. For
-    example, the label `bottleneck` has the bottleneck of the run.
+    `kind` is `stability` or `bottleneck`. Each series has two labels: `run_id`, and one named after the kind. For
+    `bottleneck`, the label `bottleneck` has the verdict.
     """
     return f"max by (run_id, {kind}) ({_stored_verdict(kind)})"
 
@@ -78,8 +78,8 @@ def bursts(validity: str, chosen: str = CHOSEN) -> str:
     """Return the PromQL query for the complete bursts with one validity (`valid` or `indicative`).
 
     A burst is complete if it has finished, every expected video is done, and no execution was denied the claim of its
-    video. The query gives one series per run, with the labels `run_id` and `LABELS`. `chosen` is a list of PromQL label
-    matchers for the runs. By default it matches the runs chosen on the dashboard.
+    video. The query gives one series per run, with the labels `run_id`, `size`, `concurrency` and `mode`. `chosen` is a
+    list of PromQL label matchers for the runs. By default it matches the runs chosen on the dashboard.
     """
     facts = last(f'aforo_run_info{{{chosen}, mode="burst"}}', *LABELS)
     complete = last("run_id:aforo_run_complete:bool")
