@@ -25,7 +25,7 @@ Clock = Callable[[], float]
 
 
 class Families(list[Metric]):
-    """List of metric families. prometheus_client's encoders accept it in place of a registry."""
+    """List of metric families, in the form that the encoders of prometheus_client accept."""
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metric families of this list. prometheus_client calls this."""
@@ -33,18 +33,18 @@ class Families(list[Metric]):
 
 
 def to_text(families: Iterable[Metric]) -> str:
-    """Return metric families in Prometheus' text format.
+    """Return metric families as text in Prometheus' text format.
 
-    Gauges have the same lines in the OpenMetrics format. A page in that format can therefore contain their text too.
+    The text of gauges is also valid in the OpenMetrics format.
     """
     return generate_latest(Families(families)).decode()
 
 
 @dataclass(frozen=True)
 class Collected:
-    """Result of one collection from a source.
+    """Metrics that one collection has got from a source.
 
-    `text` has further gauges, which the source has already rendered as text.
+    `families` has the metrics as objects. `text` has further gauges, already rendered as lines of the /metrics page.
     """
 
     families: list[Metric] = field(default_factory=list)
@@ -63,11 +63,9 @@ class Source(Protocol):
 
 
 class Incomplete(Exception):
-    """Error of a collection that got only some of its metrics, or only those of an earlier collection.
+    """Error of a collection that has only part of its metrics, or only those of an earlier collection.
 
-    `collected` has these metrics, so that they can still be served.
-
-    `__cause__` is the original error.
+    `collected` has the metrics that can still be served. `__cause__` is the original error.
     """
 
     def __init__(self, collected: Collected, cause: BaseException) -> None:
@@ -77,7 +75,10 @@ class Incomplete(Exception):
 
 @dataclass
 class Health:
-    """Success and failures of the collections from one source. Times are in epoch seconds."""
+    """Success and failures of the collections from one source. Times are in epoch seconds.
+
+    `succeeded` and `duration_seconds` are those of the newest collection. `errors` counts all failures by reason.
+    """
 
     succeeded: bool = False
     duration_seconds: float | None = None
@@ -90,7 +91,10 @@ class Health:
         self.succeeded, self.last_success, self.duration_seconds = True, moment, duration_seconds
 
     def record_failure(self, error: BaseException, duration_seconds: float) -> None:
-        """Count a failed collection from the source by reason. Log only the first of consecutive failures."""
+        """Count a failed collection from the source under the reason that matches `error`.
+
+        Only the first of consecutive failures is logged.
+        """
         if self.succeeded or not self.errors.total():
             log.warning("collection failed: %s: %s", type(error).__name__, error)
         self.succeeded, self.duration_seconds = False, duration_seconds
@@ -133,7 +137,10 @@ class Exposition:
 
 
 def self_families(exporter: str, healths: dict[str, Health]) -> Iterator[Metric]:
-    """Yield the metrics about the exporter itself: success, duration and errors of each source."""
+    """Yield the metrics about the exporter itself: success, duration and errors of each source.
+
+    `exporter` is the name of the exporter, such as `db`. `healths` maps the name of a source to its Health.
+    """
     info = family("aforo_exporter_info")
     info.add_metric([VERSION, exporter], 1)
     yield info
@@ -148,7 +155,10 @@ def self_families(exporter: str, healths: dict[str, Health]) -> Iterator[Metric]
 
 
 def single_sample_family(name: str, value: float | None, labels: Iterable[str] = ()) -> Metric:
-    """Return the metric family `name` with one sample, or without a sample if the value is None (unknown)."""
+    """Return the metric family `name` with one sample, or without a sample if the value is None (unknown).
+
+    `labels` has the label values of the sample, in the order of the metric's label names.
+    """
     single = family(name)
     if value is not None:
         single.add_metric(list(labels), value)

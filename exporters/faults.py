@@ -32,10 +32,7 @@ class Fault(StrEnum):
 
 
 class SourceNotReady(Exception):
-    """Error of a source of metrics that has no values yet.
-
-    Its first read of the database or of SQS has not finished.
-    """
+    """Error of a source of metrics whose first read of the database or of SQS has not finished."""
 
 
 _AWS_CODES = (

@@ -14,9 +14,9 @@ T = TypeVar("T")
 class TimeLimitedCall(Generic[T]):
     """A blocking function that callers can wait for with a time limit. One call runs at a time.
 
-    A caller that arrives during a call waits for the result of that call. The time limit of each caller counts from the
-    start of the call, not from the caller's arrival. Each call runs in a new daemon thread, so the program can exit
-    while a call hangs. A thread of an executor would keep the program from exiting.
+    A caller that arrives during a call waits for the result of that call. Its time limit counts from the start of the
+    call, not from its own arrival. Each call runs in a new daemon thread, so a call that hangs does not keep the
+    program from exiting.
     """
 
     def __init__(self, function: Callable[[], T], name: str) -> None:
@@ -25,7 +25,7 @@ class TimeLimitedCall(Generic[T]):
         self._started_at = 0.0
 
     def result(self, timeout_seconds: float) -> T:
-        """Start the call, or join the running one. Return its result or raise its error.
+        """Start a call, or wait for the one that runs. Return the call's result or raise the call's error.
 
         Raise TimeoutError if the call has not ended `timeout_seconds` after its start.
         """

@@ -1,6 +1,9 @@
 """Grafana dashboards as Python source. `python -m grafana` writes their JSON files.
 
-1. `boards` describes the dashboards. It uses the classes of `board` and `panel`. `wording` names the label values.
-2. `dashboard_json` turns the boards into Grafana's JSON. `panel_options` and `fields` do this for parts of a panel.
-3. `dashboard_files` writes the JSON, and `check` verifies it.
+The modules:
+
+1. `board` and `panel` have the types that describe a dashboard. `boards` describes our dashboards with them. `wording`
+   has the names and colours of label values.
+2. `dashboard_json` turns a description into Grafana's JSON. `panel_options` and `fields` make parts of this JSON.
+3. `dashboard_files` writes the JSON files, and `check` verifies them.
 """

@@ -26,7 +26,7 @@ from grafana.series_names import series_names
 def main(context: click.Context) -> None:
     """Write the JSON files of all dashboards in both languages, and print the files that changed.
 
-    The stack gives Grafana the folder of the language AFORO_LANG.
+    The stack's Grafana shows the dashboards in the language AFORO_LANG.
     """
     if context.invoked_subcommand is None:
         for path in write_all():

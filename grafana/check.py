@@ -40,9 +40,10 @@ COUNTERS = ("_total", "_bucket", "_sum", "_count")
 
 
 def problems(board: Json, metrics: Collection[str], uids: Collection[str]) -> list[Problem]:
-    """Return one text for each problem in the JSON of a dashboard, or an empty list if there is none.
+    """Check the JSON of one dashboard. Return a text for each problem, or an empty list if all is right.
 
-    `metrics` and `uids` are the metric names and dashboard ids that the JSON may refer to.
+    `metrics` has the names of all existing metrics, and `uids` the ids of all dashboards. A reference to any other name
+    is a problem.
     """
     general = [problem for check in CHECKS for problem in check(board)]
     return [*general, *_unknown_metrics(board, metrics), *_broken_links(board, uids)]

@@ -1,7 +1,8 @@
 """Turn a dashboard into the JSON that Grafana loads from a file.
 
-The JSON has the classic v1 schema, version 39. Grafana 10 reads this schema. Newer versions migrate it when they load
-it. Grafana's SDK recommends the v2 schema. But Grafana before 12.1, and also Grafana 13.0, cannot load v2 from files.
+The JSON has Grafana's classic v1 schema, version 39. Grafana 10 reads this schema, and newer versions convert it while
+they load the file. Grafana's SDK recommends the v2 schema. But Grafana before 12.1, and also Grafana 13.0, cannot load
+v2 from files.
 """
 
 from __future__ import annotations

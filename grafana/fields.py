@@ -35,9 +35,10 @@ def ref_id_of(position: int) -> str:
 
 
 def field_config(panel: Panel, model: dashboard.Panel, lang: Language) -> dashboard.FieldConfigSource:
-    """Return Grafana's field configuration of a panel: units, limits, names and colours.
+    """Return Grafana's field configuration of a panel: units, limits, names and colours of its values.
 
-    `model` is the same panel in Grafana's format. Its other field options are kept.
+    `model` is the same panel in Grafana's format. Options that `model` already has, and that this function does not
+    set, stay. Texts are in the language `lang`.
     """
     source = model.field_config or dashboard.FieldConfigSource()
     defaults = source.defaults
@@ -62,10 +63,10 @@ def field_config(panel: Panel, model: dashboard.Panel, lang: Language) -> dashbo
 
 
 def columns(panel: Panel) -> list[tuple[str, Column]]:
-    """Return the columns of a table panel, each with the name of its field.
+    """Return the columns of a table panel as pairs (field name, column).
 
-    Grafana calls the data of one column a field. If the column shows a label of the metrics, that label is the field's
-    name. If it shows the values of query A, the name is `Value #A`.
+    Grafana calls the data of one column a field. If a column shows a label, the field has the name of the label. If a
+    column shows the values of query B, the name of the field is `Value #B`.
     """
     named, position = [], 0
     for column in panel.columns:

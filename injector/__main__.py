@@ -164,7 +164,7 @@ def _print_sent(run_id: str, request: Request, seconds: float, log: Path, late_s
 def checked_request(settings: Settings, *, size: SizeMix | None, yes: bool, **options: Any) -> Request:
     """Check the command-line options of one injection and return them as a Request.
 
-    Raise UsageError for options that contradict each other or the settings.
+    Raise UsageError if two options contradict each other, or if one contradicts the settings.
     """
     mode, file = Mode(options.pop("mode")), options["file"]
     sizes = None if file else size or parse_sizes(DEFAULT_SIZE)

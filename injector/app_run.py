@@ -38,8 +38,8 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
     2. Ask the user for confirmation if the queue holds messages or is not on this machine.
     3. Place the input files where the app expects them.
 
-    If an AforoError is raised, no row was inserted and no task was sent. Input files that were already placed are not
-    removed. `say` is called with each line of text for the user.
+    Raise an AforoError if a step fails. No row was inserted and no task was sent then, but input files can be left.
+    `say` is called with each line of text for the user.
     """
     _require_an_end(app)
     _require_user_id(app, request)
@@ -115,7 +115,7 @@ def _environment(app: AppFile, target: Target, fleet: WorkerFleet) -> dict[str, 
 
 
 def require_other_database(settings: Settings, app: AppFile) -> None:
-    """Raise UsageError if Aforo's database is the app's own, which would mix the tables of both."""
+    """Raise UsageError if Aforo and the app use the same database, because their tables would mix."""
     if app.videos is None:
         return
     ours, theirs = (database.parse_url(url) for url in (settings.database.url, app.videos.url))
@@ -126,10 +126,10 @@ def require_other_database(settings: Settings, app: AppFile) -> None:
 
 
 def declared_conditions(worker: WorkerFacts, slots: int) -> dict[str, Any]:
-    """Return the conditions of a local worker without instrumentation, to be stored with the run.
+    """Return the conditions of a worker that runs on this machine and is not instrumented.
 
-    They are the versions in `worker`, the number of slots, and CPU and memory of this machine. Unknown ones are left
-    out.
+    They are the Python, Celery and kombu versions in `worker`, the number of slots, and this machine's CPU and memory.
+    Those that are unknown are left out. The caller stores them with the run.
     """
     host = Host.this()
     versions = {name: getattr(worker, name) for name in ("python", "celery", "kombu")}
@@ -138,7 +138,10 @@ def declared_conditions(worker: WorkerFacts, slots: int) -> dict[str, Any]:
 
 
 def app_facts(app: AppFile, table: VideosTable | None, fleet: WorkerFleet) -> dict[str, Any]:
-    """Return the facts about the app under test that a run records, such as name, version and queue."""
+    """Return the facts about the app under test that are stored with a run, such as name and version.
+
+    `table` is the app's table of videos, or None if it has none. `fleet` has the app's running workers.
+    """
     offset = None if table is None else table.clock_offset_seconds()
     return {
         "name": app.name,
@@ -156,8 +159,8 @@ def app_facts(app: AppFile, table: VideosTable | None, fleet: WorkerFleet) -> di
 def app_version(app: AppFile) -> str:
     """Return the version of the app.
 
-    It is the value of `version` in `aforo.toml`. But if that value is `git`, return the commit that is checked out in
-    the worker's folder. `-changed` is appended if tracked files in the folder have uncommitted changes. Return
+    Normally this is the value of `version` in `aforo.toml`. If that value is `git`, the version is the commit in the
+    worker's folder. `-changed` follows the commit if tracked files there have uncommitted changes. The version is
     `unknown` if the program git fails.
     """
     if app.version != "git":

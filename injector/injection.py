@@ -1,4 +1,4 @@
-"""One injection: record a run, store its input video, and send its tasks at the scheduled times."""
+"""One injection: record a run, store its input videos, and send its tasks at the scheduled times."""
 
 from __future__ import annotations
 
@@ -89,10 +89,10 @@ class Request:
         return Schedule(self.count, self.rate_per_minute, self.arrivals)
 
     def order(self) -> list[int]:
-        """Return, for each video of the run, the number of the input file that it uses.
+        """Return the position of the input file that each video of the run uses.
 
-        The number is 0 for the first size of a mix, 1 for the second, and so on. All are 0 if the run has one input
-        file.
+        The position is 0 for the first size of a mix, 1 for the second, and so on. It is always 0 if the run has one
+        input file.
         """
         if self.sizes is None:
             return [0] * self.count
@@ -115,8 +115,8 @@ class Injection:
     def prepare(cls, settings: Settings, request: Request, say: Callable[[str], None]) -> Injection:
         """Check the queue and the workers, store the input videos, and return the prepared run.
 
-        `say` prints a note for the user. If this raises an AforoError, no run is recorded, but input videos may already
-        be in the storage.
+        `say` prints a line of text for the user. Raise an AforoError if a check fails. No run is recorded then, but
+        input videos can already be in the storage.
         """
         sessions = open_store(settings, request)
         client = aws.client(settings, "sqs")
@@ -140,10 +140,11 @@ class Injection:
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Context manager: record the run when the block starts, and write its `run.json` when the block ends.
+        """Context manager that records the run in the database when the block starts.
 
-        An exception in the block gives the run the status interrupted (Ctrl-C) or failed. A status that is already
-        final does not change. If another run is active at the start, raise an AforoError and record nothing.
+        If another run is active, raise an AforoError and record nothing. If the block raises an exception, the run gets
+        the status interrupted (Ctrl-C) or failed, unless it has a final status already. At the end of the block,
+        `run.json` is written in any case.
         """
         self._record()
         try:
@@ -170,8 +171,8 @@ class Injection:
     def loss_watch(self) -> LossWatch | None:
         """Return a watch that detects when the queue loses videos of this run, or None for an app under test.
 
-        The watch reads in the database which videos the workers have claimed. An app under test makes no claims, and
-        some apps delete a message before they process the video. The watch would report such a video as lost.
+        The watch reads from Aforo's database which videos are claimed. An app under test makes no claims, and some apps
+        delete a message before they process its video. The watch would report such a video as lost.
         """
         if self.settings.app is not None:
             return None
@@ -180,9 +181,9 @@ class Injection:
         return LossWatch(look, queue.visibility_timeout_seconds)
 
     def lateness_seconds(self) -> float | None:
-        """Return the largest delay in seconds between scheduled and actual upload of a video of this run.
+        """Return how many seconds the most delayed video of this run was uploaded after its scheduled time.
 
-        Return None for a burst.
+        Return None for a burst, because its videos have no scheduled time.
         """
         late = select(func.max(VideoRow.uploaded_at - VideoRow.intended_at)).where(VideoRow.run_id == self.run_id)
         with self.sessions() as session:
@@ -213,7 +214,7 @@ class Injection:
             session.add(self.row)
 
     def end(self, status: RunStatus) -> None:
-        """Record the final status of the run, unless it has one already."""
+        """Record `status` as the final status of the run. A run that has a final status keeps it."""
         open_run = (RunRow.id == self.run_id, RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
         with self.sessions.begin() as session:
             session.execute(update(RunRow).where(*open_run).values(status=status, finished_at=time.time()))
@@ -231,7 +232,10 @@ class Injection:
 
 
 def print_leftovers(messages: int, say: Callable[[str], None]) -> None:
-    """Print a note if the queue already holds messages before the run starts."""
+    """Tell the user that the queue holds messages of earlier work.
+
+    `messages` is their number. If it is 0, nothing is printed. `say` prints a line of text.
+    """
     if messages:
         say(
             f"note: about {messages} messages of earlier work are in the queue, so X and S will be invalid; "
@@ -240,7 +244,11 @@ def print_leftovers(messages: int, say: Callable[[str], None]) -> None:
 
 
 def print_too_few_arrivals(request: Request, slots: int, say: Callable[[str], None]) -> None:
-    """Print a note if a sustained run has too few videos for a verdict on its stability."""
+    """Tell the user if the analysis cannot judge the stability of the run.
+
+    This is so if the rate changes during the run, or if a sustained run has too few videos for `slots` slots. `say`
+    prints a line of text.
+    """
     needed = fewest_arrivals(slots)
     if not has_constant_rate(request.shape):
         say(f"note: the rate of {request.shape} changes during the run, so its stability is not judged")
@@ -257,11 +265,11 @@ def paced(
     make: Callable[[int, float | None], Video],
     rest: Callable[[float], None],
 ) -> Iterator[list[Video]]:
-    """Yield batches of the videos that are due by the schedule. A late send does not delay later videos.
+    """Yield the videos of a run in batches, each as soon as its videos are due by the schedule.
 
-    The schedule starts at `started_at`, in epoch seconds. `make` creates a video from its number and the time at which
-    it should be sent. For a burst, this time is None. `rest` is called with a number of seconds while no video is due.
-    It must return within that time.
+    The schedule starts at `started_at`, in epoch seconds. A late batch does not delay later videos. `make` creates a
+    video from its number and its scheduled epoch time. In a burst, this time is None. While no video is due, this
+    function calls `rest` with a number of seconds. `rest` must wait at most that long.
     """
     started, sent = time.monotonic() - (time.time() - started_at), 0
     while sent < schedule.count:
@@ -276,7 +284,10 @@ def paced(
 
 
 def open_store(settings: Settings, request: Request) -> Sessions:
-    """Open Aforo's own database and migrate its schema. Raise an AforoError if another run is active."""
+    """Open Aforo's own database, update its schema, and return a factory of sessions.
+
+    Raise an AforoError if another run is active on the queue, or if the run id of the request exists already.
+    """
     engine = database.open_engine(settings.database.url)
     database.upgrade_schema(engine)
     sessions = database.open_sessions(engine)
@@ -286,11 +297,11 @@ def open_store(settings: Settings, request: Request) -> Sessions:
 
 
 def require_no_other_run(session: Session, run_id: str | None, queue: str, *, is_generated: bool = False) -> None:
-    """Raise an AforoError if another run is active on `queue`, or if the run `run_id` exists already.
+    """Raise an AforoError if another run is active on `queue`, or if a run with id `run_id` exists.
 
-    A run whose injector has died is not active. This function records it as interrupted. An active run that recorded no
-    queue counts as a run on `queue`. `is_generated` says that Aforo made the `run_id`, not the user. The error about an
-    existing run then does not ask the user to choose another RUN_ID.
+    A run whose injector has died is not active. This function records such a run as interrupted. A run without a
+    recorded queue counts as a run on `queue`. `is_generated` says that Aforo made `run_id`. It only changes the text of
+    the error: a user who did not choose the id is not asked to choose another one.
     """
     active = select(RunRow).where(RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
     for row in session.scalars(active):
@@ -308,7 +319,11 @@ def require_no_other_run(session: Session, run_id: str | None, queue: str, *, is
 
 
 def store_inputs(settings: Settings, request: Request, say: Callable[[str], None]) -> RunInputs:
-    """Create a video of each size, or check the user's own file, and upload them to the storage."""
+    """Put the input videos of a run into the storage, and return them as RunInputs.
+
+    They are one generated video of each size, or the user's own file. The user's file is checked. `say` prints a line
+    of text for the user.
+    """
     storage = open_storage(settings)
     if request.file and request.file.startswith("s3://"):
         return RunInputs((_remote_source(settings, storage, request.file),), request.order())
@@ -327,10 +342,10 @@ def _stored(settings: Settings, storage: Storage, media: MediaFile, file: str | 
 
 
 def require_space(settings: Settings, request: Request, input_bytes: int) -> None:
-    """Raise EnvironmentFault if the storage folder has no space for the output files of the run.
+    """Raise EnvironmentFault if the storage folder has too little space for the output files of the run.
 
-    Their size is estimated from `input_bytes`, the sum of the input sizes of all videos of the run. Storage in S3 and
-    profiles other than `full` are not checked.
+    `input_bytes` is the sum of the input sizes of all videos of the run. The space needed is estimated from it. Nothing
+    is checked for storage in S3, or for profiles other than `full`.
     """
     if settings.storage.backend != "filesystem" or request.profile.name != "full":
         return
@@ -356,7 +371,8 @@ def _existing(folder: Path) -> Path:
 def input_media(settings: Settings, request: Request, say: Callable[[str], None]) -> list[MediaFile]:
     """Return the input videos as local files: the user's own file, or a generated file of each size.
 
-    The user's file is checked. A generated file is kept and used again.
+    The user's file is checked. A generated file is kept, and later runs use it again. `say` prints a line of text for
+    the user.
     """
     if request.sizes is None:
         return [inspect_file(Path(str(request.file)))]
@@ -381,7 +397,10 @@ def _remote_source(settings: Settings, storage: Storage, url: str) -> Source:
 
 
 def run_row(settings: Settings, run_id: str, request: Request, inputs: RunInputs, fleet: WorkerFleet) -> RunRow:
-    """Return the database row of a run that has not started."""
+    """Return the row that records a run in Aforo's database, before the run has started.
+
+    `inputs` has the stored input files, and `fleet` the running workers.
+    """
     return RunRow(
         id=run_id,
         status=RunStatus.PREPARING,

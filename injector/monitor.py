@@ -37,7 +37,11 @@ ENDED_EARLY = {RunStatus.INTERRUPTED, RunStatus.FAILED}
 
 @dataclass(frozen=True)
 class RunProgress:
-    """Progress of a run at one moment: videos by state, expected videos, status of the run and slots."""
+    """Progress of a run at one moment.
+
+    `counts` has the number of videos in each state. `expected` is the number of videos of the whole run. `slots` is the
+    number of slots, or None if it is unknown.
+    """
 
     counts: Mapping[str, int]
     expected: int
@@ -59,9 +63,10 @@ def follow(
 ) -> None:
     """Show the videos of a run by state once per second, until all have ended.
 
-    Raise RunFailed if the run is recorded as interrupted or failed before all videos have ended, or if `losses` detects
-    that the queue lost videos. If no video changes its state for `stuck_seconds`, record the run as interrupted and
-    return. This limit is for an app under test, whose videos do not always become done or failed.
+    `losses` detects that the queue lost videos. Raise RunFailed in that case. Raise RunFailed also if the run gets the
+    status interrupted or failed before all videos have ended. If no video changes its state for `stuck_seconds`, record
+    the run as interrupted and return. Use this limit for an app under test, whose videos do not always become done or
+    failed.
     """
     last: Mapping[str, int] = {}
     changed_at = time.monotonic()
@@ -90,7 +95,7 @@ def follow(
 
 
 class StallWarning:
-    """Print a warning when the videos of a run make no progress, because no worker processes them."""
+    """Print warnings while no worker processes a video of the run. `say` prints a line of text."""
 
     def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._say, self._clock = say, clock
@@ -98,11 +103,11 @@ class StallWarning:
         self._unchanged_since, self._limit_seconds = clock(), FIRST_WARNING_SECONDS
 
     def update(self, counts: Mapping[str, int]) -> None:
-        """Print a warning if the run has made no progress for too long.
+        """Print a warning if no worker has processed a video of the run for too long.
 
-        `counts` has the current number of videos by state. The run makes progress if these numbers have changed since
-        the last call, or if a video is in processing. Without progress, warnings come after 30 s, 60 s, 120 s and so
-        on.
+        Call this at short intervals. `counts` has the current number of videos in each state. The waiting time starts
+        again if these numbers have changed since the last call, or if a video is in state processing. Warnings come
+        after 30 s, 60 s, 120 s and so on.
         """
         if counts != self._last or counts.get(VideoState.PROCESSING):
             self._last, self._unchanged_since, self._limit_seconds = counts, self._clock(), FIRST_WARNING_SECONDS
@@ -116,9 +121,9 @@ class StallWarning:
 
 
 class Display:
-    """Progress bar of a run, with queue, busy slots and time left.
+    """Progress bar of a run, with the number of videos in the queue, the busy slots and the time left.
 
-    Without a terminal, it prints one line per ten percent.
+    If the output is no terminal, the display prints one line per ten percent instead.
     """
 
     def __init__(self, name: str, lang: Language = DEFAULT_LANGUAGE, console: Console | None = None) -> None:

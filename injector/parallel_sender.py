@@ -1,7 +1,7 @@
 """Send batches of tasks to SQS in parallel, and record each batch in the database before and after.
 
-A call to SQS takes 10 to 20 ms and sends at most 10 messages, so calls one after the other are too slow. The calls run
-in threads. The calling thread alone writes to the database, because SQLite has one writer at a time.
+A call to SQS takes 10 to 20 ms and sends at most 10 messages. Calls one after the other would be too slow, so they run
+in threads. Only the calling thread writes to the database, because SQLite has one writer at a time.
 """
 
 from __future__ import annotations
@@ -29,35 +29,35 @@ HEARTBEAT_INTERVAL_SECONDS = 10.0
 
 
 class BatchMaker(Protocol):
-    """Interface of the classes that create the database rows and task messages of videos.
+    """Interface of the classes that make the database rows and the task messages of videos.
 
-    One such class serves our reference worker, another serves an app under test.
+    One such class makes them for our reference worker, and another makes them for an app under test.
     """
 
     @property
     def sender(self) -> Sender:
-        """Return the sender that puts the messages into the queue."""
+        """Return the object that sends the messages to the SQS queue."""
 
     @property
     def sessions(self) -> Sessions:
-        """Return the factory of sessions on Aforo's own database."""
+        """Return the factory of database sessions, for Aforo's own database."""
 
     def make(self, videos: Sequence[NewVideo]) -> Batch:
-        """Return the batch of these videos: the values of their rows, and their messages.
+        """Return a batch with these videos: the values of their rows in Aforo's database, and their messages.
 
-        The caller writes the rows to Aforo's own database. This method must not.
+        The caller of this method inserts the rows.
         """
 
     def encode(self, batch: Batch) -> dict[str, str]:
-        """Return the SQS message bodies of a batch, by video id.
+        """Return the SQS message body of each video in a batch, by video id.
 
-        Each body contains the current time as its send time.
+        Each body contains the current time, which becomes the send time.
         """
 
 
 @dataclass(frozen=True)
 class SentBatch:
-    """A batch of tasks that SQS has accepted, at `sent_at` in epoch seconds."""
+    """A batch of tasks that SQS has accepted. `sent_at` is the epoch time at which SQS accepted it."""
 
     batch: Batch
     sent_at: float
@@ -66,9 +66,11 @@ class SentBatch:
 class ParallelSender:
     """Context manager that sends batches of tasks with several SQS calls at once.
 
-    The rows of a batch are committed before its SQS call and marked as sent after it. Then the function `on_sent` is
-    called with the task ids. At the end of the block, the sender waits until all calls have ended, and marks the rows
-    of the sent batches. A failed call is tried again several times, but no longer after an exception in the block.
+    1. The rows of a batch are committed to the database before its SQS call.
+    2. After the call, the rows are marked as sent, and the function `on_sent` is called with the task ids of the batch.
+
+    A failed call is repeated a few times. The end of the block waits for all calls and marks their rows. It raises the
+    error of a batch that could not be sent. After an exception in the block, no failed call is repeated.
     """
 
     def __init__(self, maker: BatchMaker, run_id: str, on_sent: Callable[[list[str]], None]) -> None:
@@ -89,9 +91,10 @@ class ParallelSender:
             raise error
 
     def send(self, videos: Sequence[NewVideo]) -> None:
-        """Commit the rows of up to ten videos, then send their tasks in a thread.
+        """Commit the rows of up to ten videos, then start an SQS call for their tasks in a thread.
 
-        Wait while MOST_CALLS calls are running. Raise an AforoError if an earlier batch has failed.
+        If `MOST_CALLS` calls are running, first wait until one ends. Raise an AforoError if an earlier batch could not
+        be sent.
         """
         while len(self._calls) >= MOST_CALLS:
             self.rest(None)
@@ -103,11 +106,11 @@ class ParallelSender:
             raise error
 
     def rest(self, seconds: float | None) -> None:
-        """Wait until a running SQS call ends, at most `seconds`. Then mark the rows of sent batches as sent.
+        """Wait until a running SQS call ends, or until `seconds` have passed. Then record the sent batches.
 
-        None for `seconds` means no time limit. If no call runs, wait for `seconds`, and with None do not wait. Also
-        write the heartbeat of the run if the last one is ten seconds old. A run without a recent heartbeat counts as
-        dead. Raise an AforoError if a batch has failed.
+        With None, the wait has no time limit. If no call runs, wait for `seconds`, or not at all with None. After the
+        wait, the rows of sent batches are marked as sent. The heartbeat in the run's row, which shows that the injector
+        is alive, is renewed if it is ten seconds old. Raise an AforoError if a batch could not be sent.
         """
         if self._calls:
             wait(self._calls, seconds, FIRST_COMPLETED)
@@ -159,9 +162,10 @@ class ParallelSender:
 
 
 def send_videos(maker: BatchMaker, videos: Sequence[NewVideo]) -> list[str]:
-    """Record and send these videos of one run as fast as possible. Return their task ids in send order.
+    """Send these videos of one run as fast as possible, and record them. Return their task ids.
 
-    Raise an AforoError if a database rejects a row, or SQS rejects the tasks.
+    The ids have the order in which the batches were sent. `maker` makes the rows and messages. Raise an AforoError if a
+    database rejects a row, or if SQS rejects the tasks.
     """
     task_ids: list[str] = []
     with ParallelSender(maker, videos[0].run_id, task_ids.extend) as sender:

@@ -14,7 +14,7 @@ from core.size_mix import SizeMix
 
 @dataclass(frozen=True)
 class Source:
-    """One stored input file. `seconds` is None if the container does not state the duration."""
+    """One stored input file. `seconds` is its duration, or None if the container does not state it."""
 
     key: str
     size_bytes: int
@@ -28,7 +28,7 @@ class RunInputs:
     """Input files of a run, and which of them each video uses.
 
     `sources` has the files. `order` has one item per video: the position of its file in `sources`. `sizes` has the
-    sizes and shares of generated files. It is None if the user gave a file.
+    sizes and shares of generated files, or None if the user gave a file.
     """
 
     sources: tuple[Source, ...]
@@ -51,7 +51,7 @@ class RunInputs:
 
     @property
     def mean_seconds(self) -> float | None:
-        """Return the mean duration of the videos. Return None if the duration of one file is unknown."""
+        """Return the mean duration of the videos in seconds, or None if the duration of any file is unknown."""
         known = [source.seconds for source in self.sources if source.seconds is not None]
         if len(known) < len(self.sources):
             return None
@@ -71,9 +71,9 @@ class RunInputs:
         return self.sources[0].origin if len(self.sources) == 1 else f"generated {self.label}"
 
     def as_json(self) -> dict[str, Any]:
-        """Return the files of a mix, with their shares, as the run's row stores them in JSON.
+        """Return the files of a mix with their shares, as JSON to be stored in the run's row.
 
-        Return an empty dictionary for a single file, because the row has other columns for its size and digest.
+        Return an empty dictionary if the run has a single file.
         """
         if self.sizes is None or len(self.sources) == 1:
             return {}

@@ -1,7 +1,7 @@
 """Create the rows and messages of tasks, and send up to ten messages in one SQS call.
 
 A row is written before its message is sent. The row's column `sent_at` stays empty until SQS has confirmed the message.
-Therefore a failed send can be repeated. If a message is sent twice, the worker ends the second delivery as a duplicate.
+So a failed send can be repeated. If a message is sent twice, the worker ends the second delivery as a duplicate.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ class Sender:
     queue_url: str
 
     def send(self, messages: Mapping[str, str], stopping: Event | None = None) -> None:
-        """Send up to ten messages, and repeat those that SQS has not confirmed.
+        """Send up to ten messages. Repeat those that SQS has not confirmed.
 
-        `messages` has the message bodies by id. An id consists of letters, digits, '-' and '_'. The sending ends after
-        SEND_ATTEMPTS attempts, or when `stopping` is set. Raise EnvironmentFault if a message is then still
-        unconfirmed. If a response of SQS is lost, its messages are sent twice. Aforo's task tolerates that.
+        `messages` maps an id to a message body. An id consists of letters, digits, '-' and '_'. Raise EnvironmentFault
+        if a message is still unconfirmed after `SEND_ATTEMPTS` attempts. Raise it earlier if `stopping` is set between
+        two attempts. A message is sent twice if the response of SQS is lost. Aforo's task tolerates that.
         """
         unsent, stopping = dict(messages), stopping or Event()
         for attempt in range(SEND_ATTEMPTS):
@@ -90,7 +90,7 @@ class Sender:
 class TaskMessage:
     """A Celery task to send as a message, before it is encoded.
 
-    `headers` are added to those of Celery. `protocol` is the version of Celery's message format.
+    `headers` has headers in addition to Celery's own. `protocol` is the version of Celery's message format, 1 or 2.
     """
 
     name: str
@@ -105,9 +105,9 @@ class TaskMessage:
 
 @dataclass(frozen=True)
 class Batch:
-    """Up to ten videos to send: their rows in our table, and their task messages in the same order.
+    """Up to ten videos to send: their rows in Aforo's table, and their task messages in the same order.
 
-    `app_facts` are facts about the app under test, stored with the run.
+    `app_facts` has facts about the app under test that the sender of the batch stores with the run.
     """
 
     rows: list[dict[str, object]]
@@ -134,7 +134,10 @@ class VideoSender:
     sessions: Sessions
 
     def make(self, videos: Sequence[NewVideo]) -> Batch:
-        """Return a batch with the row values and the messages of these videos. Their upload time is now."""
+        """Return a batch with the row values and the messages of these videos. The upload time is now.
+
+        The caller inserts the rows.
+        """
         rows = [own_row(video, time.time()) for video in videos]
         return Batch(rows, [self._message(row) for row in rows])
 
@@ -156,7 +159,8 @@ def encode_batch(app: Celery, batch: Batch) -> dict[str, str]:
 def encode_task(app: Celery, task: TaskMessage) -> str:
     """Return the SQS message body that kombu would send for this task: JSON in base64.
 
-    A header holds the send time. SQS knows this time too, but a worker with kombu before 5.5 does not ask SQS for it.
+    The body contains the current time in a header, as the send time. A worker with kombu before 5.5 cannot get this
+    time from SQS.
     """
     encode = app.amqp.as_task_v2 if task.protocol == 2 else app.amqp.as_task_v1
     message = encode(task.task_id, task.name, args=list(task.args), kwargs=dict(task.kwargs))
@@ -185,9 +189,9 @@ def write_tasks_log(lines: Iterable[str], file: object) -> None:
 
 
 def own_row(video: NewVideo, now: float) -> dict[str, object]:
-    """Return the column values of a new video in Aforo's table. `now` is its upload time.
+    """Return the column values of a new video in Aforo's table, with new random ids for video and task.
 
-    The video and its task get new random ids.
+    `now` is the upload time in epoch seconds.
     """
     return {
         "id": uuid.uuid4().hex,

@@ -21,9 +21,9 @@ LONGEST_COUNT_SECONDS = 60.0
 def warm_up(request: Request, slots: int, prepare: Callable[[Request], Injection], say: Callable[[str], None]) -> None:
     """Send the warm-up videos as a run of their own, and wait until all have ended.
 
-    This run appears in no table of results. It has two videos for each of the `slots` slots, of the size in `request`.
-    For a mix, the size with the largest share is used. `prepare` returns the run for a request, ready to start. `say`
-    prints a note for the user.
+    The run is a burst with two videos per slot. They have the size in `request`, or the size with the largest share of
+    a mix. This run appears in no table of results. `slots` is the number of all slots. `prepare` makes a run from a
+    request. `say` prints a line of text for the user.
     """
     count = VIDEOS_PER_SLOT * slots
     say(f"warm-up: {count} videos")

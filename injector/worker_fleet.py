@@ -17,10 +17,11 @@ BANDWIDTH_LIMIT = "aforo_node_bandwidth_limit_bytes_per_second"
 
 @dataclass(frozen=True)
 class WorkerFleet:
-    """The running workers: their number `nodes`, the sum of their slots, and facts about each worker.
+    """The running workers: how many they are, how many slots they have, and facts about each.
 
-    `workers` has one mapping per worker with its conditions, such as versions and CPU (see `core.worker_conditions`).
-    `bandwidth_limits` has, for disk and storage, the highest rate that a measurement reached, in bytes/s.
+    `nodes` is the number of workers, and `slots` the sum of their slots. `workers` has the conditions of each worker,
+    such as versions and CPU (see `core.worker_conditions`). `bandwidth_limits` maps a resource, such as `disk_write`,
+    to its bandwidth limit in bytes/s.
     """
 
     nodes: int

@@ -1,6 +1,6 @@
-"""Find out from Aforo's database whether a run of our worker or of an app is active.
+"""Find out from Aforo's database whether any run is active.
 
-A run whose injector has died is not active.
+A run of an app counts too. A run whose injector has died is not active.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 class ActiveRuns:
     """Check for active runs in Aforo's database.
 
-    While the database does not answer, no run counts as active.
+    `timeout_seconds` limits each check. `clock` returns the current time in epoch seconds.
     """
 
     database: Database
@@ -30,7 +30,7 @@ class ActiveRuns:
         self._call = TimeLimitedCall(self._read, "active runs")
 
     def exist(self) -> bool:
-        """Return True if any run is active now."""
+        """Return True if any run is active now. Return False if the database does not answer in time."""
         try:
             return self._call.result(self.timeout_seconds)
         except Exception as error:  # the collector of the oldest message reports the database's state

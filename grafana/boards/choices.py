@@ -1,6 +1,6 @@
 """Drop-down lists that several dashboards share, and label selectors for the chosen values.
 
-Links between dashboards keep the chosen values.
+The links between the dashboards pass the chosen values on.
 """
 
 from __future__ import annotations
@@ -49,15 +49,19 @@ NONE_KNOWN = Text("ninguno conocido", "none known")
 
 
 def numbered(expression: str, label: str, names: Iterable[str]) -> str:
-    """Return a PromQL query that replaces each value by the position of the series' `label` in `names`.
+    """Return a PromQL query whose values are numbers that stand for values of the label `label`.
 
-    Positions start at 0. `expression` is a query whose series have this label. The panel shows a word for each number.
-    Without series, a panel of numbers can show a word such as "unknown". A panel of label values would be empty.
+    The value of each series is the position of its label value in `names`, from 0. `expression` is the query that gives
+    the series. A panel shows the numbers as words. Such a panel can show a word even without data, which a panel of
+    label values cannot.
     """
     numbers = (f'label_replace(vector({number}), "{label}", "{name}", "", "")' for number, name in enumerate(names))
     return f"0 * ({expression}) + on ({label}) group_left () ({' or '.join(numbers)})"
 
 
 def of_queue_readers(metric: str) -> str:
-    """Return the PromQL query of a worker metric, limited to workers of the queue chosen on the dashboard."""
+    """Return the PromQL query for `metric`, only of workers that read the chosen queue.
+
+    The user chooses the queue on the dashboard. `metric` is a metric of workers.
+    """
     return f"({metric} and on (job, instance) aforo_worker_queue_info{OF_QUEUE})"
