@@ -52,10 +52,10 @@ def main() -> None:
     "--workers", "WORKERS", "Workers of an app that `scale` starts", default=1, type=cli.WholeNumber(1, MOST_WORKERS)
 )
 def up(concurrency: int | None, profile: str | None, workers: int) -> None:
-    """Start all programs that do not run, with this number of worker slots, and wait until they are ready.
+    """Start the programs that do not run, set the number of worker slots, and wait until all are ready.
 
-    Ready also means that Prometheus collects metrics from the programs. With AFORO_APP_FILE, start the worker of that
-    app in place of the reference worker.
+    Prometheus then collects metrics from all of them. With AFORO_APP_FILE, start the worker of that app in place of the
+    reference worker.
     """
     settings = Settings.from_process()
     options = dataclasses.replace(worker_options(settings, concurrency, profile), workers=workers)

@@ -38,7 +38,7 @@ Ask = Callable[[str, str], str]
 class Found:
     """Facts about an app's worker, queue and tables, read from the files in its folder and its database.
 
-    A field with the text '' is a fact that was not found.
+    A text field is '' if the fact was not found.
     """
 
     folder: Path
@@ -82,9 +82,10 @@ def answers(found: Found, ask: Ask) -> dict[str, str]:
 
 
 def read_app(folder: Path) -> Found:
-    """Find out from an app's folder how its worker starts, and which tasks and queue it has.
+    """Read from an app's folder how its worker starts, and which tasks, queue and tables the app has.
 
-    The tables are read from the database that the app's file .env names, if it can be reached.
+    The tables are read from the database that the file `.env` in this folder names. If the database does not answer, no
+    tables are returned.
     """
     env_file = ".env" if (folder / ".env").is_file() else ""
     variables = {k: v or "" for k, v in dotenv_values(folder / env_file).items()} if env_file else {}

@@ -44,7 +44,7 @@ def listens(port: int) -> bool:
 def worker_slots(program: Program) -> int | None:
     """Return the worker's number of slots, read from its /metrics, or None if /metrics does not answer.
 
-    `program` is the worker as a program of this machine.
+    `program` gives the port of /metrics.
     """
     families = promql.scrape("127.0.0.1", program.port) or {}
     slots = families.get("aforo_worker_slots")
@@ -54,8 +54,8 @@ def worker_slots(program: Program) -> int | None:
 def is_scraped(prometheus_url: str, job: str, port: int) -> bool:
     """Return True if Prometheus' last scrape of the job `job` on `port` succeeded.
 
-    Return False if Prometheus does not answer. Scrapes of another port do not count. They are still visible in
-    Prometheus for up to five minutes after the program has moved to a new port.
+    Return False if the scrape failed, or if Prometheus does not answer. After a program has moved to a new port,
+    Prometheus still shows the scrapes of the old port for up to five minutes. They do not count.
     """
     return promql.single(prometheus_url, f'up{{job="{job}",instance="127.0.0.1:{port}"}}') == 1
 

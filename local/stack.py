@@ -34,8 +34,9 @@ FOUNDATIONS = frozenset({"emulator", "events", "prometheus", "grafana"})
 class WorkerOptions:
     """Options of the worker that can differ between runs.
 
-    `concurrency` is the number of slots of a worker. `threads` is the number of ffmpeg threads per slot, and 0 means
-    automatic. `workers` is the number of workers that `worker.scale` of an app's aforo.toml starts.
+    `concurrency` is the number of slots per worker, and `profile` the name of the encoding profile. `threads` is the
+    number of ffmpeg threads per slot, and 0 means automatic. `workers` is the number of workers, which is more than 1
+    only for an app with `worker.scale`.
     """
 
     concurrency: int

@@ -40,8 +40,8 @@ class Stopping(EnvironmentFault):
 class Process:
     """State of one program under supervisord.
 
-    `state` is supervisord's word, such as `RUNNING`. `pid` is 0 if the program has no process. `started_at` is the time
-    of its last start in epoch seconds.
+    `state` is supervisord's word for the state, such as `RUNNING`. `pid` is 0 if the program does not run. `started_at`
+    is the time of the program's last start in epoch seconds.
     """
 
     name: str
@@ -88,9 +88,9 @@ def launch(environment: Mapping[str, str]) -> None:
 
 
 def start(name: str) -> None:
-    """Ask supervisord to start the program `name`, without waiting.
+    """Ask supervisord to start the program `name`, without waiting. Do nothing if the program runs.
 
-    If the program already runs, do nothing. If the program exits immediately, supervisord starts it again. Raise EnvironmentFault if supervisord does not
+    If the program exits immediately, supervisord starts it again. Raise EnvironmentFault if supervisord does not
     answer.
     """
     _call_tolerantly("supervisor.startProcess", name, False)

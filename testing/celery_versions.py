@@ -57,9 +57,9 @@ PAIRS = (
 
 
 def environment(pair: Pair, wheel: Path) -> Path:
-    """Install the library file `wheel` in the pair's virtual environment, and return its folder.
+    """Install the file `wheel` in the virtual environment of the pair. Return the environment's folder.
 
-    The environment is created if it is missing.
+    `wheel` is the library `aforo`. The environment is created if it is missing.
     """
     folder = ENVIRONMENTS / pair.name
     python = folder / "bin/python"

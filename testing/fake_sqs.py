@@ -19,9 +19,9 @@ class Call:
 class FakeSqs:
     """Fake SQS client that records its calls and answers with results that the test gives.
 
-    Each call takes the next item of `results`. An exception is raised, and any other item is returned. All later calls
-    take the last item again. `by_queue` has separate results for single queues, by queue URL. The attribute `calls` has
-    the recorded calls.
+    Each call takes the next item of `results`. If the item is an exception, it is raised. Otherwise, it is returned.
+    The last item is used again for all later calls. `by_queue` has other results for single queues, by queue URL. The
+    attribute `calls` has the recorded calls.
     """
 
     def __init__(self, *results: Any, **by_queue: list[Any]) -> None:

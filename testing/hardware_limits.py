@@ -53,7 +53,7 @@ def busy_cores() -> Iterator[None]:
 def enter(group: Path, pid: int) -> None:
     """Move the process `pid` and its descendants into the cgroup with the folder `group`.
 
-    Processes that they start later are in the cgroup too.
+    Child processes that start later are in the cgroup too.
     """
     process = psutil.Process(pid)
     for each in (process, *process.children(recursive=True)):
@@ -62,7 +62,7 @@ def enter(group: Path, pid: int) -> None:
 
 @contextmanager
 def slow_disk(folder: Path, bytes_per_second: int) -> Iterator[Path]:
-    """Context manager: mount a new, slow disk in a subfolder of `folder`. Yield the path of the subfolder.
+    """Context manager: mount a new, slow disk in a subfolder of `folder`, and yield the subfolder.
 
     Reads and writes are limited to `bytes_per_second` each. Writes are synchronous. The limit applies to this process,
     and to the child processes that it starts in the `with` block.

@@ -67,10 +67,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Result of a test case: two verdicts on the same run.
+    """Result of a test case: two verdicts on its judged run.
 
-    `report` made the verdict `alone` from this run only. It made the verdict `with_comparable` from this run and the
-    comparable run of the test case.
+    For the verdict `alone`, `report` reads only the judged run. For the verdict `with_comparable`, `report` also reads
+    the comparable run.
     """
 
     case: Case

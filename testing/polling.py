@@ -23,7 +23,11 @@ def until(condition: Callable[[], T], what: str, seconds: float = 30.0, every: f
 
 
 def seconds_until(condition: Callable[[], object], what: str, seconds: float = 120.0, every: float = 0.05) -> float:
-    """Wait until `condition()` returns a true value, as `until` does. Return how many seconds it took."""
+    """Wait until `condition()` returns a true value. Return how many seconds that took.
+
+    After `seconds`, raise AssertionError. `what` describes the condition in the error message. The pause between two
+    calls is `every` seconds.
+    """
     started = time.monotonic()
     until(condition, what, seconds, every)
     return time.monotonic() - started

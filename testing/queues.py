@@ -34,8 +34,7 @@ class TestQueue:
     def receive_dead_lettered(self) -> list[dict[str, str]]:
         """Receive all dead-lettered messages. Return a mapping with `body` and `reason` for each message.
 
-        `reason` is the worker's reason for moving the message to the dead-letter queue. It is '' if SQS moved the
-        message.
+        `reason` says why a worker moved the message to the dead-letter queue. `reason` is '' if SQS moved the message.
         """
         messages: list[dict[str, str]] = []
         while batch := self._receive(self.dead_letter_url):

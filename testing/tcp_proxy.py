@@ -110,8 +110,8 @@ class TcpProxy:
 class Sender:
     """The side of a connection, client or server, that sent the last bytes.
 
-    TcpProxy needs this to find the bytes that begin a request. Bytes from the client begin a request in two cases: they are the first bytes of the connection, or the bytes before
-    them came from the server.
+    TcpProxy uses this to find the beginning of a request. Bytes from the client begin a request in two cases: they are
+    the first bytes of the connection, or the bytes before them came from the server.
     """
 
     def __init__(self) -> None:

@@ -82,7 +82,8 @@ def wait_for(what: str, check: Callable[[], object], seconds: float = START_SECO
 def warn(findings: Iterable[Finding], queue_name: str) -> None:
     """Log a warning for each problem that does not prevent the worker from starting.
 
-    `findings` are the results of checks of the queue `queue_name`. Protections that this machine lacks are also logged.
+    `findings` are the results of the checks of the queue `queue_name`. Protections for ffmpeg that this machine lacks
+    are also logged.
     """
     for finding in findings:
         if finding.level is not Level.OK:

@@ -134,10 +134,10 @@ def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
 
 
 def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
-    """Make the worker write a heartbeat row to the database every 20 s, from when it is ready.
+    """Make the worker write a heartbeat row to the database every 20 s after it has become ready.
 
     Call this before the worker starts. The row shows other workers that this worker is alive. A worker that stops looks
-    for such rows, to find out whether it is the last worker.
+    for the rows of others, to find out whether it is the last worker.
     """
     claims, worker = _claims(settings, forks=True), WorkerProcess.this()
 
@@ -158,8 +158,8 @@ def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
 def clean_up(parts: WorkerApp, settings: Settings) -> None:
     """Delete the work files and the unfinished uploads that an earlier, killed worker left.
 
-    The work files are all files in the worker's work folder. An upload counts as unfinished after 24 hours. If the
-    storage rejects the deletion of uploads, the uploads stay, and the error is logged and counted.
+    The work files are all files in the worker's work folder. Only uploads that are older than 24 hours are deleted. If
+    the storage rejects this, the uploads stay, and the error is logged and counted.
     """
     cleanup.clean_up_work_folder(settings.worker.work_path)
     try:
@@ -171,7 +171,7 @@ def clean_up(parts: WorkerApp, settings: Settings) -> None:
 
 
 def clean_up_after_dead_slots(settings: Settings) -> None:
-    """Register a handler with which each new child process deletes the work files of dead child processes.
+    """Make each child process of the pool, when it starts, delete the work files of dead child processes.
 
     Call this before the worker starts.
     """

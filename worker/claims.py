@@ -92,7 +92,8 @@ class Claims:
         `receive_count` is how often SQS has delivered the message, or None if that is unknown. `started_at` is the
         start of the execution in epoch seconds. The claim is denied in these cases:
 
-        - The video is final, or another execution holds the claim. This execution is recorded as a duplicate.
+        - The video is final, or another execution holds the claim. This execution is recorded with the outcome
+          `duplicate`.
         - The video has had all its allowed executions. The video becomes `failed`.
         - The database has no such video.
         """

@@ -86,7 +86,7 @@ def clean_up_dead_slots(folder: Path) -> None:
 def end_orphans(folder: Path) -> int:
     """Kill each ffmpeg and ffprobe that still works on files in `folder`. Return how many were killed.
 
-    If the machine has the program setpriv, there are usually none: the kernel kills ffmpeg when its worker dies.
+    On a machine with the program setpriv, the result is usually 0: the kernel kills ffmpeg when its worker dies.
     """
     argument_start, ended = f"file:{folder.resolve()}{os.sep}", 0
     for process in psutil.process_iter(["name", "cmdline"]):

@@ -15,13 +15,13 @@ from core.video import PAYLOAD_VERSION
 def check_payload(call: Call) -> InvalidReason | None:
     """Return why the worker must not run this task call, or None if the call is valid.
 
-    A valid call has a complete payload, in the version that this worker supports. It has no options of Celery, because
-    they do harm:
+    A valid call has a complete payload, in the version that this worker supports. A valid call has no options of
+    Celery, because each option does harm:
 
     - A time limit kills the slot's process.
     - A callback runs another task.
     - An eta delays the message.
-    - An expiry time can leave the video without a final state.
+    - After an expiry time, the message is dropped, and its video never gets a final state.
     """
     if call.options:
         return InvalidReason.UNEXPECTED_OPTION

@@ -44,8 +44,8 @@ _STORAGE_REASONS: dict[type[storage.StorageError], Reason] = {
 class ReturnedToQueue(Reject):
     """Exception that ends an execution and returns its message to the queue.
 
-    The attribute `outcome` is the outcome of the execution, such as `retried`. It is also the value of the label
-    `outcome` in the worker's metrics.
+    The attribute `outcome` is the outcome of the execution, such as `retried`. The worker's metrics use this value as
+    the label `outcome`.
     """
 
     def __init__(self, outcome: str, why: str = "") -> None:

@@ -27,10 +27,10 @@ def environment_of(plane: ControlPlane, container: Mapping[str, Any], folder: Pa
     """Return the environment variables of a container, for a process on this machine.
 
     Each volume of the container becomes a new folder below `folder`. If the value of a variable is a path in a volume,
-    the path is changed to the new folder.
+    the value becomes the same path in the new folder.
 
-    A volume at /tmp is an exception. Paths in /tmp stay unchanged, because the test has its own files there. The
-    variable TMPDIR names the new folder of that volume.
+    A volume at /tmp is an exception. Variables with paths in /tmp stay unchanged, because the test has its own files
+    there. The variable TMPDIR names the new folder of that volume.
     """
     variables: dict[str, str] = {}
     for source in container.get("envFrom", []):

@@ -71,8 +71,8 @@ class StandIn:
 class StandIns:
     """Processes of this machine that take the place of the containers of one program's pods.
 
-    The field `name` is the program, for example `worker`. Its pods have the label `app.kubernetes.io/name` with this
-    name.
+    The field `name` is the program, for example `worker`. The pods of a program have its name in the label
+    `app.kubernetes.io/name`.
     """
 
     plane: ControlPlane
