@@ -35,7 +35,7 @@ class WorkerFleet:
     def slots_per_node(self) -> int:
         """Return the number of slots of one node, which the scenario calls concurrency.
 
-        If nodes differ, it is the largest number.
+        If the workers have different numbers of slots, return the largest number.
         """
         return max((int(worker["slots"]) for worker in self.workers), default=self.slots // self.nodes)
 
@@ -47,7 +47,11 @@ class WorkerFleet:
 
 
 def read_fleet(settings: Settings) -> WorkerFleet:
-    """Return the workers that are running. Raise EnvironmentFault if there is none."""
+    """Return the running reference workers and their slots. Raise EnvironmentFault if none is running.
+
+    On the native stack, the worker's own /metrics is read. On other stacks, or if /metrics does not answer, Prometheus
+    is asked for the workers of the queue in `settings`.
+    """
     local = _local_worker(settings)
     if local is not None:
         return local
@@ -65,10 +69,13 @@ def read_fleet(settings: Settings) -> WorkerFleet:
 def read_app_fleet(settings: Settings, app: AppFile, concurrency: int, workers: int) -> WorkerFleet:
     """Return the running workers of the app under test.
 
-    `concurrency` is the expected number of slots per worker, and `workers` the expected number of workers. Workers
-    without instrumentation do not report anything, so the expected numbers are returned. Each instrumented worker is
-    asked for its slots over HTTP (/metrics). A worker that does not answer is not counted. Raise EnvironmentFault if no
-    worker answers, or if the counted workers or the sum of their slots differ from what is expected.
+    The caller expects `workers` workers with `concurrency` slots each. Workers without instrumentation
+    (`worker.instrument = false` in aforo.toml) cannot be asked. For them, the result has the expected numbers, and
+    `is_measured` is False.
+
+    Each instrumented worker is asked for its slots over HTTP (/metrics). A worker that does not answer is left out.
+    Raise EnvironmentFault if no worker answers. Also raise EnvironmentFault if the number of answering workers, or the
+    sum of their slots, is not the expected number.
     """
     declared = WorkerFleet(workers, workers * concurrency, is_measured=False)
     if not app.worker.instrument:

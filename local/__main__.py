@@ -52,9 +52,10 @@ def main() -> None:
     "--workers", "WORKERS", "Workers of an app that `scale` starts", default=1, type=cli.WholeNumber(1, MOST_WORKERS)
 )
 def up(concurrency: int | None, profile: str | None, workers: int) -> None:
-    """Start the programs that are down, set the worker's slots, and wait until Prometheus scrapes them.
+    """Start the programs that do not run, set the number of worker slots, and wait until all are ready.
 
-    With AFORO_APP_FILE, start the app's worker instead of ours.
+    Prometheus then collects metrics from all of them. With AFORO_APP_FILE, start the worker of that app in place of the
+    reference worker.
     """
     settings = Settings.from_process()
     options = dataclasses.replace(worker_options(settings, concurrency, profile), workers=workers)
@@ -71,7 +72,10 @@ def up(concurrency: int | None, profile: str | None, workers: int) -> None:
 
 @main.command(hidden=True)
 def restore() -> None:
-    """Bring an app's workers back to their usual state, by the `restore` line of its aforo.toml."""
+    """Run the shell command `worker.restore` of the app's aforo.toml, if there is one.
+
+    The command brings the app's workers back to their state before the runs.
+    """
     app = Settings.from_process().app
     if app is not None:
         app_worker.restore(app)
@@ -181,8 +185,8 @@ def print_env_example() -> None:
 def video_folders(settings: Settings) -> list[Path]:
     """Return the folders under UPLOAD_PATH that hold videos: prepared inputs, uploads and outputs.
 
-    Inputs are prepared in `media`. The settings name the folders of uploads and outputs. A folder outside UPLOAD_PATH
-    is left out.
+    The prepared inputs are in the folder `media`. The settings name the folders of the uploads and of the outputs. A
+    folder outside UPLOAD_PATH, or UPLOAD_PATH itself, is left out.
     """
     root = settings.storage.path.resolve()
     names = ("media", settings.storage.upload_prefix, settings.storage.processed_prefix)
@@ -191,10 +195,11 @@ def video_folders(settings: Settings) -> list[Path]:
 
 
 def worker_options(settings: Settings, concurrency: int | None, profile: str | None) -> stack.WorkerOptions:
-    """Return the options with which to start the worker. Arguments that are None come from the settings.
+    """Return the options with which to start the worker: slots, profile and threads of ffmpeg.
 
-    If the profile is a file of the user, the worker is started with the profile in AFORO_WORKER_PROFILE instead. The
-    worker reads the user's file later, from each run.
+    `concurrency` is the number of slots. An argument that is None is read from the settings. The worker always starts
+    with a built-in profile. If `profile` is a file of the user, the worker starts with the profile in
+    AFORO_WORKER_PROFILE. Later, the worker reads the user's profile from each run.
     """
     slots = concurrency or settings.worker.concurrency
     chosen = profile or settings.profile

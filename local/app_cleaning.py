@@ -28,8 +28,8 @@ CLEANED = ".cleaned"
 class Leftovers:
     """Rows and input files that the runs of one app left in its systems.
 
-    `lists` are the files in which each run listed the rows and inputs that it created. `videos` are the videos in
-    these lists.
+    The field `lists` has the files in which the runs listed these rows and inputs. The field `videos` has the entries
+    of these files, one per video.
     """
 
     lists: tuple[Path, ...]
@@ -47,7 +47,8 @@ def clean_app(settings: Settings, app: AppFile, *, rows: bool, outputs: bool, as
     """Remove what runs left in an app's systems, after the user has confirmed it. Return what was removed.
 
     With `rows`, remove the rows and their input files. With `outputs`, remove the output files. `ask` shows a question
-    to the user and returns True for yes. Raise UsageError if neither is chosen, or if the answer is no.
+    to the user and returns True for yes. The result is a text for the user. Raise UsageError if both `rows` and
+    `outputs` are False, or if the user's answer is no.
     """
     if not rows and not outputs:
         remedy = "give ARGS=--rows, ARGS=--outputs or both"
@@ -65,8 +66,9 @@ def clean_app(settings: Settings, app: AppFile, *, rows: bool, outputs: bool, as
 def outputs_of(app: AppFile, videos: Sequence[InjectedVideo]) -> list[Path]:
     """Return the output files that the app wrote for these videos.
 
-    They are found with the file name pattern `input.outputs` of aforo.toml. Raise UsageError if it is missing. Raise
-    UsageError too if it does not contain the key of the video's row, because it could match files of other videos.
+    The files are found with the file name pattern `input.outputs` of aforo.toml. Raise UsageError if aforo.toml has no
+    such pattern or no table of videos. Also raise UsageError if the pattern does not contain the key of the video's
+    row: such a pattern could match the files of other videos.
     """
     pattern = app.input.outputs
     if pattern is None or app.videos is None:

@@ -1,8 +1,8 @@
 """`python -m local.app_command`: start an app's worker in place of this process.
 
 supervisord starts this module as the program `worker`. The process then becomes the app's worker: it runs the command
-that the app's aforo.toml gives, in the app's folder. It has the app's environment variables, and not those of Aforo's
-settings.
+that the app's aforo.toml gives, in the app's folder. The app's worker gets the environment variables of the app. The
+variables of Aforo's settings are removed.
 """
 
 from __future__ import annotations

@@ -36,7 +36,10 @@ Ask = Callable[[str, str], str]
 
 @dataclass(frozen=True)
 class Found:
-    """Facts about an app's worker, queue and tables, read from the files in its folder. '' means unknown."""
+    """Facts about an app's worker, queue and tables, read from the files in its folder and its database.
+
+    A text field is '' if the fact was not found.
+    """
 
     folder: Path
     python: str
@@ -79,7 +82,11 @@ def answers(found: Found, ask: Ask) -> dict[str, str]:
 
 
 def read_app(folder: Path) -> Found:
-    """Find out from the files in an app's folder how its worker starts, and which tasks and tables it has."""
+    """Read from an app's folder how its worker starts, and which tasks, queue and tables the app has.
+
+    The tables are read from the database that the file `.env` in this folder names. If the database does not answer, no
+    tables are returned.
+    """
     env_file = ".env" if (folder / ".env").is_file() else ""
     variables = {k: v or "" for k, v in dotenv_values(folder / env_file).items()} if env_file else {}
     urls = [name for name, value in variables.items() if "DATABASE" in name and "://" in value]

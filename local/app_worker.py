@@ -36,9 +36,9 @@ SOURCES = frozenset({".py", ".toml", ".cfg", ".ini", ".yml", ".yaml", ".env"})
 def run_app_worker(settings: Settings, app: AppFile, concurrency: int, workers: int) -> None:
     """Start the app's worker with `concurrency` slots, and wait until it receives messages.
 
-    If aforo.toml has a `worker.command`, it starts one worker. If that worker already runs with the same code and
-    settings, it keeps running. If aforo.toml has no `worker.command`, the shell command `worker.scale` starts `workers`
-    workers.
+    If aforo.toml has a `worker.command`, this command starts one worker. A worker that already runs with the same code
+    and settings keeps running. If aforo.toml has no `worker.command`, the shell command `worker.scale` starts `workers`
+    workers. Raise EnvironmentFault if the worker ends, or is not ready after `worker.ready_seconds`.
     """
     if app.worker.command is None:
         _scale(settings, app, concurrency, workers)
@@ -56,9 +56,9 @@ def restore(app: AppFile) -> None:
 
 
 def require_aforo(app: AppFile) -> str:
-    """Return the version of the package `aforo` in the environment of the app's worker.
+    """Return the version of the package `aforo` that is installed for the app's worker.
 
-    Raise EnvironmentFault if it is not installed there.
+    Raise EnvironmentFault if the Python of the worker (`worker.python`) cannot import the package.
     """
     answer = run_as_worker(app, [str(app.worker.python), "-c", IMPORT])
     if answer.returncode != 0:

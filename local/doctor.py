@@ -98,9 +98,10 @@ def _stack(settings: Settings) -> str:
 
 
 def grafana_finding(settings: Settings) -> Finding:
-    """Check whether Grafana answers, and whether its version is recent enough.
+    """Check whether Grafana answers, and whether its version is recent enough for our dashboards.
 
-    Its absence is not an error, because the stack works without Grafana.
+    The finding is a warning if the version is too old. The finding is OK if no Grafana answers, because the stack works
+    without Grafana.
     """
     url = settings.prometheus.grafana_url
     version = grafana_version(url) if url else None

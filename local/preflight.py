@@ -18,9 +18,9 @@ LEAST_FREE_BYTES = 1_000_000_000
 
 
 def check_tools() -> str:
-    """Return the names of the required tools, if all of them are installed.
+    """Check that all required tools are installed. Return their names, separated by commas.
 
-    Otherwise raise EnvironmentFault with the package of the first missing tool.
+    If a tool is missing, raise EnvironmentFault. The error names the Debian package to install.
     """
     for tool, package in PACKAGES.items():
         if shutil.which(tool) is None:
@@ -29,9 +29,9 @@ def check_tools() -> str:
 
 
 def check_encoders() -> str:
-    """Return the names of the required video encoders, if ffmpeg has all of them.
+    """Check that ffmpeg has all required video encoders. Return their names, separated by commas.
 
-    Raise EnvironmentFault if one is missing, or if ffmpeg does not run or is too old.
+    Raise EnvironmentFault if an encoder is missing, or if ffmpeg does not run or is too old.
     """
     require_ffmpeg()
     return ", ".join(ENCODERS)
@@ -59,9 +59,9 @@ def check_ports(required: Iterable[Program]) -> None:
 
 
 def check_scrapes(settings: Settings) -> None:
-    """Raise UsageError if our own Prometheus would collect metrics from exporters with TLS or a password.
+    """Raise UsageError if this stack's Prometheus would have to scrape exporters with TLS or a password.
 
-    Our Prometheus supports neither.
+    The configuration of this Prometheus supports neither TLS nor passwords.
     """
     files = {
         "AFORO_EXPORTER_TLS_CERTIFICATE": settings.exporters.tls_certificate,
@@ -77,8 +77,8 @@ def check_scrapes(settings: Settings) -> None:
 def check_central_store(settings: Settings) -> None:
     """Check the settings with which Prometheus sends a copy of every sample to a central store.
 
-    The central store is another server that accepts Prometheus' remote write. Raise UsageError if the settings are
-    wrong. Also raise it if the URL of a central store is set, but this stack starts no Prometheus to send the samples.
+    The central store is another server that accepts Prometheus' remote write. Raise UsageError if a setting has a wrong
+    value. Also raise UsageError if the URL of a central store is set, but this stack starts no Prometheus.
     """
     check_remote_write(settings.prometheus)
     url = settings.prometheus.remote_write_url

@@ -32,7 +32,12 @@ FOUNDATIONS = frozenset({"emulator", "events", "prometheus", "grafana"})
 
 @dataclass(frozen=True)
 class WorkerOptions:
-    """Options of the worker that can differ between runs. `concurrency` is its number of slots."""
+    """Options of the worker that can differ between runs.
+
+    `concurrency` is the number of slots per worker, and `profile` the name of the encoding profile. `threads` is the
+    number of ffmpeg threads per slot, and 0 means automatic. `workers` is the number of workers, which is more than 1
+    only for an app with `worker.scale`.
+    """
 
     concurrency: int
     profile: str
@@ -44,7 +49,9 @@ class WorkerOptions:
 def up(settings: Settings, options: WorkerOptions) -> None:
     """Start Aforo's programs with `settings`, and the worker with `options`. Wait until they are ready.
 
-    Programs that already run with the same settings and options keep running.
+    If the stack already runs with the same settings, its programs keep running. If only the options have changed, only
+    the worker is restarted. If the settings have changed, all programs are restarted. Raise EnvironmentFault if a
+    program does not become ready.
     """
     if settings.stack == "compose":
         raise UsageError("STACK", "this starts the native stack", "use `make up STACK=compose`", value=settings.stack)
@@ -66,8 +73,8 @@ def up(settings: Settings, options: WorkerOptions) -> None:
 def down(settings: Settings) -> int:
     """Stop all programs of this machine's stack, the worker first. Return the number of orphans ended.
 
-    If supervisord runs, it stops the programs, and the result is 0. Otherwise, this function ends the orphans, which
-    are processes that a dead supervisord left running.
+    Orphans are processes that a dead supervisord left running. If supervisord runs, it stops the programs, and the
+    result is 0. If supervisord does not run, this function ends the orphans.
     """
     with _lock():
         return _stop(settings)

@@ -73,7 +73,11 @@ def _is_in_range(events: list[dict[str, Any]], version: Version) -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    """Print each advisory that affects a locked version. Return the exit code."""
+    """Print each advisory that affects a locked version. Return the exit code.
+
+    `arguments` has one item: the folder of the advisory database. The exit code is 0 if no locked version is affected,
+    1 if one is, and 2 if the folder is not an advisory database.
+    """
     if len(arguments) != 1 or not Path(arguments[0], "vulns").is_dir():
         print("error: advisories; no such folder; give a checkout of advisory-database", file=sys.stderr)
         return 2

@@ -57,7 +57,10 @@ PAIRS = (
 
 
 def environment(pair: Pair, wheel: Path) -> Path:
-    """Create the virtual environment of a version pair if missing, and install `wheel`. Return its folder."""
+    """Install the file `wheel` in the virtual environment of the pair. Return the environment's folder.
+
+    `wheel` is the library `aforo`. The environment is created if it is missing.
+    """
     folder = ENVIRONMENTS / pair.name
     python = folder / "bin/python"
     if not (folder / "complete").exists():

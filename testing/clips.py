@@ -29,7 +29,8 @@ def good_mp4(folder: Path) -> Path:
 def with_apac(folder: Path, *second_sound: str) -> Path:
     """Generate a QuickTime file whose first audio stream is `apac`, which no ffmpeg can decode.
 
-    `second_sound` are ffmpeg options for a second audio stream. Return the path of the file.
+    By default, there is no second audio stream. `second_sound` has the ffmpeg options that add one. Return the path of
+    the file.
     """
     plain = make(folder / "plain.mov", *PICTURE, *SOUND, *second_sound, *_maps(bool(second_sound)), *H264, *AAC)
     apac = folder / "apac.mov"
@@ -63,7 +64,11 @@ def high_dynamic_range(path: Path, transfer: str, *picture: str) -> Path:
 
 
 def cut(source: Path, ratio: float) -> Path:
-    """Write a copy with the first `ratio` (0 to 1) of a file's bytes beside it. Return the copy's path."""
+    """Write a truncated copy of a file into the same folder, and return the path of the copy.
+
+    The copy has only the first bytes of `source`. `ratio` (0 to 1) is the size of the copy divided by the size of
+    `source`.
+    """
     content = source.read_bytes()
     target = source.with_name(f"cut-{source.name}")
     target.write_bytes(content[: round(len(content) * ratio)])
@@ -71,7 +76,7 @@ def cut(source: Path, ratio: float) -> Path:
 
 
 def overwrite(source: Path, at: float, count: int = 400) -> Path:
-    """Write a damaged copy of a file beside it, and return the path of the copy.
+    """Write a damaged copy of a file into the same folder, and return the path of the copy.
 
     In the copy, `count` bytes are overwritten. `at` (0 to 1) says where they start: 0.5 is the middle of the file.
     """

@@ -17,9 +17,11 @@ class Call:
 
 
 class FakeSqs:
-    """Fake SQS client that records calls. Each call returns or raises the next item of `results`.
+    """Fake SQS client that records its calls and answers with results that the test gives.
 
-    The last item is used for all later calls. `by_queue` overrides `results` for single queues.
+    Each call takes the next item of `results`. If the item is an exception, it is raised. Otherwise, it is returned.
+    The last item is used again for all later calls. `by_queue` has other results for single queues, by queue URL. The
+    attribute `calls` has the recorded calls.
     """
 
     def __init__(self, *results: Any, **by_queue: list[Any]) -> None:

@@ -30,10 +30,11 @@ Limit = Callable[[Stack], AbstractContextManager[tuple[dict[str, str], Callable[
 
 @dataclass(frozen=True)
 class Case:
-    """One test case: a limit that is imposed, and the bottleneck (`label`) that `report` should name.
+    """One test case: a limit that is imposed, and the bottleneck that `report` must name.
 
-    The case has a run with `slots` slots, and a comparable run with `comparable_slots` slots. `report` judges the first
-    run twice: alone, and together with the comparable run.
+    The field `limit` imposes the limit, and the field `label` is the bottleneck. Two runs are made under the limit. The
+    judged run has `slots` slots and `count` videos. The comparable run has `comparable_slots` slots and
+    `comparable_count` videos. `report` judges the judged run twice: alone, and together with the comparable run.
     """
 
     name: str
@@ -66,7 +67,11 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Result of a test case: the verdict on its run alone, and the verdict with the comparable run."""
+    """Result of a test case: two verdicts on its judged run.
+
+    For the verdict `alone`, `report` reads only the judged run. For the verdict `with_comparable`, `report` also reads
+    the comparable run.
+    """
 
     case: Case
     alone: Verdict

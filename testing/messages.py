@@ -73,7 +73,7 @@ def _encoded(message: dict[str, Any]) -> str:
 
 
 def zip_bomb(size_bytes: int = 100_000_000) -> str:
-    """Return a small message that grows to `size_bytes` when kombu decompresses it."""
+    """Return the text of a small message whose body has `size_bytes` bytes after kombu decompresses it."""
     bomb = b64(gzip.compress(b"0" * size_bytes, 9))
     return _encoded(envelope(body=bomb, headers__compression="application/x-gzip"))
 

@@ -13,9 +13,9 @@ CHUNK_BYTES = 65536
 class TcpProxy:
     """TCP proxy to `host:port`, whose connections can be slowed, stalled and broken.
 
-    Every request waits `delay_seconds`. All connections together carry at most `bytes_per_second` in each direction.
-    None means no limit. With `only_back`, only answers are limited. `delay_seconds`, `hold` and `cut` also affect
-    connections that are already open.
+    Every request waits `delay_seconds`. In each direction, all connections together carry at most `bytes_per_second`.
+    None means no limit. With `only_back`, the limit applies only to bytes from the server to the client. The attribute
+    `delay_seconds` can be changed while connections are open.
     """
 
     def __init__(
@@ -110,16 +110,17 @@ class TcpProxy:
 class Sender:
     """The side of a connection, client or server, that sent the last bytes.
 
-    Bytes of the client begin a request if they are the first of the connection or follow bytes of the server.
+    TcpProxy uses this to find the beginning of a request. Bytes from the client begin a request in two cases: they are
+    the first bytes of the connection, or the bytes before them came from the server.
     """
 
     def __init__(self) -> None:
         self._current = "back"
 
     def begins_request(self, direction: str) -> bool:
-        """Record that bytes were sent in this direction. Return True if they begin a new request.
+        """Record that bytes were sent in `direction`. Return True if these bytes begin a new request.
 
-        The direction is `there` (client to server) or `back` (server to client).
+        `direction` is `there` (client to server) or `back` (server to client).
         """
         begins = direction == "there" != self._current
         self._current = direction

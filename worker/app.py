@@ -51,8 +51,9 @@ CHECKS_PER_TIMEOUT = 4
 class WorkerApp:
     """The worker's Celery application, with the objects that the functions of this module share.
 
-    `forwarder` sends Celery events to Redis. It is None if no Redis is configured. `outages` logs failures of the
-    database.
+    The field `registry` holds the metrics for Prometheus. The field `queue_url` is the URL of the worker's SQS queue.
+    The field `forwarder` sends Celery events to Redis, and is None if no Redis is configured. The field `outages` logs
+    failures of the database.
     """
 
     celery: Celery
@@ -133,10 +134,10 @@ def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
 
 
 def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
-    """Make the worker write its heartbeat row to the database at intervals, from when it is ready.
+    """Make the worker write a heartbeat row to the database every 20 s after it has become ready.
 
-    Call this before the worker starts. The row shows that the worker is alive. When a worker stops, it looks for the
-    rows of other workers. If there are none, it is the last worker.
+    Call this before the worker starts. The row shows other workers that this worker is alive. A worker that stops looks
+    for the rows of others, to find out whether it is the last worker.
     """
     claims, worker = _claims(settings, forks=True), WorkerProcess.this()
 
@@ -157,7 +158,8 @@ def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
 def clean_up(parts: WorkerApp, settings: Settings) -> None:
     """Delete the work files and the unfinished uploads that an earlier, killed worker left.
 
-    The unfinished uploads remain if the storage does not allow deletes.
+    The work files are all files in the worker's work folder. Only uploads that are older than 24 hours are deleted. If
+    the storage rejects this, the uploads stay, and the error is logged and counted.
     """
     cleanup.clean_up_work_folder(settings.worker.work_path)
     try:
@@ -169,7 +171,10 @@ def clean_up(parts: WorkerApp, settings: Settings) -> None:
 
 
 def clean_up_after_dead_slots(settings: Settings) -> None:
-    """Make each new child process of the pool delete the work files of dead child processes."""
+    """Make each child process of the pool, when it starts, delete the work files of dead child processes.
+
+    Call this before the worker starts.
+    """
 
     def clean_up(**_signal: object) -> None:
         cleanup.clean_up_dead_slots(settings.worker.work_path)
@@ -180,8 +185,8 @@ def clean_up_after_dead_slots(settings: Settings) -> None:
 def leave(settings: Settings) -> None:
     """Free the claims of dead processes on this machine, and delete this worker's heartbeat row.
 
-    Call this after the worker has stopped. If no worker of its queue is left, also mark the running runs with open
-    videos as interrupted.
+    Call this after the worker has stopped. If this was the last worker of its queue, also mark the unfinished runs of
+    the queue as interrupted. A run is unfinished while it has open videos.
     """
     claims = _claims(settings, forks=True)
     claims.release_dead_claims()

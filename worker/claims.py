@@ -29,7 +29,7 @@ _UNOWNED = {"owner": None, "lease_until": None}
 
 
 class ClaimDenied(StrEnum):
-    """Reason why a claim on a video was denied."""
+    """Reason why a claim on a video was denied, such as `held`: another execution holds the claim."""
 
     FINAL = "final"  # the video has its final state
     HELD = "held"  # another live execution holds the claim
@@ -68,8 +68,8 @@ class _Ending:
     def columns(self) -> dict[str, Any]:
         """Return the column values to write to an execution's row when the execution ends.
 
-        One of them is `finish_seconds`: the time that the stage finish has taken until this call. It does not include
-        the commit that follows.
+        The column `finish_seconds` is the time from the start of the stage finish to this call. The commit comes later
+        and is not included.
         """
         finish_seconds = time.perf_counter() - self.started
         return self.measured | {"reason": self.reason, "ended_at": self.at, "finish_seconds": finish_seconds}
@@ -89,9 +89,13 @@ class Claims:
     def claim(self, video_id: str, slot: Slot, receive_count: int | None, started_at: float) -> Claim | ClaimDenied:
         """Try to claim the video for `slot`. Return the claim, or the reason why it is denied.
 
-        `started_at` is the start of the execution in epoch seconds. If the video is final or another execution holds
-        the claim, the claim is denied and this execution is recorded as a duplicate. If the video has had all its
-        allowed executions, the claim is denied and the video becomes `failed`.
+        `receive_count` is how often SQS has delivered the message, or None if that is unknown. `started_at` is the
+        start of the execution in epoch seconds. The claim is denied in these cases:
+
+        - The video is final, or another execution holds the claim. This execution is recorded with the outcome
+          `duplicate`.
+        - The video has had all its allowed executions. The video becomes `failed`.
+        - The database has no such video.
         """
         with self.sessions.begin() as session:
             video = session.get(VideoRow, video_id, with_for_update=True)
@@ -116,9 +120,11 @@ class Claims:
     def finish(
         self, claim: Claim, state: VideoState, measured: dict[str, Any], reason: Reason | None = None
     ) -> Outcome:
-        """End the execution and write the final state of its video, unless the execution has lost its claim.
+        """End the execution and write the final state of its video. Return the outcome of the execution.
 
-        `measured` has the column values of the execution. Return the outcome of the execution.
+        If the execution has lost its claim, the video stays unchanged, and the outcome is `superseded`. `measured` has
+        values for columns of the execution's row. If `state` is `done`, `measured` also has `output_bytes`, a column of
+        the video. If `state` is `failed`, `reason` says why.
         """
         ending = _Ending(measured, reason)
         values: dict[str, Any] = {"state": state, "reason": reason, "updated_at": ending.at, **_UNOWNED}
@@ -133,8 +139,8 @@ class Claims:
     def release(self, claim: Claim, reason: Reason, measured: dict[str, Any]) -> Outcome:
         """End the execution and free its claim, so that the next delivery can process the video.
 
-        If this was the last allowed execution, the video becomes `failed` with `reason` instead. Return the outcome of
-        the execution.
+        `measured` has values for columns of the execution's row. If this was the last allowed execution, the video
+        becomes `failed` with `reason`. Return the outcome of the execution.
         """
         if claim.execution_number >= self.max_executions:
             return self.finish(claim, VideoState.FAILED, measured, reason)
@@ -154,10 +160,12 @@ class Claims:
         return f"{self.processed_prefix}{run_id}/{video_id}.{execution}.mp4"
 
     def fail_dead_lettered(self, video_id: str, task_id: str) -> tuple[str, ...] | None:
-        """Mark the video of a dead-lettered message as failed. Return the output keys of its executions.
+        """Mark the video of a dead-lettered message as failed. Return the storage keys of its outputs.
 
-        The caller deletes these outputs. While a running execution holds the claim on the video, change nothing and
-        return None.
+        The caller deletes the outputs with these keys. In two cases, nothing is changed:
+
+        - A running execution holds the claim on the video. Return None.
+        - The video is final, or the database has no such video with the task `task_id`. Return an empty tuple.
         """
         with self.sessions.begin() as session:
             video = session.get(VideoRow, video_id, with_for_update=True)
@@ -172,9 +180,9 @@ class Claims:
             )
 
     def release_dead_claims(self) -> int:
-        """Free the claims that dead processes of this machine still hold. Return the number of claims.
+        """Free the claims that dead processes of this machine still hold. Return the number of these claims.
 
-        Without this, the next delivery of each video would wait until the lease expires.
+        If a claim is not freed, the next delivery of its video waits until the lease expires.
         """
         of_this_node = select(VideoRow).where(
             VideoRow.state == VideoState.PROCESSING, VideoRow.owner.startswith(f"{platform.node()}|", autoescape=True)
@@ -193,8 +201,8 @@ class Claims:
     def remove_worker(self, worker: WorkerProcess) -> bool:
         """Delete the heartbeat rows of this worker and of dead workers. Return True if no worker is left.
 
-        Workers of another queue do not count. One transaction deletes the rows, and the next one looks for the
-        remaining rows. If several workers stop together, at least one of them thus finds that no worker is left.
+        Workers of another queue do not count. One transaction deletes the rows. A second transaction reads the
+        remaining rows. If several workers stop together, at least one of them therefore gets True.
         """
         oldest = time.time() - SILENCE_SECONDS
         with self.sessions.begin() as session:
@@ -204,9 +212,9 @@ class Claims:
             return not any(may_live(owner) for owner in session.scalars(remaining))
 
     def interrupt_runs(self) -> int:
-        """Mark all runs that have open videos as interrupted. Return the number of runs.
+        """Mark the unfinished runs of this worker's queue as interrupted. Return the number of these runs.
 
-        Only the last worker that stops calls this method.
+        A run is unfinished if it is running and has open videos. Only the last worker that stops calls this method.
         """
         ended = select(func.count()).where(
             VideoRow.run_id == RunRow.id, VideoRow.state.in_([state.value for state in FINAL_STATES])

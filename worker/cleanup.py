@@ -60,9 +60,10 @@ def clean_up_work_folder(folder: Path) -> None:
 
 
 def delete_outputs(storage: Storage, keys: Iterable[str]) -> None:
-    """Delete these stored outputs of executions that can no longer complete their video.
+    """Delete the outputs with these storage keys.
 
-    An error is logged and counted, but not raised, because some storages forbid deletes.
+    The outputs belong to executions that can no longer complete their video. Some storages forbid deletes. An error is
+    therefore logged and counted, but not raised.
     """
     for key in keys:
         try:
@@ -85,7 +86,7 @@ def clean_up_dead_slots(folder: Path) -> None:
 def end_orphans(folder: Path) -> int:
     """Kill each ffmpeg and ffprobe that still works on files in `folder`. Return how many were killed.
 
-    On a machine with the program setpriv, none are left to kill: the kernel kills ffmpeg when its worker dies.
+    On a machine with the program setpriv, the result is usually 0: the kernel kills ffmpeg when its worker dies.
     """
     argument_start, ended = f"file:{folder.resolve()}{os.sep}", 0
     for process in psutil.process_iter(["name", "cmdline"]):

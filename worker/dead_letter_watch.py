@@ -40,13 +40,13 @@ REREAD_SECONDS = 300.0
 
 @dataclass
 class DeadLetterWatch:
-    """Mark the videos of messages in the dead-letter queue as failed, in a thread.
+    """Mark the videos of messages in the dead-letter queue as failed, in a thread of the main process.
 
-    The thread runs in the worker's main process. `queue_url` is the worker's queue, whose redrive policy names the
-    dead-letter queue. `delete_outputs` deletes the outputs of the failed videos.
+    The field `queue_url` is the URL of the worker's queue, whose redrive policy names the dead-letter queue. The field
+    `delete_outputs` is a function that deletes the outputs with the given storage keys.
 
-    The main process does not fork while the thread uses the database. The child process would inherit an open SQLite
-    file and share its locks.
+    The main process does not fork while the thread uses the database. Otherwise, the child process would inherit an
+    open SQLite file and share its locks.
     """
 
     client: SQSClient

@@ -22,8 +22,8 @@ _STATE = struct.Struct("dQ")  # monotonic time of the last line, number of error
 class OutageLog:
     """Log of database failures that all processes of a worker share. Create it before the pool forks.
 
-    The processes share the time of the last line, but without a lock. So two slots that fail at the same moment can
-    both write a line.
+    The processes share the time of the last line. No lock protects this time. Two slots that fail at the same moment
+    can therefore both write a line.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -47,14 +47,15 @@ class OutageLog:
 class RejectedTasks(logging.Filter):
     """Logging filter for Celery's log lines about rejected tasks, which have long tracebacks.
 
-    If a task was rejected because the database failed, its line is dropped: the outage log reports that failure. From
-    the line of any other rejected task, only the traceback is removed.
+    If the database failed, the line is dropped, because the outage log reports the failure. If the task was rejected
+    for another reason, the line stays, without its traceback.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return False, to drop the line, if a task was rejected because the database failed; else True.
+        """Return False to drop the line if its task was rejected because the database failed.
 
-        Remove the traceback from the line of a task that was rejected for another reason.
+        Return True for every other line. If the line is about a task that was rejected for another reason, remove its
+        traceback.
         """
         error = record.exc_info[1] if record.exc_info else None
         if not isinstance(error, Reject):

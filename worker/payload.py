@@ -15,9 +15,13 @@ from core.video import PAYLOAD_VERSION
 def check_payload(call: Call) -> InvalidReason | None:
     """Return why the worker must not run this task call, or None if the call is valid.
 
-    A call is valid if its payload is complete and of the version that this worker supports, and if the sender set no
-    options of Celery. Options do harm. A time limit kills the slot's process. A callback runs another task. An
-    eta delays the message. A message that expires leaves its video without a final state.
+    A valid call has a complete payload, in the version that this worker supports. A valid call has no options of
+    Celery, because each option does harm:
+
+    - A time limit kills the slot's process.
+    - A callback runs another task.
+    - An eta delays the message.
+    - After an expiry time, the message is dropped, and its video never gets a final state.
     """
     if call.options:
         return InvalidReason.UNEXPECTED_OPTION
@@ -29,9 +33,9 @@ def check_payload(call: Call) -> InvalidReason | None:
 
 
 def video_and_task_of(body: str) -> tuple[str, str] | None:
-    """Return the video id and the task id in the body of a message, even if the rest of it is malformed.
+    """Return the video id and the task id in the body of a message, even if other parts are malformed.
 
-    Return None if the body has no such ids, or ids that a database cannot store.
+    Return None if the body lacks one of these ids, or if a database cannot store one of them.
     """
     try:
         envelope = json.loads(json_text(body))

@@ -1,12 +1,15 @@
 """Shut down a worker on SIGTERM, with a time limit for its running tasks.
 
-After SIGTERM, the worker receives no new messages. Running tasks can end within the limit. The messages of tasks that
-have not ended by then return to the queue.
+After SIGTERM, the worker receives no new messages. Running tasks can end within the limit. After the limit, the
+messages of unfinished tasks return to the queue.
 
-Celery has three kinds of shutdown. The warm shutdown waits for running tasks without a limit. The cold shutdown stops
-at once, and the messages of unfinished tasks return to the queue. The soft shutdown waits for a limited time, but a
-task that finishes in this time cannot be acknowledged. So this module starts with a warm shutdown, and a timer turns it
-into a cold shutdown.
+Celery has three kinds of shutdown:
+
+- The warm shutdown waits for running tasks without a limit.
+- The cold shutdown stops at once, and the messages of unfinished tasks return to the queue.
+- The soft shutdown waits for a limited time, but a task that finishes in this time cannot be acknowledged.
+
+This module starts with a warm shutdown. At the limit, a timer turns the warm shutdown into a cold shutdown.
 """
 
 from __future__ import annotations

@@ -26,9 +26,11 @@ def command_of(container: Mapping[str, Any], default: list[str]) -> list[str]:
 def environment_of(plane: ControlPlane, container: Mapping[str, Any], folder: Path) -> dict[str, str]:
     """Return the environment variables of a container, for a process on this machine.
 
-    Each volume of the container becomes a new folder below `folder`. A variable whose value is a path in a volume gets
-    the path in the new folder. But paths in a volume at /tmp stay unchanged, because they can be files of the test
-    itself. For that volume, the variable TMPDIR is set to the new folder.
+    Each volume of the container becomes a new folder below `folder`. If the value of a variable is a path in a volume,
+    the value becomes the same path in the new folder.
+
+    A volume at /tmp is an exception. Variables with paths in /tmp stay unchanged, because the test has its own files
+    there. The variable TMPDIR names the new folder of that volume.
     """
     variables: dict[str, str] = {}
     for source in container.get("envFrom", []):

@@ -43,7 +43,10 @@ class ControlPlane:
     token: str
 
     def kubectl(self, *words: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run kubectl with these arguments. If it fails, raise AssertionError unless `check` is False."""
+        """Run kubectl with these arguments, and return the ended process.
+
+        `stdin` is the standard input of kubectl. Raise AssertionError if kubectl fails and `check` is True.
+        """
         command = [program("kubectl"), "--kubeconfig", str(self.kubeconfig), *words]
         answer = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
         assert not check or answer.returncode == 0, f"{' '.join(words)}: {answer.stderr}"

@@ -28,7 +28,11 @@ SCALE_DOWN = {
 
 @dataclass(frozen=True)
 class Overlay:
-    """Values that the tests' Kustomize overlay sets. `endpoint_url` is the URL at which KEDA reads SQS."""
+    """Values that the tests' Kustomize overlay sets.
+
+    The field `queue` is the SQS queue of the workers. The field `endpoint_url` is the URL at which KEDA reads this
+    queue. The field `settings` has further settings of Aforo.
+    """
 
     queue: TestQueue
     endpoint_url: str

@@ -1,16 +1,17 @@
 """Configure kwok, the program that plays the kubelet and changes the state of nodes and pods.
 
-In kwok, a stage is a rule for one such change, such as making a pod ready. The tests use stages that come with kwok.
+kwok changes a state by a rule, such as the rule that makes a pod ready. kwok calls these rules stages. The tests use
+rules that come with kwok.
 
 A test can run a real process in place of a pod's container. The pod's annotation `aforo.test/process` then has the
-state of this process: `awaited` (not started yet), `running` or `ended`. This module adds a condition on the annotation
-to three stages:
+state of this process: `awaited` (not started yet), `running` or `ended`. This module makes three rules of kwok depend
+on the annotation:
 
 - kwok makes the pod ready only if the process is `running` or `ended`.
 - kwok completes the pod only if the process is `ended`.
 - kwok deletes the pod only if the process is `ended`.
 
-For a pod without the annotation, the conditions always hold.
+The rules stay unchanged for a pod without the annotation.
 """
 
 from __future__ import annotations

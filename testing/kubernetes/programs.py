@@ -20,7 +20,7 @@ CACHE = ROOT / ".tools/kubernetes"
 class GoModule:
     """A Go module at one version, with the programs to build from it.
 
-    `programs` has the path of each program's package inside the module.
+    The field `programs` maps the name of each program to the path of its package inside the module.
     """
 
     path: str

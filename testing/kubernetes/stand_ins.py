@@ -69,9 +69,10 @@ class StandIn:
 
 @dataclass
 class StandIns:
-    """Processes in place of the containers of all pods with the label `app.kubernetes.io/name` = `name`.
+    """Processes of this machine that take the place of the containers of one program's pods.
 
-    `name` is a field, for example `worker`.
+    The field `name` is the program, for example `worker`. The pods of a program have its name in the label
+    `app.kubernetes.io/name`.
     """
 
     plane: ControlPlane
@@ -95,9 +96,9 @@ class StandIns:
         return [each for each in list(self.all.values()) if each.was_ready and each.kill_at is None]
 
     def tick(self) -> None:
-        """Read the pods once. Start processes for new pods, and stop those of deleted pods.
+        """Read the pods once. Start a process for each new pod, and stop the process of each deleted pod.
 
-        Processes that are not ready yet are probed.
+        Also run the startup probe of each process that is not ready yet.
         """
         _, pods = self.plane.request(f"{PODS}?labelSelector=app.kubernetes.io/name%3D{self.name}")
         for pod in pods["items"]:
@@ -170,8 +171,9 @@ class StandIns:
 def stand_ins(plane: ControlPlane, name: str, folder: Path, base: Mapping[str, str]) -> Iterator[StandIns]:
     """Context manager: run one process for each pod with the label `app.kubernetes.io/name` = `name`.
 
-    Each process takes the place of its pod's container. At the end of the block, kill the processes that still run.
-    `folder` is created and gets their logs. `base` has the environment variables that the container image would set.
+    Each process takes the place of its pod's container. The folder `folder` is created, and the processes write their
+    logs there. `base` has the environment variables that the container image would set. At the end of the `with` block,
+    the processes that still run are killed.
     """
     folder.mkdir()
     group, stopped = StandIns(plane, name, folder, base), threading.Event()

@@ -1,10 +1,14 @@
 """Compute how many threads ffmpeg is allowed to use in one slot, from the available CPU and memory.
 
-The memory constants of this module are upper bounds of what ffmpeg 5.1 used for H.264 from 1080p to 2160p with 1 to 32
-threads. On one machine, 1, 8, 16 and 32 threads used:
+The memory constants of this module are upper bounds of measured values. The measurements are of ffmpeg 5.1, which
+encoded H.264 from 1080p to 2160p with 1 to 32 threads. On one machine, ffmpeg used this memory:
 
-- Address space: 390, 1370, 2380 and 4353 MiB. It grows with each thread, up to 8 threads per core.
-- Resident memory at 2160p: 166, 421, 704 and 1251 MiB.
+- 1 thread: address space 390 MiB, resident memory at 2160p 166 MiB
+- 8 threads: address space 1370 MiB, resident memory at 2160p 421 MiB
+- 16 threads: address space 2380 MiB, resident memory at 2160p 704 MiB
+- 32 threads: address space 4353 MiB, resident memory at 2160p 1251 MiB
+
+The address space grows with each thread, up to 8 threads per core.
 """
 
 from __future__ import annotations
@@ -43,11 +47,14 @@ class HostLimits:
 def thread_budget(worker: settings.Worker, limits: HostLimits | None = None) -> int:
     """Return the number of threads for one ffmpeg.
 
-    If AFORO_WORKER_THREADS is set, return its value. Otherwise, return the slot's share of the cores, or fewer if
-    ffmpeg would need too much memory, but at least 1.
+    If AFORO_WORKER_THREADS is set, return its value. Otherwise, return the largest number that keeps these limits, but
+    at least 1:
 
-    Too much memory is an address space above AFORO_WORKER_FFMPEG_MEMORY_MIB, or a resident memory above the slot's
-    share of the memory.
+    - Threads: at most the cores in `limits` / number of slots.
+    - Address space of ffmpeg: at most AFORO_WORKER_FFMPEG_MEMORY_MIB.
+    - Resident memory of a slot: at most the memory in `limits` / number of slots.
+
+    By default, `limits` has the cores and memory of this process's container or machine.
     """
     if worker.threads:
         return worker.threads

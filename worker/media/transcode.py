@@ -137,10 +137,11 @@ def _usage_on_failure(finished: Finished) -> Iterator[None]:
 def require_whole(source: MediaFacts, output: MediaFacts, progress: Progress, profile: Profile) -> None:
     """Raise VideoFailed unless the transcoded output is complete.
 
-    The first of these defects is the reason of the failure:
+    `progress` has the number of pictures that ffmpeg decoded. The first of these defects is the reason of the failure:
 
     1. `corrupt`: the source has sound, the profile keeps it, and the output has none.
-    2. `truncated`: the output is clearly shorter than the profile's output for a source of this length.
+    2. `truncated`: the output is clearly shorter than expected. The expected length follows from the source and the
+       profile.
     3. `truncated`: ffmpeg lost more than a few pictures of the source. This is checked only if the profile encodes all
        of the video.
     """
