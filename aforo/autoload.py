@@ -26,7 +26,7 @@ def instrument_worker(instance: Any = None, **_signal: Any) -> None:
 
 @click.command("aforo")
 def command() -> None:
-    """Print the name and meaning of each metric that a worker exports, and the address set for /metrics."""
+    """Print the name and meaning of each metric that a worker exports, and the address of /metrics."""
     from aforo.telemetry.catalogue import NODE, WORKER  # noqa: PLC0415 (Celery imports this module for every command)
 
     state = "on" if settings.is_on(settings.INSTRUMENT) else f"off, set {settings.INSTRUMENT.name}=1"

@@ -51,9 +51,13 @@ def disk_limits(folder: Path) -> Limits:
 def object_limits(client: S3Client, bucket: str, prefix: str) -> Limits:
     """Measure the S3 bandwidth of four parallel PUTs and of four parallel GETs, in bytes/s.
 
-    The result has two keys: `network_out` is the rate of the PUTs, `network_in` the rate of the GETs. The transfers are
-    repeated in rounds with larger and larger objects, up to 8 MiB. A slow round is the last one. Each rate is that of
-    the last round. The keys of the objects start with `prefix`. The objects are deleted at the end.
+    The result has two keys: `network_out` is the rate of the PUTs, `network_in` the rate of the GETs.
+
+    A round transfers four objects of one size. The size grows from round to round, from 128 KiB to 8 MiB. The rate is
+    measured in the last round. A round is the last one if its size is 8 MiB. It is also the last one if it lasts at
+    least 1 s and at least twice as long as the round before.
+
+    The keys of the objects start with `prefix`. The objects are deleted at the end.
     """
     names = [f"{prefix}ceiling-{uuid.uuid4().hex}" for _ in range(PARALLEL_OBJECTS)]
 

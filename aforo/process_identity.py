@@ -40,9 +40,9 @@ class WorkerProcess:
 
 
 def may_live(owner: str) -> bool:
-    """Return False if the process named by `owner` (`node|pid|start`) has certainly ended.
+    """Return True if the process that `owner` names (`node|pid|start`) is alive, or is on another node.
 
-    A process of another node cannot be checked, so the answer for it is True.
+    The processes of another node cannot be seen from this node, so each of them could be alive.
     """
     node, pid, start = owner.rsplit("|", 2)
     return node != platform.node() or start_of(int(pid)) == start

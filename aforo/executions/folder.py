@@ -1,7 +1,8 @@
 """Folders of the spools (execution records on disk) of this machine's workers.
 
-Each worker's main process has one folder in the base folder, and holds a file lock there while it lives. The folder of
-a dead process stays for a day, so that the other workers of the same user can serve its records.
+The main process of each worker has its own folder below a base folder. While the process lives, it holds a lock on the
+file `lock` in its folder. The folder of a dead process stays for a day. Until then, the other workers of the same user
+serve its records.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ KEPT_SECONDS = 24 * 3600.0
 
 @dataclass(frozen=True)
 class DeadSpool:
-    """Execution records on disk of a worker's main process that has died.
+    """Spool of a dead worker process: the folder with the execution records that the process left on disk.
 
-    `id` is the name of the folder. `owner` is the JSON object that the dead process wrote into its lock file.
+    `path` is the path of the folder, and `id` its name. `owner` says whose records they are: its key `node` has the
+    Celery name of the dead worker.
     """
 
     id: str
@@ -43,6 +45,7 @@ class DeadSpool:
         """Return the dead worker's execution records with numbers above `number`, oldest first.
 
         The encoded records have at most `max_bytes` bytes in total. The first record is returned even if it is larger.
+        The Slice also has the lowest and the highest record number of the whole spool.
         """
         files = sorted(self.path.glob(f"*{SUFFIX}"))
         firsts = [_first(file) for file in files]
@@ -61,10 +64,12 @@ def default_base() -> Path:
 
 
 def claim(base: Path, spool_id: str, owner: Mapping[str, Any]) -> Path | None:
-    """Create, lock and return the folder `spool_id` below `base`, for this process's execution records.
+    """Create the folder `spool_id` below `base` for this process's execution records, and return its path.
 
-    Return None if `base` cannot be used. `owner` is written into the lock file. The kernel releases the lock when this
+    The process locks a file in the folder and writes `owner` into this file. The kernel releases the lock when the
     process ends, even if it is killed. Forked children do not hold the lock.
+
+    Return None if the folder cannot be created, or if other users can write to `base`.
     """
     try:
         _require_private(base)

@@ -34,6 +34,7 @@ class _Readable(Protocol):
         """Return the records of this spool with numbers above `number`, oldest first.
 
         The encoded records have at most `max_bytes` bytes in total. The first record is returned even if it is larger.
+        The Slice also has the lowest and the highest record number of the whole spool.
         """
 
 

@@ -84,9 +84,9 @@ class Recorder:
         `delivery` is the key of the task's delivery. `outcome` is a label value such as `succeeded`. `reason` is the
         failure reason, or None if the outcome is not `failed`.
 
-        The process of the task normally reports the start and end times. Without a reported start, `accepted_at` (epoch
-        seconds) is recorded as the start. Without a reported end, as of a killed process, the current time is recorded
-        as the end.
+        The process of the task normally reports when the task started and ended. If it did not report the start,
+        `accepted_at` (epoch seconds) is recorded as the start. If it did not report the end, for example because it was
+        killed, the current time is recorded as the end.
         """
         running = self._running.pop(delivery, None) or _Running()
         self._keep(

@@ -24,11 +24,12 @@ END_SECONDS = 3.0
 class Recording:
     """Record the executions of one worker: keep the records on disk and serve them over HTTP.
 
-    The records are kept in the worker's spool. If AFORO_EXECUTIONS_FILE names a file, they are also appended to that
-    file.
+    The records are kept in the worker's spool. If the setting AFORO_EXECUTIONS_FILE names an export file, the records
+    are also appended to the export file.
 
-    `on_lost` is called with the number of lost records. A record is lost if it is deleted before a collector read it,
-    or if it cannot be written to that file. `on_disk_error` is called each time a file of the spool cannot be written.
+    `on_lost` is called with the number of lost records. A record is lost if the spool drops it before a collector has
+    read it, or if it cannot be written to the export file. `on_disk_error` is called each time a file of the spool
+    cannot be written.
     """
 
     def __init__(self, on_lost: Callable[[int], None], on_disk_error: Callable[[], None]) -> None:
@@ -39,9 +40,9 @@ class Recording:
         self._file: ExportFile | None = None
 
     def start(self, node: str) -> ExecutionsPage:
-        """Start the threads that write execution records, and return the worker's page /executions.
+        """Start the threads that write execution records. Return the WSGI application of /executions.
 
-        `node` is the worker's Celery name, such as `celery@host`. Call this after the pool has forked.
+        `node` is the worker's Celery name, such as `celery@host`. Call this method after the pool has forked.
         """
         owner, spool_id = {"node": node}, secrets.token_hex(8)
         base = Path(settings.read(settings.SPOOL_FOLDER) or folder.default_base())

@@ -92,6 +92,7 @@ class Spool:
         """Return the records with numbers above `number`, oldest first.
 
         The encoded records have at most `max_bytes` bytes in total. The first record is returned even if it is larger.
+        The Slice also has the lowest and the highest record number of the whole spool.
         """
         with self._reading_or_writing:
             wanted = max(number + 1, self._oldest)

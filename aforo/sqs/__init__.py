@@ -1,6 +1,7 @@
 """SQS transport that survives failures and invalid messages. `harden(app)` gives it to a Celery app.
 
-Names are imported on first use, so that `import aforo.sqs` needs neither boto3 nor pycurl.
+The classes and functions of this package are imported when they are first used. `import aforo.sqs` alone therefore
+needs neither boto3 nor pycurl.
 
 In the docstrings of this package, the text after "corrects a defect:" says what kombu or Celery does without our code.
 """

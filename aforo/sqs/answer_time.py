@@ -41,8 +41,9 @@ class AnswerTime:
     def answered(self, has_messages: bool) -> None:
         """Record that SQS answered the receive call. After a fast answer, set the timeout to its first value.
 
-        An answer without messages is due at the end of the long poll, so its delay is measured from there. An answer
-        with messages can come at any time, so its delay is measured from the start of the call.
+        An answer is fast if its delay is below ANSWER_TIMEOUT_SECONDS. An answer with messages can come at any time, so
+        its delay is the time since the call was sent. An answer without messages comes after the long poll, so its
+        delay is the time since the end of the long poll.
         """
         self.is_known = True
         lasted_seconds = self._clock() - self._sent_at

@@ -24,7 +24,7 @@ class _Lane(Generic[Item]):
     idle: int = 0
 
     def is_empty(self) -> bool:
-        """Return True if no item of this key is waiting or being processed."""
+        """Return True if the key of this lane has no waiting item and no item being processed."""
         return not self.waiting and self.idle == self.threads
 
 

@@ -25,8 +25,8 @@ class TimedChannel(SQS.Channel):
     def endpoint_url(self) -> str | None:
         """Return the URL of the SQS endpoint, from the broker URL or the transport option `endpoint_url`.
 
-        None lets boto3 choose the endpoint. This method corrects a defect: without a host in the broker URL, kombu uses
-        `localhost` as the endpoint.
+        If the result is None, boto3 chooses the endpoint. This method corrects a defect: without a host in the broker
+        URL, kombu uses `localhost` as the endpoint.
         """
         host, port = self.conninfo.hostname, self.conninfo.port
         is_named = host not in {None, "localhost"} or port is not None

@@ -25,9 +25,10 @@ _DENIED = ("AccessDenied", "Expired", "InvalidClientTokenId", "Signature", "Unre
 
 
 class FailedPoll(dict[str, Any]):
-    """Result of an SQS call that failed: the kind of failure (`result`), and a text (`detail`).
+    """Replacement for SQS's answer to a call that failed.
 
-    It is an empty dict, so kombu can read it like an SQS answer and finds no messages in it.
+    `result` is the kind of failure, `detail` its description. A FailedPoll is also an empty dict. kombu therefore reads
+    it as an answer without messages.
     """
 
     def __init__(self, result: PollResult, detail: str) -> None:
@@ -51,10 +52,10 @@ class PollConnection(AsyncSQSConnection):
         attributes: dict[str, list[str]],
         callback: Any,
     ) -> Any:
-        """Receive up to `number_messages` messages from SQS, and pass the answer to `callback`.
+        """Ask SQS for up to `number_messages` messages. Return `callback` without waiting for the answer.
 
-        `callback` gets the parsed answer, a dict with the list `Messages`. If the call fails, `callback` gets a
-        FailedPoll with the reason. The call times out after `wait_time_seconds` (long poll) plus
+        Later, `callback` is called with the parsed answer, a dict with the list `Messages`. If the call to SQS fails,
+        `callback` is called with a FailedPoll. The call to SQS times out after `wait_time_seconds` (the long poll) plus
         `answer_timeout_seconds`.
 
         `attributes` says which attributes SQS returns with each message. Its keys are parameters of the SQS call, such
@@ -65,10 +66,10 @@ class PollConnection(AsyncSQSConnection):
         return self._call("ReceiveMessage", queue_url, params, timeout_seconds, callback)
 
     def probe(self, queue_url: str, timeout_seconds: float, callback: Any) -> Any:
-        """Test whether SQS answers, by a call that receives no message.
+        """Test whether SQS answers, by a call that receives no message. Return `callback` without waiting.
 
-        `callback` gets the answer of SQS. If the call fails or takes longer than `timeout_seconds`, `callback` gets a
-        FailedPoll with the reason.
+        Later, `callback` is called with the answer of SQS, a dict. If the call to SQS fails or takes longer than
+        `timeout_seconds`, `callback` is called with a FailedPoll.
         """
         params = {"AttributeNames": ["QueueArn"]}
         return self._call("GetQueueAttributes", queue_url, params, timeout_seconds, callback)
@@ -112,7 +113,7 @@ class _TimedConnection(AsyncHTTPSConnection):
     trusted: bool | str = True
 
     def getrequest(self) -> Any:
-        """Return the HTTP request with curl's timeouts, and with the CA certificates that boto3 trusts.
+        """Return kombu's HTTP request with two additions: timeouts, and the CA certificates that boto3 trusts.
 
         This method corrects a defect: kombu always uses botocore's own certificates, even if AWS_CA_BUNDLE, the setting
         `ca_bundle` or the boto3 client names other ones.

@@ -19,9 +19,10 @@ logger = logging.getLogger(__name__)
 
 
 class QoS(SQS.QoS):
-    """kombu's record of a worker's unfinished messages, with a back-off that does not block the worker.
+    """Set of the messages that a worker has received and not yet finished (a subclass of kombu's QoS).
 
-    A message is unfinished from its receive until the worker acknowledges or rejects it.
+    The worker finishes a message when it acknowledges or rejects it. `apply_backoff_policy` returns a rejected message
+    to its queue after a pause. Its call to SQS has a short timeout, so that the worker is not blocked.
     """
 
     def apply_backoff_policy(
@@ -30,8 +31,8 @@ class QoS(SQS.QoS):
         """Return a rejected message to its queue after the pause that the app's back-off policy defines.
 
         `delivery_tag` is the receipt handle of the message. `backoff_policy` maps a receive count to a pause in
-        seconds. `backoff_tasks` has the names of the tasks to which the policy applies. Without a pause for this task
-        and receive count, nothing is done. `routing_key` is ignored.
+        seconds. `backoff_tasks` has the names of the tasks to which the policy applies. If the policy has no pause for
+        the message's task and receive count, the method does nothing. `routing_key` is ignored.
 
         This method corrects a defect: if SQS rejects the visibility change, kombu raises an error in the event loop. If
         SQS does not answer, kombu blocks the event loop until botocore's timeouts end.
@@ -58,7 +59,7 @@ class FinishingChannel(PollingChannel):
         self._dead_letters = DeadLetterQueue(self.short_client, self._deletes.delete, self._hardening.observer)
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
-        """Delete a message whose task has finished, then receive a message for the slot that became free.
+        """Delete a message whose task has finished, then receive if the worker can hold another message.
 
         `delivery_tag` is the receipt handle of the finished message. A background thread deletes the message.
 
@@ -72,7 +73,7 @@ class FinishingChannel(PollingChannel):
         self._wake()
 
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Reject a message, then receive a message for the slot that became free.
+        """Reject a message, then receive if the worker can hold another message.
 
         `delivery_tag` is the receipt handle of the rejected message. With `requeue`, the message returns to its queue.
         Without `requeue`, the message is deleted if its queue has no redrive policy and the app has no back-off policy

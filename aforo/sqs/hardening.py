@@ -34,11 +34,11 @@ class Hardening:
     """Observer, message policy and stall detector of one hardened app, for its SQS transport.
 
     `observer` is called for each transport event. `policy` decides which messages are valid. `stall` detects that the
-    worker no longer receives messages although it has free slots. A Hardening is one of the app's transport options,
-    which kombu passes to the transport.
+    worker no longer receives messages although it has free slots. `harden` stores this object in the app's transport
+    options, and kombu passes the options to the transport.
 
-    Two hardened apps never share a connection. kombu lets two apps share one only if the `repr` of their transport
-    options is equal. The `repr` of a Hardening is unique, because this class keeps Python's default.
+    Two hardened apps never share a connection, because kombu compares the `repr` of their transport options. Each
+    object of this class has a `repr` of its own (Python's default).
     """
 
     def __init__(self, observer: Observer | None = None, policy: MessagePolicy | None = None) -> None:
@@ -50,9 +50,9 @@ class Hardening:
 def harden(app: Celery, observer: Observer | None = None, policy: MessagePolicy | None = None) -> None:
     """Make a Celery app with an SQS broker use the hardened transport.
 
-    Call this after configuring the app. `observer` is called for each transport event. `policy` decides which messages
-    are valid. Without it, every message that Celery can deliver is valid. Raise UnsupportedApp for an app that the
-    transport cannot serve.
+    Call this after configuring the app. `observer` is called for each transport event. Without an observer, the events
+    are ignored. `policy` decides which messages are valid. Without a policy, every message that Celery can deliver is
+    valid. Raise UnsupportedApp if the transport cannot serve the app, for example because its broker is not SQS.
     """
     hardening = Hardening(observer, policy)
     _require_support(app, hardening.policy)

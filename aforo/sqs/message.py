@@ -1,4 +1,4 @@
-"""A received SQS message, as one type that the worker's connection to SQS and its tasks share."""
+"""Type of a received SQS message. The SQS transport of a worker and the worker's tasks use the same type."""
 
 from __future__ import annotations
 

@@ -79,13 +79,15 @@ class Observer(Protocol):
     """
 
     def polled(self, result: PollResult) -> None:
-        """Handle the result of one receive call to SQS. The transport calls this after each one."""
+        """Handle the result of a receive call to SQS. The transport calls this after each receive call."""
 
     def invalid_message(self, reason: InvalidReason) -> None:
         """Handle an invalid message, by its reason. The transport calls this for each invalid message."""
 
     def pending_deletes(self, count: int) -> None:
-        """Handle the number of pending deletes (`count`). The transport calls this after each delete call.
+        """Take the current number of pending deletes, `count`, for example to export it as a metric.
+
+        The transport calls this after each delete call.
 
         A pending delete is a finished message whose delete failed and is being retried.
         """
@@ -100,11 +102,11 @@ class Observer(Protocol):
         """Handle the result of one tick of the visibility heartbeat. The heartbeat calls this after each tick."""
 
     def stopped_slots(self, count: int, replaced: int) -> None:
-        """Handle the number of stopped slots: those whose process is stopped by SIGSTOP.
+        """Take the current number of stopped slots, `count`, for example to export it as a metric.
 
-        `count` is the number of stopped slots. `replaced` is the number of processes that the transport has just
-        replaced, because they were stopped for too long. The transport calls this when `count` changes and when it
-        replaces processes.
+        A stopped slot is a slot whose process was stopped by SIGSTOP. `replaced` is the number of processes that the
+        transport has just replaced, because they were stopped for too long. The transport calls this method when
+        `count` changes and when it replaces processes.
         """
 
 
@@ -121,7 +123,7 @@ class SilentObserver:
         """Ignore an invalid message."""
 
     def pending_deletes(self, count: int) -> None:
-        """Ignore that the number of pending deletes has changed."""
+        """Ignore the number of pending deletes."""
 
     def handled_error(self, operation: Operation) -> None:
         """Ignore an error that the transport has handled."""
@@ -130,4 +132,4 @@ class SilentObserver:
         """Ignore the result of one tick of the visibility heartbeat."""
 
     def stopped_slots(self, count: int, replaced: int) -> None:
-        """Ignore that the number of stopped slots has changed."""
+        """Ignore the number of stopped slots."""

@@ -45,7 +45,7 @@ class _Queue:
             del self.pending[message.id]
 
     def pause_seconds(self) -> float | None:
-        """Return the pause before the next retry of this queue's failed deletes, in seconds.
+        """Return the pause before the failed deletes of this SQS queue are retried, in seconds.
 
         Return None if no failed delete is waiting for a retry.
         """

@@ -1,4 +1,7 @@
-"""Timing of a worker's receive calls to SQS: at once for a free slot, after a pause if a call failed."""
+"""Decide when a worker sends a receive call to SQS: as soon as it can hold another message.
+
+After a call that failed, the worker pauses first.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,10 @@ SYSTEM_ATTRIBUTES = {"ApproximateReceiveCount", "SentTimestamp"}
 
 
 class PollingChannel(TimedChannel):
-    """SQS channel that receives as soon as a slot is free, and pauses between failed receive calls."""
+    """SQS channel that receives as soon as the worker can hold another message.
+
+    After a receive call that failed, the channel pauses. Each further failure doubles the pause, up to a limit.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._failures: Counter[str] = Counter()  # queue -> failed polls in a row
@@ -53,13 +59,13 @@ class PollingChannel(TimedChannel):
 
     @property
     def requested_attributes(self) -> dict[str, list[str]]:
-        """Return the parameters of the receive call that name the message attributes to request.
+        """Return which attributes SQS has to send with each message, as parameters of the receive call.
 
-        A key is a parameter, such as `MessageAttributeNames`. Its value is a list of attribute names. Send time and
-        receive count are always requested.
+        A key is the name of a parameter, such as `MessageAttributeNames`. Its value is a list of attribute names. Send
+        time and receive count are always in a list.
 
-        The transport option `fetch_message_attributes` of the app adds names. The option is a list of system
-        attributes, or a dict with the keys `MessageSystemAttributeNames` and `MessageAttributeNames`.
+        The app can request more attributes by the transport option `fetch_message_attributes`. This option is a list of
+        system attributes, or a dict with the keys `MessageSystemAttributeNames` and `MessageAttributeNames`.
         """
         option = self.transport_options.get("fetch_message_attributes") or []
         names = option if isinstance(option, dict) else {SYSTEM: [option] if isinstance(option, str) else option}
@@ -82,8 +88,8 @@ class PollingChannel(TimedChannel):
     def basic_qos(self, *args: Any, **options: Any) -> None:
         """Set how many unfinished messages the worker can hold. Celery calls this method.
 
-        All arguments are passed to kombu's `basic_qos`. If the new limit leaves a slot free, receive a message for the
-        slot immediately.
+        All arguments are passed to kombu's `basic_qos`. If the new limit lets the worker hold another message, a
+        receive call is sent immediately.
         """
         super().basic_qos(*args, **options)
         self._wake()

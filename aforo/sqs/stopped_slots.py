@@ -43,8 +43,8 @@ class StoppedSlots:
         """Return the processes that have been stopped for at least STOPPED_SECONDS.
 
         `stopped` are the slot processes that are stopped now. Call this every CHECK_SECONDS. If a call comes much
-        later, the worker's main process was probably stopped too, for example by Ctrl-Z. The time of each stopped
-        process then starts anew.
+        later, the worker's main process was probably stopped too, for example by Ctrl-Z. Each stopped process then
+        counts as stopped since this call.
         """
         now = self._clock()
         known = self._since if now - self._checked_at <= 3 * CHECK_SECONDS else {}

@@ -36,7 +36,7 @@ class Call:
 
 
 def accept_any(_call: Call) -> InvalidReason | None:
-    """Default check of a message policy: accept every task call."""
+    """Return None: accept every task call. This is the default `check` of a MessagePolicy."""
     return None
 
 
@@ -75,7 +75,7 @@ class MessagePolicy:
 
 
 class InvalidMessage(Exception):
-    """Error for the body of an SQS message that must not be delivered to Celery."""
+    """Error: the body of an SQS message is invalid, so it must not be delivered to Celery. `reason` says why."""
 
     def __init__(self, reason: InvalidReason) -> None:
         super().__init__(reason)

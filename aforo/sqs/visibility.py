@@ -31,13 +31,12 @@ class VisibilityHeartbeat:
     """Context manager that keeps a message invisible in SQS while its `with` block runs.
 
     A background thread ticks about three times per visibility timeout (`timeout_seconds`). Each tick first calls
-    `renew`, then extends the visibility of the message. `renew` renews the lease of the video. It returns False if the
-    lease is lost, and the ticks then end. `observer` gets the result of each tick (see ExtensionResult). `client` is an
-    SQS client with short timeouts. No failure of a tick reaches the task.
+    `renew`, then extends the visibility of the message. `renew` renews the lease of the video. If `renew` returns
+    False, the lease is lost, and the ticks end. `observer` gets the result of each tick (see ExtensionResult). `client`
+    is an SQS client with short timeouts. A tick that fails raises no error in the task.
 
-    After an outage longer than the visibility timeout, SQS delivers the message again. The ticks can then no longer
-    extend the visibility. They still renew the lease, so that the second execution sees that the first one is running.
-    From then on, `observer` gets only the results of ticks that failed to renew the lease.
+    After an outage, SQS can reject the extension for good, because it has delivered the message again. The following
+    ticks then only renew the lease. Of these ticks, `observer` gets only the results of those that failed to renew it.
     """
 
     def __init__(

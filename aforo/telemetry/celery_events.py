@@ -118,9 +118,9 @@ class ForwardingDispatcher:
     def send(self, event: str, blind: bool = False, **fields: Any) -> None:
         """Pass a Celery event of type `event` with its fields to the forwarder. `blind` is ignored.
 
-        An event `task-received` gets the name under which its task is registered. Celery would take the name from the
-        message header `shadow`, if there is one. The sender chooses that header, so each message can have a new name.
-        celery-exporter would create a series for each name.
+        In an event of type `task-received`, the field `name` is set to the name under which the task is registered.
+        Celery would use the message header `shadow`, if the sender wrote one. Each message can have another text in
+        this header, and celery-exporter would create a series for each text.
         """
         if self._forwarder is None:
             return

@@ -44,9 +44,11 @@ _of_thread = _OfThread()
 def follow_child_programs() -> None:
     """Patch `subprocess.Popen` to measure each ffmpeg and ffprobe of a task as a stage of that task.
 
-    Programs of a task that run at the same time are measured as one, from the first start to the last end. The stage is
-    that of the program that started first. The end of a program is measured when a `wait`, `poll`, `communicate` or
-    `run` of the task returns its exit code. A second call of `follow_child_programs` has no effect.
+    ffmpeg is measured as the stage `transcode`, ffprobe as the stage `probe`. A program ends when the task gets its
+    exit code, by `wait`, `poll`, `communicate` or `run`.
+
+    Programs that a task runs at the same time are measured together, from the first start to the last end. The program
+    that started first determines the stage. A second call of `follow_child_programs` has no effect.
     """
     popen: Any = subprocess.Popen
     if hasattr(popen, _MARK):

@@ -124,5 +124,8 @@ def send(kind: str, **facts: Any) -> None:
 
 
 def handled_error(operation: Operation) -> None:
-    """Count an error that was logged and ignored. `operation` is what the worker was doing."""
+    """Send the event that an error was logged and ignored, so that the worker's metrics count the error.
+
+    `operation` is what the worker was doing when the error occurred.
+    """
     send("handled_error", operation=operation.value)

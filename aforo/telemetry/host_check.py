@@ -18,10 +18,11 @@ REFUSAL = b"this server is for this machine only: ask for it by address, or as l
 
 
 def only_for_this_machine(application: WsgiApp, host: str) -> WsgiApp:
-    """Return `application` with a check: it answers 421 if the Host header does not name this machine.
+    """Return a WSGI application that refuses a request if its Host header does not name this machine.
 
-    `host` is the address on which the server listens. If it is not a loopback address, return `application` unchanged.
-    Such an address can have names that this machine does not know, and the check would refuse them.
+    A refused request is answered with 421. Every other request is passed to `application`. `host` is the address on
+    which the server listens. If `host` is not a loopback address, nothing is refused and `application` itself is
+    returned, because this machine does not know all names of its other addresses.
     """
     if not _is_loopback(host):
         return application

@@ -56,15 +56,15 @@ def instrument(
     places: Mapping[str, Path] | None = None,
     events_redis_url: str | None = None,
 ) -> WorkerMetrics | None:
-    """Measure the workers of `app`, and serve /metrics in each worker.
+    """Make each worker of `app` measure itself from its start, and serve the metrics at /metrics.
 
     Call this where `app` is created. A second call has no effect. In a process that only sends tasks, nothing is
     started.
 
-    /metrics is served on the address `host` and the port `port`. Celery's events are sent to the Redis
-    `events_redis_url`, where celery-exporter reads them. These three arguments default to the environment variables
-    AFORO_METRICS_HOST, AFORO_METRICS_PORT and AFORO_EVENTS_REDIS_URL. `places` maps a name to a folder whose free disk
-    space is measured. The name becomes a value of the metric label `place`.
+    Each worker serves /metrics on the address `host` and the port `port`. It sends Celery's events to the Redis
+    `events_redis_url`, where celery-exporter reads them. The defaults of `host`, `port` and `events_redis_url` are the
+    environment variables AFORO_METRICS_HOST, AFORO_METRICS_PORT and AFORO_EVENTS_REDIS_URL. `places` maps a name to a
+    folder whose free disk space is measured. The name becomes a value of the metric label `place`.
 
     Return the metrics, or None if `app` cannot be measured. To count the events of the SQS transport too, pass the
     metrics to `aforo.harden` as `observer`.

@@ -1,7 +1,7 @@
-"""Count the start and the end of each delivery exactly once, by a subclass of Celery's `Request`.
+"""Count the start and the end of each delivery of a task exactly once, by a subclass of Celery's `Request`.
 
-A `Request` is a task that the worker has received. The counting runs in the main process. It does not use Celery's
-events, so the counts are exact even if events are switched off.
+A `Request` is one delivery of a task to this worker. The counting runs in the worker's main process. It does not use
+Celery's events, so the counts are exact even if events are switched off.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ class CountedRequest(Request):
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
         """Count the end of the task. Celery calls this when the task raised an exception.
 
-        The end is counted whether Celery then acknowledges the message, rejects it or returns it to the queue.
+        The end is counted whether Celery then acknowledges the message, rejects it or returns it to the queue. Return
+        what Celery's own `on_failure` returns.
         """
         try:
             return super().on_failure(exc_info, *args, **options)

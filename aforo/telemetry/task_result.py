@@ -19,9 +19,9 @@ def record_result(outcome: str = "", **measurements: Any) -> None:
     The keyword arguments are figures of the task. They are counted at once, and stay counted if the task fails later.
 
     - `bytes`: a dict with the downloaded bytes as `in` and the uploaded bytes as `out`.
-    - `speed`: seconds of video that ffmpeg processed per second.
+    - `speed`: seconds of video that ffmpeg processed per second of its run time.
     - `cpu_seconds`: CPU seconds of ffmpeg.
-    - `cores`: CPU seconds of ffmpeg per second.
+    - `cores`: CPU seconds of ffmpeg per second of its run time (mean number of busy cores).
     - `max_rss_bytes`: largest resident memory of ffmpeg.
     """
     event_channel.send("result", delivery=current_delivery(), outcome=outcome, **measurements)

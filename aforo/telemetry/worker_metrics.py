@@ -187,13 +187,14 @@ class WorkerMetrics:
         self._send("handled_error", operation=str(operation))
 
     def visibility_extended(self, result: str) -> None:
-        """Count one attempt to extend the visibility of a running task's message.
+        """Count one tick of the visibility heartbeat, by its result.
 
-        The attempt also renews the lease of the task's video. `result` says how the attempt ended:
+        While a task runs, each tick renews the lease of its video and extends the visibility of its message. `result`
+        says how the tick ended:
 
         - `ok`: both succeeded.
         - `gone`: the message or the lease belongs to another worker.
-        - `failed`: a call failed. The next attempt tries again.
+        - `failed`: a call failed. The next tick tries again.
 
         The SQS transport (aforo.sqs) calls this several times per visibility timeout.
         """

@@ -26,12 +26,15 @@ class AnalysedRuns:
 
     @property
     def app(self) -> str | None:
-        """Return the app whose worker processed the runs. None means our reference worker."""
+        """Return the name of the app whose worker processed the newest run.
+
+        Return None if our reference worker processed it, or if there are no runs.
+        """
         return self.rows[-1].app if self.rows else None
 
     @cached_property
     def cells(self) -> list[TableCell]:
-        """Return the cells of the result table, each with the runs that its figures are averaged over.
+        """Return the cells of the result table. Each cell has its runs, and their mean figures.
 
         A cell is one combination of video size, slots, workers, mode, rate and app.
         """
@@ -75,11 +78,11 @@ class AnalysedRuns:
 
     @property
     def best(self) -> RunAnalysis | None:
-        """Return the run that gives a report's answer, or None if `best_of_sizes` is empty.
+        """Return the run whose figures are the answer of a report, or None if `best_of_sizes` is empty.
 
-        The answer is about one video size. This is the size of the newest run with a known X_sat (throughput with every
-        slot busy). Sizes that `best_of_sizes` leaves out are skipped. The returned run is the one that `best_of_sizes`
-        has for the chosen size.
+        The answer is about the video size that was tested last. Only sizes with a run in `best_of_sizes`, and only runs
+        with a known X_sat (throughput with every slot busy) are considered. The result is the run that `best_of_sizes`
+        has for this size.
         """
         best = {run.row.size_label: run for run in self.best_of_sizes}
         newest = [run.row.size_label for run in self.runs if run.row.x_sat_per_minute]

@@ -1,7 +1,7 @@
-"""Mean cost of one video in a run: its stage times and ffmpeg's CPU seconds.
+"""Mean cost of one video in a run: seconds per stage, and CPU seconds of ffmpeg.
 
-The diagnosis of a run compares its cost with the costs in comparable runs. Comparable runs processed the same videos
-under the same conditions.
+The diagnosis of a run compares this cost with the cost of one video in comparable runs. Comparable runs processed the
+same videos under the same conditions.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ CRITERION_STAGES: Mapping[str, tuple[Stage, ...]] = {
 
 @dataclass(frozen=True)
 class VideoCost:
-    """Mean stage seconds and ffmpeg CPU seconds of one video in a run, with the run's slots and X_sat.
+    """Mean cost of one video in a run: seconds per stage, and CPU seconds of ffmpeg.
 
-    `capacity_per_minute` is X_sat, the throughput with every slot busy, in videos per minute. An unknown number of
-    seconds is NaN.
+    An unknown number of seconds is NaN. `slots` is the number of slots of the run. `capacity_per_minute` is X_sat of
+    the run: the throughput with every slot busy, in videos per minute.
     """
 
     slots: int
@@ -49,7 +49,7 @@ UNMEASURED = VideoCost(1, None, dict.fromkeys(CRITERION_STAGES, float("nan")), f
 
 
 def video_cost(measured: MeasuredRun) -> VideoCost:
-    """Return the mean seconds per stage and the mean CPU seconds that one video took in this run."""
+    """Return the mean cost of one video in this run: seconds per stage, and CPU seconds of ffmpeg."""
     recorded, row = measured.recorded, measured.row
     means = {stage: _mean(recorded.stage_seconds[stage]) for stage in Stage}
     stages = {name: _known_sum(means[stage] for stage in parts) for name, parts in CRITERION_STAGES.items()}
@@ -57,9 +57,10 @@ def video_cost(measured: MeasuredRun) -> VideoCost:
 
 
 def comparable_costs(row: ResultRow, others: Iterable[tuple[ResultRow, VideoCost]]) -> list[VideoCost]:
-    """Return the costs of the runs in `others` that are comparable with `row`, nearest in time first.
+    """Return the costs of those runs in `others` that are comparable with the run of `row`.
 
-    A comparable run is a finished burst of the same videos under the same conditions.
+    The run whose date is nearest to the date of `row` comes first. `others` has pairs: the figures of a run, and its
+    cost. A comparable run is a finished burst of the same videos under the same conditions, on as many nodes.
     """
     near = [(abs(other.created_at - row.created_at), cost) for other, cost in others if _are_comparable(row, other)]
     return [cost for _, cost in sorted(near, key=lambda pair: pair[0])]
@@ -68,9 +69,9 @@ def comparable_costs(row: ResultRow, others: Iterable[tuple[ResultRow, VideoCost
 def usual_calibration_seconds(run: RunRow, others: Iterable[RunRow]) -> float | None:
     """Return how long the CPU calibration usually takes on the machine of `run`, in seconds.
 
-    The CPU calibration is a fixed piece of CPU work, timed before and after each run. The runs in `others` that were
-    made on the same machine are used, without `run` itself. The result is the median of the times that were measured
-    before these runs. It is None if fewer than five of these times are known.
+    The CPU calibration is a fixed piece of CPU work, timed before and after each run. The result is the median duration
+    of the calibrations before the runs in `others` on the same machine. `run` itself is left out. The result is None if
+    fewer than five of these durations are known.
     """
     same_host = [other for other in others if other.id != run.id and _host(other) == _host(run)]
     # the key keeps the old name of the CPU calibration, so that old runs can be read

@@ -24,10 +24,10 @@ def cell_evidence(measured: MeasuredRun, resources: Resources, comparable: Seque
 
     The resources are measured while every slot was busy. A measurement that is unknown is None.
 
-    `comparable` has the mean stage times and CPU seconds of one video in each comparable run. The run nearest in time
-    comes first. The first of these runs with one slot is the baseline. A slowdown factor is a time in `measured`,
-    divided by the same time in the baseline. All slowdown factors are unknown if there is no baseline, or if `measured`
-    has only one slot.
+    `comparable` has the mean cost of one video in each comparable run, as `comparable_costs` returns it. The first
+    comparable run with one slot is the baseline. A slowdown factor is the mean duration of a stage in `measured`,
+    divided by its mean duration in the baseline. The slowdown factor of the CPU work is the same ratio of ffmpeg's CPU
+    seconds. All slowdown factors are None if there is no baseline, or if `measured` has only one slot.
     """
     recorded, row, ours = measured.recorded, measured.row, video_cost(measured)
     baseline = next((cost for cost in comparable if cost.slots == 1 < row.slots), UNMEASURED)
