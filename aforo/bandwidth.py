@@ -53,9 +53,9 @@ def object_limits(client: S3Client, bucket: str, prefix: str) -> Limits:
 
     The result has two keys: `network_out` is the rate of the PUTs, `network_in` the rate of the GETs.
 
-    A round transfers four objects of one size. The size grows from round to round, from 128 KiB to 8 MiB. The rate is
-    measured in the last round. A round is the last one if its size is 8 MiB. It is also the last one if it lasts at
-    least 1 s and at least twice as long as the round before.
+    The transfers are made in rounds. A round transfers four objects of one size. The size grows from round to round,
+    from 128 KiB to 8 MiB. The rounds end earlier if one takes at least 1 s and at least twice as long as the round
+    before. The rate is measured in the last round.
 
     The keys of the objects start with `prefix`. The objects are deleted at the end.
     """

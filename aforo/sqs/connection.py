@@ -25,7 +25,7 @@ _DENIED = ("AccessDenied", "Expired", "InvalidClientTokenId", "Signature", "Unre
 
 
 class FailedPoll(dict[str, Any]):
-    """Replacement for SQS's answer to a call that failed.
+    """Result of a failed call to SQS, passed on in place of SQS's answer.
 
     `result` is the kind of failure, `detail` its description. A FailedPoll is also an empty dict. kombu therefore reads
     it as an answer without messages.

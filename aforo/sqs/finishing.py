@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 class QoS(SQS.QoS):
     """Set of the messages that a worker has received and not yet finished (a subclass of kombu's QoS).
 
-    The worker finishes a message when it acknowledges or rejects it. `apply_backoff_policy` returns a rejected message
-    to its queue after a pause. Its call to SQS has a short timeout, so that the worker is not blocked.
+    A message is finished when the worker acknowledges or rejects it. `apply_backoff_policy` returns a rejected message
+    to its queue after a pause. The call to SQS for this blocks the worker for 5 s at most.
     """
 
     def apply_backoff_policy(
@@ -59,7 +59,7 @@ class FinishingChannel(PollingChannel):
         self._dead_letters = DeadLetterQueue(self.short_client, self._deletes.delete, self._hardening.observer)
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
-        """Delete a message whose task has finished, then receive if the worker can hold another message.
+        """Delete a message whose task has finished, then receive another message if the worker can hold one.
 
         `delivery_tag` is the receipt handle of the finished message. A background thread deletes the message.
 
@@ -73,7 +73,7 @@ class FinishingChannel(PollingChannel):
         self._wake()
 
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Reject a message, then receive if the worker can hold another message.
+        """Reject a message, then receive another message if the worker can hold one.
 
         `delivery_tag` is the receipt handle of the rejected message. With `requeue`, the message returns to its queue.
         Without `requeue`, the message is deleted if its queue has no redrive policy and the app has no back-off policy

@@ -37,8 +37,8 @@ class Hardening:
     worker no longer receives messages although it has free slots. `harden` stores this object in the app's transport
     options, and kombu passes the options to the transport.
 
-    Two hardened apps never share a connection, because kombu compares the `repr` of their transport options. Each
-    object of this class has a `repr` of its own (Python's default).
+    Two apps share a connection if the `repr` of their transport options is equal. The `repr` of each Hardening is
+    unique (Python's default), so two hardened apps never share a connection.
     """
 
     def __init__(self, observer: Observer | None = None, policy: MessagePolicy | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Type of a received SQS message. The SQS transport of a worker and the worker's tasks use the same type."""
+"""Type of a received SQS message, for a worker's SQS transport and for its tasks."""
 
 from __future__ import annotations
 

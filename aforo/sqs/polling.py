@@ -37,7 +37,7 @@ SYSTEM_ATTRIBUTES = {"ApproximateReceiveCount", "SentTimestamp"}
 class PollingChannel(TimedChannel):
     """SQS channel that receives as soon as the worker can hold another message.
 
-    After a receive call that failed, the channel pauses. Each further failure doubles the pause, up to a limit.
+    After a receive call that failed, the channel pauses. The pause grows with each further failure, up to a limit.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -61,8 +61,8 @@ class PollingChannel(TimedChannel):
     def requested_attributes(self) -> dict[str, list[str]]:
         """Return which attributes SQS has to send with each message, as parameters of the receive call.
 
-        A key is the name of a parameter, such as `MessageAttributeNames`. Its value is a list of attribute names. Send
-        time and receive count are always in a list.
+        A key is the name of a parameter, such as `MessageAttributeNames`. Its value is a list of attribute names. The
+        send time and the receive count are always among these names.
 
         The app can request more attributes by the transport option `fetch_message_attributes`. This option is a list of
         system attributes, or a dict with the keys `MessageSystemAttributeNames` and `MessageAttributeNames`.

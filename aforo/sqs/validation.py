@@ -75,7 +75,7 @@ class MessagePolicy:
 
 
 class InvalidMessage(Exception):
-    """Error: the body of an SQS message is invalid, so it must not be delivered to Celery. `reason` says why."""
+    """Error: an SQS message is invalid and must not be delivered to Celery. `reason` says why."""
 
     def __init__(self, reason: InvalidReason) -> None:
         super().__init__(reason)

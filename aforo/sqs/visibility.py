@@ -35,8 +35,8 @@ class VisibilityHeartbeat:
     False, the lease is lost, and the ticks end. `observer` gets the result of each tick (see ExtensionResult). `client`
     is an SQS client with short timeouts. A tick that fails raises no error in the task.
 
-    After an outage, SQS can reject the extension for good, because it has delivered the message again. The following
-    ticks then only renew the lease. Of these ticks, `observer` gets only the results of those that failed to renew it.
+    After an outage, SQS can have delivered the message again. SQS then rejects the extension, and the following ticks
+    only renew the lease. From then on, `observer` is not called for a tick that renewed the lease.
     """
 
     def __init__(

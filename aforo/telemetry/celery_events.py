@@ -119,8 +119,8 @@ class ForwardingDispatcher:
         """Pass a Celery event of type `event` with its fields to the forwarder. `blind` is ignored.
 
         In an event of type `task-received`, the field `name` is set to the name under which the task is registered.
-        Celery would use the message header `shadow`, if the sender wrote one. Each message can have another text in
-        this header, and celery-exporter would create a series for each text.
+        Celery itself sets `name` to the text of the message header `shadow`, if the sender wrote one. The text can be
+        different in each message, and celery-exporter would create a series for each text.
         """
         if self._forwarder is None:
             return

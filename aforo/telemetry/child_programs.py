@@ -44,8 +44,8 @@ _of_thread = _OfThread()
 def follow_child_programs() -> None:
     """Patch `subprocess.Popen` to measure each ffmpeg and ffprobe of a task as a stage of that task.
 
-    ffmpeg is measured as the stage `transcode`, ffprobe as the stage `probe`. A program ends when the task gets its
-    exit code, by `wait`, `poll`, `communicate` or `run`.
+    ffmpeg is measured as the stage `transcode`, ffprobe as the stage `probe`. The measurement of a program ends when
+    the task gets the program's exit code, by `wait`, `poll`, `communicate` or `run`.
 
     Programs that a task runs at the same time are measured together, from the first start to the last end. The program
     that started first determines the stage. A second call of `follow_child_programs` has no effect.

@@ -1,4 +1,4 @@
-"""Count the start and the end of each delivery of a task exactly once, by a subclass of Celery's `Request`.
+"""Count the start and the end of each delivery of a task once, by a subclass of Celery's `Request`.
 
 A `Request` is one delivery of a task to this worker. The counting runs in the worker's main process. It does not use
 Celery's events, so the counts are exact even if events are switched off.

@@ -80,9 +80,9 @@ class AnalysedRuns:
     def best(self) -> RunAnalysis | None:
         """Return the run whose figures are the answer of a report, or None if `best_of_sizes` is empty.
 
-        The answer is about the video size that was tested last. Only sizes with a run in `best_of_sizes`, and only runs
-        with a known X_sat (throughput with every slot busy) are considered. The result is the run that `best_of_sizes`
-        has for this size.
+        The answer is about one video size: the size of the newest run with a known X_sat (throughput with every slot
+        busy). Runs of a size without a run in `best_of_sizes` are not considered. The result is the run that
+        `best_of_sizes` has for this size.
         """
         best = {run.row.size_label: run for run in self.best_of_sizes}
         newest = [run.row.size_label for run in self.runs if run.row.x_sat_per_minute]

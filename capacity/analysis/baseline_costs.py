@@ -60,7 +60,7 @@ def comparable_costs(row: ResultRow, others: Iterable[tuple[ResultRow, VideoCost
     """Return the costs of those runs in `others` that are comparable with the run of `row`.
 
     The run whose date is nearest to the date of `row` comes first. `others` has pairs: the figures of a run, and its
-    cost. A comparable run is a finished burst of the same videos under the same conditions, on as many nodes.
+    cost. A comparable run is a finished burst of the same videos under the same conditions, on equally many nodes.
     """
     near = [(abs(other.created_at - row.created_at), cost) for other, cost in others if _are_comparable(row, other)]
     return [cost for _, cost in sorted(near, key=lambda pair: pair[0])]
