@@ -54,10 +54,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
-    """Changes of a history in time order, and the level of each part. The changes separate the parts.
+    """The changes that were found in a history, and the level of each part between them.
 
-    `levels` has the geometric mean of the values in each part. `visible_ratio` is the smallest drop in the newest runs
-    that is detected with a probability of 80 %. A `visible_ratio` of 0.1 is a drop by 10 %.
+    `changes` are in time order, and divide the history into parts. `levels` has the geometric mean of the values in
+    each part. `visible_ratio` is the smallest drop in the newest runs that is detected with a probability of 80 %: 0.1
+    is a drop by 10 %.
 
     - In a history of six or more runs, the newest runs are the last three. `visible_ratio` is None if the last part has
       fewer than six runs.

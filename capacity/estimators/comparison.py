@@ -25,7 +25,13 @@ HISTORY_RUNS = 5
 
 
 class Gate(StrEnum):
-    """Outcomes of comparing system B with system A, such as pass or fail."""
+    """Verdicts of comparing system B with system A.
+
+    - `PASS`: B is not slower than A, apart from the accepted loss.
+    - `FAIL`: B is slower than A by more than the accepted loss.
+    - `INCONCLUSIVE`: the runs do not decide between the two.
+    - `NOT_COMPARABLE`: the runs must not be compared, for example because their conditions differ.
+    """
 
     PASS = "pass"  # noqa: S105 - a verdict, not a password
     FAIL = "fail"
