@@ -157,8 +157,8 @@ class CellHistory:
     """History of one cell: all its runs in time order, and one series per figure.
 
     `rows` has every run, oldest first. `series` has the series of X_sat first, then that of the mean service time. A
-    series leaves out invalid runs, and runs in which its figure is unknown. A figure without any such value has no
-    series.
+    series leaves out invalid runs, and runs in which its figure is unknown. If no run remains, the series itself is
+    left out.
     """
 
     key: HistoryKey

@@ -137,9 +137,8 @@ def cancelled_videos(recorded: RecordedRun) -> tuple[int, float]:
     """Return how many videos of an interrupted or failed run were cancelled, and their mean upload time.
 
     The time is in epoch seconds. It is read from the database row of the run, because the rows of cancelled videos are
-    deleted. If it is not stored there, a burst gets the earliest upload time of its remaining videos instead. If there
-    is no such time either, the result has NaN. Return (0, NaN) if the run has another status, or if no video was
-    cancelled.
+    deleted. If a burst has no such time in its row, the earliest upload time of its remaining videos is returned. In
+    any other case, the time is NaN. Return (0, NaN) if the run has another status, or if no video was cancelled.
     """
     run = recorded.run
     cancelled = (run.environment.get("asked_count") or run.count) - run.count

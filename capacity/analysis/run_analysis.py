@@ -68,8 +68,8 @@ def analyse(
     """Analyse one run, and return its figures with its bottleneck and data-quality warnings.
 
     `resources` has the CPU, disk, network and queue samples of the run. `comparable` has one item per comparable burst,
-    the nearest in time first. An item has the mean stage times and mean CPU seconds of the burst's videos, its slots,
-    and its X_sat. Its slots can differ from those of the run. `usual_calibration_seconds` is how long the CPU
+    the nearest in time first. An item has the mean stage times and mean CPU seconds of the burst's videos, its number
+    of slots, and its X_sat. The run can have another number of slots. `usual_calibration_seconds` is how long the CPU
     calibration usually takes on this machine, or None if unknown.
     """
     recorded = measured.recorded

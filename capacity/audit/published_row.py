@@ -43,7 +43,9 @@ class Printed:
 
 @dataclass(frozen=True, slots=True)
 class PublishedRow:
-    """One row of a result table as somebody published it. A number that the row lacks is None.
+    """One row of a result table as somebody published it.
+
+    A number that the row lacks is None. But `workers` and `runs` are then 1.
 
     - `size`: the video size as a text.
     - `concurrency`: the number of slots of one worker.
@@ -51,8 +53,8 @@ class PublishedRow:
     - `x`: the throughput in videos per minute.
     - `s`, `p50`: the mean and the median response time in seconds.
     - `rate`: the offered videos per minute.
-    - `workers`: the number of workers. It is 1 if the row lacks it.
-    - `runs`: the number of runs whose mean the row shows. It is 1 if the row lacks it.
+    - `workers`: the number of workers.
+    - `runs`: the number of runs whose mean the row shows.
     """
 
     size: str
@@ -86,10 +88,10 @@ class PublishedRow:
     def all_end_in_test(self) -> bool:
         """Return True if the row proves that all its videos ended in the test window.
 
-        For a burst, the result is True. For a sustained test, the printed X is the proof. X counts only the videos that
+        For a burst, the result is True. For a sustained test, the proof is a high X. X counts only the videos that
         ended in the window. If one of N videos ended later, X would be at most rate * (N - 1) / N. The result is True
-        if X is more than 1 % above this limit. X is a rounded number, so its lowest possible value is compared. The
-        result is False if N, X or the rate is unknown.
+        if X is more than 1 % above this limit. The printed X is rounded, so the lowest X that rounds to it is compared.
+        The result is False if N, X or the rate is unknown.
         """
         if self.mode is Mode.BURST:
             return True

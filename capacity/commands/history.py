@@ -1,6 +1,6 @@
 """`history`: show at which runs the throughput of a cell changed.
 
-With --fail-if-worse, the command fails if a cell became worse.
+With --fail-if-worse, the command fails if a cell became slower.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def import_(
     workers: int,
     rate: float | None,
 ) -> None:
-    """Record videos that an app has processed as a run in Aforo's database.
+    """Record a run in Aforo's database, from videos that an app processed in a test of its own.
 
     The videos are rows of the app's own database table, which the section [videos] of its aforo.toml names. The rows
     are chosen by --tasks-log, by --ids, or by --from and --to. The commands table, report and document then show the

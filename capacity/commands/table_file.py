@@ -63,8 +63,9 @@ class Line:
     def parse(self, column: str, parse: Callable[[str], Value], allowed: str) -> Value:
         """Return the text of this line in a column, converted by the function `parse`.
 
-        A text that is empty or missing is converted as an empty text. If `parse` raises ValueError, raise UsageError
-        with the line number. `allowed` describes the allowed values in that error, such as `a number over 0`.
+        An empty text is converted too. If the line has no such column, its text is empty. If `parse` raises ValueError,
+        raise UsageError with the line number. `allowed` describes the allowed values in that error, such as `a number
+        over 0`.
         """
         text = self.cells.get(column, "")
         try:

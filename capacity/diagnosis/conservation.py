@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class MessageCounts:
     """Numbers of messages in the queue and in the dead-letter queue, as SQS counts them.
 
-    `in_queue` is the number of messages in the queue. `dead_lettered` is the number of messages that came into the
-    dead-letter queue since the run started.
+    `in_queue` is the number of messages in the queue: visible, in flight and delayed. `dead_lettered` is the number of
+    messages that came into the dead-letter queue since the run started.
     """
 
     in_queue: int

@@ -62,7 +62,7 @@ class Outcome(StrEnum):
 
     - `MET`: the condition does not hold, so the goal is met.
     - `MISSED`: the condition holds, so the goal is missed.
-    - `UNKNOWN`: the figure of the condition is unknown, or known too roughly to judge.
+    - `UNKNOWN`: the figure of the condition is unknown, or only a lower bound is known that does not decide.
     - `NOT_APPLICABLE`: this result lacks the figure of the condition, but another result has it.
 
     `MISSED` and `UNKNOWN` count as failures.
@@ -100,7 +100,10 @@ class Condition:
     limit: float | str
 
     def holds(self, value: float | str) -> bool:
-        """Return True if the condition is true for this value of the figure: the goal is then missed."""
+        """Return True if the condition is true for `value`, a figure of a run or cell.
+
+        The goal is then missed.
+        """
         if isinstance(value, str) or isinstance(self.limit, str):
             return (value == self.limit) is (self.sign == "=")
         return OPERATORS[self.sign](value, self.limit)

@@ -3,7 +3,8 @@
 The method is circular binary segmentation (Olshen et al. 2004) on the logarithms of the values:
 
 1. Compare each sequence of consecutive runs with all other runs by a t statistic.
-2. If the largest t statistic exceeds a limit, the level changes where its sequence starts and where it ends.
+2. Take the sequence with the largest t statistic. If this t statistic exceeds a limit, the level changes at the start
+   and at the end of the sequence.
 3. Divide the history at these changes, and search each part in the same way.
 
 The limit comes from simulated histories without a change: the largest t statistic exceeds it in only a small share of

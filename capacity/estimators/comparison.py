@@ -25,11 +25,11 @@ HISTORY_RUNS = 5
 
 
 class Gate(StrEnum):
-    """Verdicts of comparing system B with system A.
+    """Verdicts on whether system B is slower than system A.
 
-    - `PASS`: B is not slower than A, apart from the accepted loss.
-    - `FAIL`: B is slower than A by more than the accepted loss.
-    - `INCONCLUSIVE`: the runs do not decide between the two.
+    - `PASS`: B loses less throughput than the accepted loss.
+    - `FAIL`: B loses more throughput than the accepted loss.
+    - `INCONCLUSIVE`: the runs do not show which of the two is true.
     - `NOT_COMPARABLE`: the runs must not be compared, for example because their conditions differ.
     """
 

@@ -23,7 +23,8 @@ def saturated_from_completions(ended_at: Floats, counted: Booleans, slots: int) 
     completed video, and False for any other. The estimate has three steps:
 
     1. Sort the end times of all videos that have ended, completed or failed.
-    2. Subtract from each end time the end time `slots` places before it. The mean of these differences is d.
+    2. Subtract from each end time the end time that is `slots` places earlier in this order. The mean of these
+       differences is d.
     3. X_sat is 60 · `slots` · p / d, in videos per minute. Here p is the number of completed videos divided by the
        number of ended videos.
 

@@ -18,10 +18,11 @@ from capacity.estimators.interval import Booleans, Floats, Integers
 class Executions:
     """Executions of a run: deliveries of a task that reached a slot.
 
-    Each field is an array with one entry per execution. Times are in seconds. `counted` is true for the execution that
-    completed its video, and false for failures and duplicates. `slot` has the number of the slot, unique over all
-    workers. It is None when the slots are unknown. `worker` has the number of the worker. If it is None, the workers
-    are unknown, and all slots are treated as those of one worker.
+    Each field is an array with one entry per execution. Times are in seconds. `counted` is True for the execution that
+    completed its video, and False for failures and duplicates. `slot` has the value that the worker recorded for the
+    slot, such as a slot number or a process id. Different workers have different values. `slot` is None if nothing was
+    recorded. `worker` has the number of the worker. If it is None, the workers are unknown, and all slots are treated
+    as those of one worker.
     """
 
     started_at: Floats

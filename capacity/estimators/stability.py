@@ -23,7 +23,7 @@ SAMPLE_POINTS = 500  # Theil-Sen looks at every pair; more points of a counted q
 
 
 class Stability(StrEnum):
-    """Verdicts on a sustained run: the queue stays bounded, grows, or the run is too short to tell."""
+    """Verdicts on the queue of a sustained run: it stays bounded, it grows, or neither is certain."""
 
     STABLE = "STABLE"
     UNSTABLE = "UNSTABLE"
@@ -197,10 +197,13 @@ def utilisation(rate_per_second: float, cycle_seconds: Floats, slots: int) -> tu
 def arrivals_needed(cv: float, rho: float, slots: int) -> int | None:
     """Return how many videos a run needs to show that the utilisation rho differs from 1.
 
-    A run with this many videos shows the difference with a probability of 90 %. The formula is (2.93 · `cv` · rho / (1
-    - rho))², rounded up. Here `cv` is sqrt(a² + b²), where a is the coefficient of variation of the times between two
-    videos, and b is that of the slot cycles. The result is at least `core.run.fewest_arrivals(slots)`, the minimum for
-    any run. The result is None if rho is 1, or if rho or `cv` is unknown.
+    A run with this many videos shows the difference with a probability of 90 %. The result is
+
+        (2.93 · cv · rho / (1 - rho))², rounded up
+
+    but at least `core.run.fewest_arrivals(slots)`, the minimum for any run. Here `cv` is sqrt(a² + b²), where a is the
+    coefficient of variation of the times between two videos, and b is that of the slot cycles. The result is None if
+    rho is 1, or if rho or `cv` is unknown.
     """
     if not math.isfinite(cv) or not math.isfinite(rho) or rho == 1:
         return None

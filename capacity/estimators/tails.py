@@ -41,9 +41,9 @@ def tail(seconds: Floats, *, is_lower_bound: bool = False, is_sustained: bool = 
     upper end.
 
     The formula of the intervals assumes that the times are independent. In a sustained run, neighbouring videos can
-    have similar times. The formula then gives intervals that are far too narrow. Therefore, with `is_sustained`,
-    similar times are detected, and the intervals are then unknown: from minus infinity to infinity. In a burst, the
-    intervals are wider than needed. Source: docs/method.md, "Tails".
+    have similar times. The formula then gives intervals that are far too narrow. With `is_sustained`, the times are
+    tested for this. If neighbouring times are similar, the intervals are unknown: from minus infinity to infinity. In a
+    burst, the intervals are wider than needed. Source: docs/method.md, "Tails".
     """
     known = seconds[np.isfinite(seconds)]
     if not known.size:
