@@ -19,10 +19,10 @@ class Executions:
     """Executions of a run: deliveries of a task that reached a slot.
 
     Each field is an array with one entry per execution. Times are in seconds. `counted` is True for the execution that
-    completed its video, and False for failures and duplicates. `slot` has the value that the worker recorded for the
-    slot, such as a slot number or a process id. Different workers have different values. `slot` is None if nothing was
-    recorded. `worker` has the number of the worker. If it is None, the workers are unknown, and all slots are treated
-    as those of one worker.
+    completed its video, and False for failures and duplicates. `slot` has a number for the slot, made from the slot
+    number, process id or thread id that the worker recorded. Different workers have different numbers. `slot` is None
+    if the slots are unknown. `worker` has the number of the worker. If it is None, the workers are unknown, and all
+    slots are treated as those of one worker.
     """
 
     started_at: Floats
