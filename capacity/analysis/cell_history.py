@@ -24,7 +24,7 @@ STANDARD_ERRORS = 1.96
 
 
 class Measure(StrEnum):
-    """The two figures that a history watches for changes: X_sat and the mean service time.
+    """Figures whose changes a history detects: X_sat, and the mean service time.
 
     X_sat is the throughput with every slot busy.
     """
@@ -33,13 +33,16 @@ class Measure(StrEnum):
     SERVICE = "service_mean_seconds"
 
     def value_of(self, row: ResultRow) -> float | None:
-        """Return the value that this figure has in a run. None means unknown."""
+        """Return this figure of one run, or None if it is unknown.
+
+        X_sat is in videos per minute. The mean service time is in seconds.
+        """
         return row.x_sat_per_minute if self is Measure.X_SAT else row.service_mean_seconds
 
     def error_of(self, row: ResultRow) -> float:
-        """Return the relative standard error of this figure in one run, such as 0.05. NaN means unknown.
+        """Return the relative standard error of this figure in one run, or NaN if it is unknown.
 
-        It is the standard error divided by the figure.
+        The relative standard error is the standard error divided by the figure: 0.05 is 5 %.
         """
         if self is Measure.SERVICE:
             return row.service_cv / math.sqrt(row.done) if row.service_cv is not None and row.done else math.nan
@@ -58,7 +61,10 @@ class Measure(StrEnum):
 
 
 class Trend(StrEnum):
-    """Verdict on a figure: whether its newest change made it worse by more than the user allows."""
+    """Verdicts on one figure of a cell: whether its newest change is a loss larger than allowed.
+
+    A lower X_sat is a loss. A longer service time is a loss too. `Series.trend` says when each verdict applies.
+    """
 
     WORSE = "worse"
     NOT_WORSE = "not_worse"
@@ -69,9 +75,10 @@ class Trend(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class HistoryKey:
-    """What identifies a history: the cell, and the options that the user chose for its runs.
+    """Key of a history: its cell, encoding profile, stack, storage, and whether its runs had a warm-up.
 
-    These are the encoding profile, the stack, the storage and the warm-up. An option that is unknown is an empty text.
+    Runs with equal keys belong to one history. If the stack or the storage of a run is unknown, its field is an empty
+    text.
     """
 
     cell: CellKey
@@ -83,12 +90,15 @@ class HistoryKey:
 
 @dataclass(frozen=True)
 class LevelChange:
-    """A change of a figure in a history: the last run before it, the first run after it, and its factor.
+    """A change of a figure's level in a history: the runs beside it, the levels, and their ratio.
 
-    `before` and `after` are these two runs. `from_level` is the geometric mean of the figure between the previous
-    change and this change. `to_level` is the geometric mean between this change and the next change. `factor` is
-    `to_level` / `from_level`. `interval` is the confidence interval of `factor`. `conditions` has the conditions that
-    differ between `before` and `after`. It maps the name of each condition to its values in `before` and in `after`.
+    - `before`: the last run before the change.
+    - `after`: the first run after the change.
+    - `from_level`: the geometric mean of the figure since the previous change, or since the first run.
+    - `to_level`: the geometric mean of the figure from this change to the next change, or to the last run.
+    - `factor`: `to_level` / `from_level`.
+    - `interval`: the confidence interval of `factor`.
+    - `conditions`: the conditions that differ between the two runs. Each name is mapped to the values in both runs.
     """
 
     before: ResultRow
@@ -117,7 +127,10 @@ class Series:
 
     @property
     def runs_missing(self) -> int:
-        """Return how many more runs are needed before a change of this figure can be detected, or 0."""
+        """Return how many more runs are needed before a change of this figure can be detected.
+
+        Return 0 if there are enough runs.
+        """
         return max(0, FEWEST_RUNS - len(self.runs))
 
     def trend(self, margin: float) -> Trend:
@@ -141,9 +154,11 @@ class Series:
 
 @dataclass(frozen=True)
 class CellHistory:
-    """All runs of a cell in time order, and the series of each figure over these runs.
+    """History of one cell: all its runs in time order, and one series per figure.
 
-    `rows` has every run. `series` leaves out the invalid runs.
+    `rows` has every run, oldest first. `series` has the series of X_sat first, then that of the mean service time. A
+    series leaves out invalid runs, and runs in which its figure is unknown. If no run remains, the series itself is
+    left out.
     """
 
     key: HistoryKey
@@ -166,10 +181,11 @@ class CellHistory:
 
 
 def histories(rows: Iterable[ResultRow]) -> list[CellHistory]:
-    """Return the history of each cell to which these runs belong, in the order of the result table.
+    """Group runs into histories, and return each history with the changes of its figures.
 
-    A cell is left out if neither X_sat nor the service time is known in any of its runs. Figures of invalid runs count
-    as unknown.
+    Runs with the same HistoryKey (cell, profile, stack, storage, warm-up) form one history. The histories are sorted by
+    this key. Figures of invalid runs count as unknown. A history is left out if X_sat and the mean service time are
+    unknown in all its runs.
     """
     cells: dict[HistoryKey, list[ResultRow]] = {}
     for row in rows:
@@ -179,7 +195,10 @@ def histories(rows: Iterable[ResultRow]) -> list[CellHistory]:
 
 
 def differences(before: ResultRow, after: ResultRow) -> dict[str, tuple[Any, Any]]:
-    """Return the conditions that differ between two runs: each name, with the value in both runs."""
+    """Return the conditions that differ between two runs, with their values.
+
+    The result maps the name of each such condition to its value in `before` and its value in `after`.
+    """
     a, b = asdict(before.conditions), asdict(after.conditions)
     return {name: (a[name], b[name]) for name in a if a[name] != b[name]}
 

@@ -40,9 +40,10 @@ HELD_VIDEOS = 1_000_000
 
 
 def load_rows(run_ids: Sequence[str] | None = None) -> list[ResultRow]:
-    """Load the result row of each run in `run_ids`, in this order. None means all runs, oldest first.
+    """Load the runs with these ids, and return one ResultRow per run, in the order of `run_ids`.
 
-    `runs_of` says which runs are meant by all runs. Raise UsageError for an unknown id.
+    A ResultRow has the figures of a run and their validity. If `run_ids` is None, load all runs that `runs_of` returns,
+    oldest first. Raise UsageError for an unknown id.
     """
     settings = Settings.from_process()
     figures = read_figures(settings.prometheus.url)
@@ -67,9 +68,9 @@ def analyse_runs(session: Session, settings: Settings, run_ids: Sequence[str]) -
 def runs_of(session: Session, settings: Settings, run_id: str | None = None) -> list[RunRow]:
     """Return the database rows of all runs of one app or of our reference worker, oldest first.
 
-    With `run_id`, the app is that of this run. Without `run_id`, the app is that in the settings. If there is no app,
-    the runs of our reference worker are returned. Runs of different apps are never mixed, because their videos are not
-    the same work.
+    With `run_id`, the runs of the same app as the run `run_id` are returned. Without `run_id`, the runs of the app in
+    the settings are returned. If there is no app, the runs of our reference worker are returned. Runs of different apps
+    are never mixed, because their videos are not the same work.
 
     Warm-up runs are left out. The run `run_id` is always returned, even if it is a warm-up run. Raise UsageError if
     `run_id` is unknown.

@@ -115,7 +115,11 @@ class MeasuredRun:
 
 
 def measure(recorded: RecordedRun, figures: ScenarioFigures = UNKNOWN_FIGURES) -> MeasuredRun:
-    """Compute the figures of a recorded run. `figures` are its X and S as Prometheus computed them."""
+    """Compute throughput, service times and stability of a run from its records.
+
+    `figures` has X (videos per minute) and S (mean response time) of the run, as Prometheus computed them. They are
+    stored in the result unchanged.
+    """
     executions, slots = recorded.executions, recorded.run.slots
     cycles = throughput.slot_cycles(executions, slots, recorded.run.concurrency)
     return MeasuredRun(
@@ -132,10 +136,9 @@ def measure(recorded: RecordedRun, figures: ScenarioFigures = UNKNOWN_FIGURES) -
 def cancelled_videos(recorded: RecordedRun) -> tuple[int, float]:
     """Return how many videos of an interrupted or failed run were cancelled, and their mean upload time.
 
-    The mean upload time is in epoch seconds, or NaN if unknown. It comes from the run's row, because the rows of
-    cancelled videos are deleted. If the run's row lacks the time and the run is a burst, the earliest upload time of
-    the remaining videos is returned instead. Return (0, NaN) for a run with another status, or without cancelled
-    videos.
+    The time is in epoch seconds. It is read from the database row of the run, because the rows of cancelled videos are
+    deleted. If a burst has no such time in its row, the earliest upload time of its remaining videos is returned. In
+    any other case, the time is NaN. Return (0, NaN) if the run has another status, or if no video was cancelled.
     """
     run = recorded.run
     cancelled = (run.environment.get("asked_count") or run.count) - run.count

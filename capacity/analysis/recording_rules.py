@@ -27,9 +27,9 @@ FiguresByRun = Mapping[str, ScenarioFigures]
 
 
 def read_figures(prometheus_url: str) -> dict[str, ScenarioFigures]:
-    """Return X (videos per minute) and S (mean response seconds) of every run by run id.
+    """Query Prometheus for X (videos per minute) and S (mean response seconds) of every run.
 
-    The result is empty when Prometheus does not answer.
+    The result maps the id of each run to its X and S. It is empty if Prometheus does not answer.
     """
     return _query_figures(prometheus_url) or {}
 

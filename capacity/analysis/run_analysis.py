@@ -65,11 +65,12 @@ def analyse(
     comparable: Sequence[VideoCost] = (),
     usual_calibration_seconds: float | None = None,
 ) -> RunAnalysis:
-    """Find the bottleneck and the data-quality warnings of a run.
+    """Analyse one run, and return its figures with its bottleneck and data-quality warnings.
 
-    `comparable` has one item per comparable burst: the mean stage times and mean CPU seconds of its videos, its slots
-    and its X_sat. The burst nearest in time comes first. The bursts can differ from the run in their number of slots.
-    `usual_calibration_seconds` is how long the CPU calibration usually takes on this machine.
+    `resources` has the CPU, disk, network and queue samples of the run. `comparable` has one item per comparable burst,
+    the nearest in time first. An item has the mean stage times and mean CPU seconds of the burst's videos, its number
+    of slots, and its X_sat. The run can have another number of slots. `usual_calibration_seconds` is how long the CPU
+    calibration usually takes on this machine, or None if unknown.
     """
     recorded = measured.recorded
     little, offered = _little(recorded, resources), _offered(recorded)

@@ -24,10 +24,11 @@ Key = Callable[[PublishedRow], Hashable]
 
 
 def contradictions(rows: Sequence[PublishedRow]) -> Found:
-    """Find the rows of a published table that contradict other rows, and yield each with a reason.
+    """Find the rows of a published table that contradict other rows, and the reason for each.
 
-    A row is given by its position in `rows`, counted from 0. A row with several contradictions is yielded several
-    times. One example is a row with four times the slots of another, the same X and a much shorter S.
+    Yield pairs: the position of a row in `rows`, counted from 0, and one reason. A row with several reasons is yielded
+    once for each of them. For example, two rows contradict each other if the second has four times the slots of the
+    first, the same X (videos per minute), and a much shorter S (mean response time).
     """
     complete = [position for position, row in enumerate(rows) if _is_complete(row)]
     for ladder in _groups(rows, complete, lambda row: row.ladder).values():

@@ -30,8 +30,9 @@ class Printed:
     def parse(cls, text: str) -> Printed:
         """Parse a printed number, and determine the range of values that round to it.
 
-        The range reaches half a unit of the last digit to each side: `9.05` stands for 9.045 to 9.055. `≥ 9.05` stands
-        for 9.045 to infinity. Raise ValueError for any other text.
+        The range reaches half a unit of the last digit to each side: `9.05` stands for 9.045 to 9.055. After `≥`, the
+        range has no upper end: `≥ 9.05` stands for 9.045 to infinity. Raise ValueError if the text is not a number, or
+        if the number is too large or too small for a measurement.
         """
         digits = text.strip()
         is_bound = digits.startswith("≥")
@@ -42,11 +43,18 @@ class Printed:
 
 @dataclass(frozen=True, slots=True)
 class PublishedRow:
-    """One row of a result table as somebody published it. A field whose cell is blank is None.
+    """One row of a result table as somebody published it.
 
-    `x` is in videos per minute. `s` and `p50` are the mean and the median response time in seconds. `rate` is the
-    offered videos per minute. `count` is the number of videos of the test. `concurrency` is the number of slots of one
-    worker. `runs` is the number of runs whose mean the row shows.
+    A number that the row lacks is None. But `workers` and `runs` are then 1.
+
+    - `size`: the video size as a text.
+    - `concurrency`: the number of slots of one worker.
+    - `count`: the number of videos of the test.
+    - `x`: the throughput in videos per minute.
+    - `s`, `p50`: the mean and the median response time in seconds.
+    - `rate`: the offered videos per minute.
+    - `workers`: the number of workers.
+    - `runs`: the number of runs whose mean the row shows.
     """
 
     size: str
@@ -78,12 +86,12 @@ class PublishedRow:
 
     @property
     def all_end_in_test(self) -> bool:
-        """Return True if the row shows that all its videos ended in the test window.
+        """Return True if the row proves that all its videos ended in the test window.
 
-        In a burst, this is always true. In a sustained test, X counts only the videos that ended in the window. If at
-        least one of N videos ended later, X is at most rate * (N - 1) / N. The result is True if X is more than 1 %
-        above this limit. The printed X is rounded, so the lowest X that rounds to it is compared with the limit. The
-        result is False if N, X or the rate is blank.
+        For a burst, the result is True. For a sustained test, the proof is a high X. X counts only the videos that
+        ended in the window. If one of N videos ended later, X would be at most rate * (N - 1) / N. The result is True
+        if X is more than 1 % above this limit. The printed X is rounded, so the lowest X that rounds to it is compared.
+        The result is False if N, X or the rate is unknown.
         """
         if self.mode is Mode.BURST:
             return True
@@ -101,9 +109,10 @@ class PublishedRow:
 
     @property
     def ladder(self) -> tuple[str, Mode]:
-        """Return the key of this row's group: the size without spaces and in lower case, and the mode.
+        """Return the key by which rows are grouped for comparison: the video size and the mode.
 
-        The rows of one group have the same size and mode, but other numbers of slots or other rates.
+        The size is returned in lower case and without spaces, such as `50mb`. The rows of one group can differ in the
+        number of slots and in the rate.
         """
         return self.size.replace(" ", "").casefold(), self.mode
 

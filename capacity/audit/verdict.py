@@ -27,7 +27,10 @@ class Plausibility(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """Verdict of the audit on one row, with all its reasons. Reasons that make it impossible come first."""
+    """Verdict of the audit on one row of a published table, with all reasons for the verdict.
+
+    In `reasons`, broken identities (such as S <= 60 N / X) come before unlikely patterns.
+    """
 
     verdict: Plausibility
     reasons: tuple[Reason, ...]

@@ -1,4 +1,7 @@
-"""`history`: show since which run a cell's throughput changed. With --fail-if-worse, fail if it fell."""
+"""`history`: show at which runs the throughput of a cell changed.
+
+With --fail-if-worse, the command fails if a cell became slower.
+"""
 
 from __future__ import annotations
 
@@ -85,15 +88,16 @@ def history(
     lang: Language,
     **cell: Any,
 ) -> None:
-    """Show at which run X_sat or the mean service time of a cell changed, and which conditions differ.
+    """Show at which runs X_sat or the mean service time of a cell changed.
 
-    X_sat is the throughput with every slot busy. Without options, all cells are shown. With RUN_ID, the cell of that
-    run is shown. Invalid runs are shown, but their figures are ignored. To detect a change, a cell needs at least four
-    runs. A small change needs more runs. A cell became worse if its X_sat fell. If no X_sat is known, it became worse
-    if its service time rose.
+    X_sat is the throughput with every slot busy. For each change, the conditions that differ are shown, such as the
+    ffmpeg version. Without options, all cells are shown. With RUN_ID, the cell of that run is shown. Invalid runs are
+    shown, but their figures are ignored. A cell needs at least four runs before a change can be detected. A small
+    change needs more runs. A cell became worse if its X_sat fell. If no X_sat is known, it became worse if its service
+    time rose.
 
-    Exit codes: 0 the histories are shown, 2 wrong input or no such run, 4 (with --fail-if-unknown) too few runs or too
-    much spread to tell, 5 (with --fail-if-worse) a cell became worse.
+    Exit codes: 0 the histories are shown, 2 wrong input or no such run, 4 (with --fail-if-unknown) it is unknown
+    whether a cell became worse, 5 (with --fail-if-worse) a cell became worse.
     """
     if fail_if_unknown and fail_if_worse is None:
         raise UsageError("--fail-if-unknown", "it needs --fail-if-worse", "add --fail-if-worse 5%")

@@ -1,4 +1,7 @@
-"""`matrix`: measure all combinations of size, slots and mode. It can be resumed after an interruption."""
+"""`matrix`: measure all combinations of size, slots and mode.
+
+After an interruption, the same command measures the missing combinations.
+"""
 
 from __future__ import annotations
 
@@ -89,11 +92,11 @@ def matrix(
     lang: Language,
     **options: Any,
 ) -> None:
-    """Measure every combination of size, concurrency, number of workers and mode, and print their table.
+    """Measure every combination of size, concurrency, number of workers and mode, and print a table.
 
-    After an interruption, the same command continues with the next run. Repeat the command with more sizes, slots,
-    workers, modes or repeats to carry out only the added runs. A failed run is reported and skipped. The same command
-    tries it again.
+    Finished runs are not repeated. So the same command continues after an interruption. With more sizes, slots,
+    workers, modes or repeats, only the added runs are carried out. If a run fails, the failure is reported, and the
+    next run starts. The same command tries failed runs again.
 
     Exit codes: 0 every cell is measured, 1 some are not, 2 wrong input, 3 a program is not available, 4 a --fail-if
     goal is missed.

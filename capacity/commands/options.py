@@ -26,11 +26,12 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def setting_option(
     flag: str, variable: str, read: Callable[[Settings], Any], text: str, *, type: Any
 ) -> Callable[[Command], Command]:
-    """Return a click option whose default value is a setting, read from the environment or `.env`.
+    """Return a decorator that adds a command-line option whose default value is a setting.
 
-    `flag` is the name of the option, such as `--lang`. `variable` is the environment variable of the setting, such as
-    AFORO_LANG. `read` is a function that takes the Settings and returns the value of this setting. `text` is the help
-    text. The name and the default value of the variable are added to it. `type` is click's type of the option.
+    The setting is read from the environment or `.env`. `flag` is the name of the option, such as `--lang`. `variable`
+    is the environment variable of the setting, such as AFORO_LANG. `read` is a function that takes the Settings and
+    returns the value of this setting. `text` is the help text. The name of the variable and its default value are
+    appended to the help text. `type` is click's type of the option.
     """
     default = next(entry["default"] for entry in declared() if entry["name"] == variable)
     names = ", ".join(filter(None, [variable, default and f"default {default}"]))

@@ -29,13 +29,13 @@ ARCHIVES_KEPT = Text(
 @json_option
 @lang_option
 def table(as_csv: bool, as_json: bool, lang: Language) -> None:
-    """Print the result table of all runs, and write results/table.md and table.csv.
+    """Print the result table of all runs, and write results/table.md and results/table.csv.
 
-    Each row is one cell: a combination of size, slots, workers, mode, rate and app. A run is complete if every video is
-    done exactly once. The figures of a row are means over the complete valid runs of its cell that have the same
-    conditions. If there are none, they are means over the complete indicative runs. Without these too, the row shows
-    one other run, and its notes say so. X_sat is a mean over all runs used. X and S are means over those of them with
-    the most videos.
+    Each row is one cell: a combination of size, slots, workers, mode, rate and app. Its figures are means over the
+    complete valid runs of the cell that have the same conditions. A run is complete if every video is done exactly
+    once. If the cell has no such run, its complete indicative runs are used. Without these too, the row shows one other
+    run, and its notes say so. X and S depend on the number of videos, so their means include only the runs with the
+    most videos. The mean of X_sat also includes runs with fewer videos.
 
     Exit codes: 0 printed, 3 the database is not available.
     """

@@ -28,11 +28,11 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Names of the columns that a table can have, in lower case. A column with another name is an error.
+    """Column names that a table can have, in lower case. Any other column name is an error.
 
     - `required`: columns that every table has.
-    - `optional`: columns that a table can have.
-    - `ignored`: more columns that a table can have. Error messages do not list them.
+    - `optional`: columns that a table can have. The error message for a wrong header lists them.
+    - `ignored`: further columns that a table can have. The error message does not list them.
     - `spellings`: maps other spellings of a column, such as `tamaño`, to its name, such as `size`.
     """
 
@@ -49,9 +49,9 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One data line of a table: its line number in the file, and the text of its cells by column.
+    """One data line of a table: its line number in the file, and its text in each column.
 
-    Spaces around a cell are removed. A column that the table lacks is read as an empty cell. If the field
+    `file` is the path of the file. `cells` maps the name of a column to the text, without spaces around it. If
     `decimal_comma` is True, a comma in a number is the decimal mark.
     """
 
@@ -61,10 +61,11 @@ class Line:
     decimal_comma: bool = False
 
     def parse(self, column: str, parse: Callable[[str], Value], allowed: str) -> Value:
-        """Return the cell of a column, converted by the function `parse`. An empty cell is converted too.
+        """Return the text of this line in a column, converted by the function `parse`.
 
-        If `parse` raises ValueError, raise UsageError with the line number. `allowed` describes the allowed values in
-        the error.
+        An empty text is converted too. If the line has no such column, its text is empty. If `parse` raises ValueError,
+        raise UsageError with the line number. `allowed` describes the allowed values in that error, such as `a number
+        over 0`.
         """
         text = self.cells.get(column, "")
         try:
@@ -75,8 +76,8 @@ class Line:
     def convert(self, column: str, text: str, parse: Callable[[str], Value], allowed: str) -> Value | None:
         """Return `text`, converted by the function `parse`, or None if `text` is empty.
 
-        If `parse` raises ValueError, raise UsageError with the line number and the column. `allowed` describes the
-        allowed values in the error.
+        If `parse` raises ValueError, raise UsageError with the line number. `column` and `allowed` are used only in
+        that error: the name of the column, and a description of its allowed values.
         """
         try:
             return parse(text) if text else None
@@ -84,17 +85,21 @@ class Line:
             raise self.fault(column, allowed, text) from error
 
     def number_in(self, column: str, parse: Callable[[str], Value], allowed: str) -> Value | None:
-        """Return the number in a column's cell, or None if the cell is empty or says that it is unknown.
+        """Return the number of this line in a column, or None if it is blank or marked as unknown.
 
-        Raise UsageError if the cell holds no number, or an ambiguous one. If commas are decimal marks, `1.063` is
-        ambiguous: it may mean 1063 or 1.063. `allowed` says in the error which values are allowed.
+        `parse` converts the text to the number. Raise UsageError if the text is not a number, or if it is ambiguous. If
+        commas are decimal marks, `1.063` is ambiguous: it can mean 1063 or 1.063. `allowed` describes the allowed
+        values in the error.
         """
         text = SPACE_IN_NUMBER.sub("", self.cells.get(column, ""))
         known = "" if text.casefold() in UNKNOWN else text
         return self.convert(column, self._with_point(column, known), parse, allowed)
 
     def fault(self, column: str, allowed: str, value: object) -> UsageError:
-        """Return the error for a wrong value in this line. It says which values the column allows."""
+        """Return the UsageError for a wrong value in a column of this line.
+
+        Its message has the line number, the column and `allowed`, a description of the allowed values.
+        """
         return UsageError(f"{self.file} line {self.number}", f"{column} must be {allowed}", "correct it", value=value)
 
     def _with_point(self, column: str, text: str) -> str:

@@ -58,12 +58,12 @@ def usl(file: Path | None, runs: str | None, unweighted: bool, as_json: bool, la
 
     FILE is a CSV file with the header n,x or n,x,se or n,x,se,runs. Each line is one measured point: concurrency,
     throughput, the standard error of the throughput, and the number of runs that were averaged. The lines can have any
-    order. A concurrency can be repeated. With the column runs, the standard errors are computed again: the spread
-    between runs is then assumed to be the same at all points.
+    order. A concurrency can be repeated. With the column runs, the standard errors are replaced by new ones. The new
+    ones assume that runs vary by the same percentage at every point.
 
-    Points are weighted by 1/se, or by 1/x without se. Intervals are 5-95 % of a bootstrap. With fewer than four
-    different concurrencies, no law is fitted, and only an upper bound is printed. If the law does not apply, the reason
-    is printed with the coefficients.
+    Points are weighted by 1/se, or by 1/x without se. Each interval reaches from the 5 % to the 95 % quantile of a
+    bootstrap. With fewer than four different concurrencies, no law is fitted, and only an upper bound is printed. If
+    the law does not apply, the reason is printed with the coefficients.
 
     Exit codes: 0 the fit or the reason against it is printed, 2 wrong input, 3 FILE cannot be read.
     """
@@ -144,8 +144,9 @@ def read_levels(file: Path) -> Levels:
     """Read the points to fit from a CSV file with the header n,x or n,x,se or n,x,se,runs.
 
     Each line is one point: concurrency, throughput, the standard error of the throughput, and the number of runs that
-    were averaged. With the column `runs`, the standard errors are computed again: the spread between runs is then
-    assumed to be the same at all points. Raise UsageError for an invalid line.
+    were averaged. With the column `runs`, the standard errors are replaced by new ones. The new ones assume that runs
+    vary by the same percentage at every point. If there are too few runs to compute them, the result has no standard
+    errors. Raise UsageError for an invalid line.
     """
     lines = read_table(file, COLUMNS, most_lines=MOST_POINTS)
     n = [_number(line, "n", at_least=1) for line in lines]

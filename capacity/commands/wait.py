@@ -34,10 +34,11 @@ def wait(run_id: str | None, for_queue: bool, stuck_minutes: float, lang: Langua
     Without RUN_ID, wait for the newest run of the configured queue. At the end, the conditions of the workers
     (versions, CPU, memory) are stored in the database row of the run.
 
-    With --queue, wait for the queue instead of a run. First, the queued videos of ended runs are cancelled. Then the
-    command waits until the queue holds no message.
+    With --queue, wait until the queue holds no message. RUN_ID is then not allowed. First, the queued videos of
+    interrupted and failed runs are cancelled. In the queue of an app, no video is cancelled.
 
-    Exit codes: 0 all have ended, 1 no progress or videos lost by the queue, 2 no such run, 3 no queue or database.
+    Exit codes: 0 the wait has ended, 1 no progress for --stuck-minutes or a video has no message in the queue, 2 no
+    such run, 3 no queue or database.
     """
     launcher = RunLauncher.open(lang)
     if for_queue:

@@ -47,7 +47,10 @@ class Cause(StrEnum):
 
 
 class Confidence(StrEnum):
-    """How sure a bottleneck verdict is."""
+    """Confidence in a bottleneck verdict: high, medium or low.
+
+    `find_bottleneck` says how the confidence follows from the criteria of a cause.
+    """
 
     HIGH = "high"
     MEDIUM = "medium"
@@ -59,16 +62,17 @@ class CellEvidence:
     """Measurements of one run while every slot was busy, from which its bottleneck is found.
 
     A measurement that is unknown is None. Ratios and utilisations are 1 at 100 %. A field named `…_slowdown` is a time
-    divided by the same time in a run with one slot. X_sat is the throughput with every slot busy. Some fields in
-    detail:
+    divided by the same time in a run with one slot. X_sat(n) is the throughput with every one of n slots busy. Some
+    fields in detail:
 
     - `efficiency`: X_sat per slot, divided by the X_sat of one slot alone.
-    - `gain_up_to_here`: relative gain in X_sat from half of the slots to the slots of this run.
-    - `gain_from_here`: relative gain in X_sat from the slots of this run to twice as many.
+    - `gain_up_to_here`: X_sat(n) / X_sat(n/2) - 1, where n is the number of slots of this run.
+    - `gain_from_here`: X_sat(2n) / X_sat(n) - 1.
     - `cpu_utilisation`: busy share of the cores, or of the CPU quota. Waiting for I/O does not count as busy.
     - `host_idle_ratio`: idle share of all cores of the machine.
-    - `disk_utilisation`, `network_utilisation`: share of the bandwidth limit that the worker measured when it started.
-    - `idle_gap_ratio`: share of the time that slots were idle while a message waited.
+    - `disk_utilisation`, `network_utilisation`: the rate of transfer, divided by the highest rate that the worker
+      measured when it started.
+    - `idle_gap_ratio`: share of the slots' time in which they were idle while a message waited.
     - `own_oom_kills`: executions of this run whose ffmpeg was killed because memory ran out.
     """
 
@@ -145,7 +149,10 @@ class CellEvidence:
         return {cause: value for cause, value in pairs.items() if value is not None}
 
     def utilisation(self, cause: Cause) -> Measurement:
-        """Return the utilisation of CPU, disk or network as a Measurement. Criteria compare it with limits."""
+        """Return the utilisation of the CPU, the disk or the network, ready for comparison with a limit.
+
+        `cause` is Cause.CPU, Cause.DISK or Cause.NETWORK. The `value` of the result is 1 at 100 %, or None if unknown.
+        """
         if cause is Cause.CPU:
             return Measurement(Quantity.CPU_UTILISATION, self.cpu_utilisation, cores=self.cores or None)
         if cause is Cause.DISK:
@@ -185,7 +192,8 @@ class BottleneckVerdict:
 def find_bottleneck(cell: CellEvidence) -> BottleneckVerdict:
     """Find the cause that limits the throughput of a cell, with its confidence.
 
-    Each cause has criteria. Some criteria are sufficient: one of them is enough evidence. The confidence of a cause is
+    Each cause has criteria. A criterion can be marked as sufficient: it is then enough evidence alone. The confidence
+    of a cause is
 
     - high if a sufficient criterion or three criteria hold,
     - medium if two criteria hold,
@@ -194,9 +202,11 @@ def find_bottleneck(cell: CellEvidence) -> BottleneckVerdict:
     The cause with the highest confidence wins. If all causes have low confidence, the busiest of CPU, disk and network
     wins if it is busy enough. Otherwise, the cause is UNCLEAR.
 
-    A rival is a cause of another kind with high or medium confidence, such as the network beside the CPU. A rival
-    lowers the winner's confidence from high to medium. There is one exception: if a sufficient criterion of the winner
-    holds, a rival with medium confidence lowers nothing.
+    A cause of another kind can contradict the winner, such as the network beside the CPU. The winner's confidence is
+    then lowered from high to medium. A cause of another kind contradicts the winner if its confidence is
+
+    - high, or
+    - medium, and no sufficient criterion of the winner holds.
     """
     criteria = {cause: _vetoes(cause, cell) or criteria_of(cell) for cause, criteria_of in _CRITERIA.items()}
     judged = (_judge(cause, tests) for cause, tests in criteria.items())

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class MessageCounts:
-    """Numbers of messages, as SQS counts them.
+    """Numbers of messages in the queue and in the dead-letter queue, as SQS counts them.
 
-    `in_queue` counts the messages that are now in the queue. `dead_lettered` counts the messages that came into the
-    dead-letter queue since the run started.
+    `in_queue` is the number of messages in the queue: visible, in flight and delayed. `dead_lettered` is the number of
+    messages that came into the dead-letter queue since the run started.
     """
 
     in_queue: int
@@ -49,13 +49,15 @@ class Conservation:
 def lost_messages(open_videos: int, dead_lettered_videos: int, messages: MessageCounts | None) -> int | None:
     """Return how many unfinished videos have no message in the queue or in the dead-letter queue.
 
-    `open_videos` is the number of unfinished videos. `dead_lettered_videos` is the number of videos that are already
-    recorded as failed because their message is in the dead-letter queue. The result is
+    If there are no unfinished videos, the result is 0. Otherwise, if `messages` is None, the result is None. In all
+    other cases it is
 
-        open_videos - messages.in_queue - (messages.dead_lettered - dead_lettered_videos)
+        max(0, open_videos - messages.in_queue - unhandled)
+        unhandled = max(0, messages.dead_lettered - dead_lettered_videos)
 
-    where a negative value counts as 0, also in the parentheses. The result is 0 if `open_videos` is 0. Otherwise it is
-    None if `messages` is None.
+    where `unhandled` is the number of dead-lettered messages whose videos are still unfinished. `open_videos` is the
+    number of unfinished videos. `dead_lettered_videos` is the number of videos that are recorded as failed because
+    their message is in the dead-letter queue.
     """
     if not open_videos:
         return 0

@@ -11,10 +11,10 @@ from enum import StrEnum
 
 
 class Quantity(StrEnum):
-    """Quantities that a bottleneck criterion can measure. Most values end in a unit, such as `_bytes`.
+    """Codes of the quantities that a bottleneck criterion compares with a limit.
 
-    A quantity in `_ratio` is 1 at 100 %. A quantity in `_slowdown_factor` is a duration divided by the duration with
-    one slot.
+    Most codes end in a unit, such as `_bytes`. The ending `_ratio` means a share: 1 is 100 %. The ending
+    `_slowdown_factor` means a duration divided by the same duration in a run with one slot.
     """
 
     CPU_UTILISATION = "cpu_utilisation_ratio"
@@ -79,11 +79,11 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One or more comparisons of measured values with limits.
+    """A test of a bottleneck: one comparison of a measured value with a limit, or several combined.
 
-    `holds` is None if it is unknown. `measurements` are the comparisons that explain `holds`. For example, if an AND
-    fails, they are only its failed comparisons. `sufficient` marks a criterion that is enough evidence for a
-    bottleneck: if it holds, no other criterion has to hold.
+    `holds` is the result of the test: True, False, or None if unknown. `measurements` are the comparisons that explain
+    `holds`. For example, if an AND is False, they are only those of its comparisons that are False. `sufficient` marks
+    a criterion that is enough evidence for a bottleneck: if it holds, no other criterion has to hold.
     """
 
     measurements: tuple[Measurement, ...]

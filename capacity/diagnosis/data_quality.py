@@ -153,21 +153,27 @@ class RunFacts:
 
 
 def quality_warnings(facts: RunFacts) -> tuple[QualityWarning, ...]:
-    """Return one warning for each problem that weakens the run. Without a problem there is none."""
+    """Return the data-quality warnings of a run: one for each problem that `facts` show.
+
+    The result is empty if `facts` show no problem.
+    """
     return tuple(warning for check in _CHECKS for warning in check(facts))
 
 
 def is_valid(warnings: tuple[QualityWarning, ...]) -> bool:
-    """Return True if none of these data-quality warnings makes the run invalid."""
+    """Return True if all of these data-quality warnings have a severity other than INVALID.
+
+    The figures of the run can then be used. If there are any warnings, the figures need a note.
+    """
     return all(warning.severity is not Severity.INVALID for warning in warnings)
 
 
 def drift(values: Floats) -> tuple[float, float]:
-    """Fit a line through the values in order. Return its relative change, and the p-value of its slope.
+    """Fit a line to a sequence of values. Return its relative change, and the p-value of its slope.
 
     The relative change is slope × number of values / mean of the values: 0.1 is a rise of 10 % over all values. A small
-    p-value means that the rise or fall is hardly chance. Use both results, because chance alone can give a large
-    change: in 60 % of all cases, thirty random values with a CV of 0.3 change by more than 10 %.
+    p-value means that chance alone rarely gives such a slope. Use both results, because chance alone can give a large
+    change. For example, thirty random values with a CV of 0.3 change by more than 10 % in 60 % of all cases.
 
     Both results are NaN for fewer than three values, or if the mean is 0.
     """

@@ -13,7 +13,11 @@ from core.errors import UsageError
 
 
 class Kind(StrEnum):
-    """Kinds of figures. Each kind has its own units in a condition, such as `min` for seconds."""
+    """Kinds of figures in a condition. The kind of a figure says which units its limit can have.
+
+    A limit in seconds can have the unit `ms`, `s`, `min` or `h`. The limit of a ratio can have `%`. The limit of a
+    number has no unit. The limit of a word is a word, such as `valid`.
+    """
 
     NUMBER = "number"
     SECONDS = "seconds"
@@ -54,10 +58,14 @@ NUMBER = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|h|%)?")
 
 
 class Outcome(StrEnum):
-    """Outcome of one condition on one result (a run or a cell).
+    """Outcome of one condition, such as `x_sat<20`, on one result. A result is a run or a cell.
 
-    `MISSED` and `UNKNOWN` count as failures. `NOT_APPLICABLE` means that this result lacks the figure of the condition,
-    but another result has it.
+    - `MET`: the condition does not hold, so the goal is met.
+    - `MISSED`: the condition holds, so the goal is missed.
+    - `UNKNOWN`: the figure of the condition is unknown, or only a lower bound is known that does not decide.
+    - `NOT_APPLICABLE`: this result lacks the figure of the condition, but another result has it.
+
+    `MISSED` and `UNKNOWN` count as failures.
     """
 
     MET = "met"
@@ -68,9 +76,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure of a result: a number in base units (such as seconds) or a word. None means unknown.
+    """One figure of a run or a cell, such as its X_sat, for comparison with a condition.
 
-    If `is_lower_bound` is True, the true figure is `value` or more.
+    `value` is a number in base units (such as seconds) or a word. It is None if unknown. If `is_lower_bound` is True,
+    the true figure is `value` or more.
     """
 
     value: float | str | None
@@ -91,7 +100,10 @@ class Condition:
     limit: float | str
 
     def holds(self, value: float | str) -> bool:
-        """Return True if this value of the figure makes the result fail."""
+        """Return True if the condition is true for `value`, a figure of a run or cell.
+
+        The goal is then missed.
+        """
         if isinstance(value, str) or isinstance(self.limit, str):
             return (value == self.limit) is (self.sign == "=")
         return OPERATORS[self.sign](value, self.limit)

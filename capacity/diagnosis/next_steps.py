@@ -14,7 +14,7 @@ LEAST_GAIN_RATIO = 0.25
 
 
 class NextStep(StrEnum):
-    """Codes of the things that a user can try next."""
+    """Codes of the steps that a user can try next, such as doubling the slots."""
 
     DOUBLE_SLOTS = "double_slots"
     DOUBLE_CORES = "double_cores"
@@ -46,8 +46,9 @@ class Disproof(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What to try against a bottleneck, and which result of the try disproves the bottleneck verdict.
+    """What to try against a bottleneck, and which result would disprove the bottleneck verdict.
 
+    `next_step` is what to try. `disproof` is the result that disproves the verdict, once the user has tried it.
     `disproof` is None if the bottleneck is unclear.
     """
 

@@ -14,7 +14,7 @@ from capacity.diagnosis.data_quality import QualityWarning, Severity
 
 
 class Level(StrEnum):
-    """Levels of validity. The best is first."""
+    """Levels of validity of a result: valid, indicative and invalid. The best is first."""
 
     VALID = "valid"
     INDICATIVE = "indicative"

@@ -3,7 +3,8 @@
 The method is circular binary segmentation (Olshen et al. 2004) on the logarithms of the values:
 
 1. Compare each sequence of consecutive runs with all other runs by a t statistic.
-2. If the largest t statistic exceeds a limit, the level changes where its sequence starts and where it ends.
+2. Take the sequence with the largest t statistic. If this t statistic exceeds a limit, the level changes at the start
+   and at the end of the sequence.
 3. Divide the history at these changes, and search each part in the same way.
 
 The limit comes from simulated histories without a change: the largest t statistic exceeds it in only a small share of
@@ -54,10 +55,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
-    """Changes of a history in time order, and the level of each part. The changes separate the parts.
+    """The changes that were found in a history, and the level of each part between them.
 
-    `levels` has the geometric mean of the values in each part. `visible_ratio` is the smallest drop in the newest runs
-    that is detected with a probability of 80 %. A `visible_ratio` of 0.1 is a drop by 10 %.
+    `changes` are in time order, and divide the history into parts. `levels` has the geometric mean of the values in
+    each part. `visible_ratio` is the smallest drop in the newest runs that is detected with a probability of 80 %: 0.1
+    is a drop by 10 %.
 
     - In a history of six or more runs, the newest runs are the last three. `visible_ratio` is None if the last part has
       fewer than six runs.

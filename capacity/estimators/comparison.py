@@ -25,7 +25,13 @@ HISTORY_RUNS = 5
 
 
 class Gate(StrEnum):
-    """Outcomes of comparing system B with system A, such as pass or fail."""
+    """Verdicts on whether system B is slower than system A.
+
+    - `PASS`: B loses less throughput than the accepted loss.
+    - `FAIL`: B loses more throughput than the accepted loss.
+    - `INCONCLUSIVE`: the runs do not show which of the two is true.
+    - `NOT_COMPARABLE`: the runs must not be compared, for example because their conditions differ.
+    """
 
     PASS = "pass"  # noqa: S105 - a verdict, not a password
     FAIL = "fail"

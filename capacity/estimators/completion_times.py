@@ -1,6 +1,6 @@
 """Estimate X_sat (throughput with every slot busy) of a burst from the end times of its videos.
 
-It is used for a worker that records no executions. The start times of its videos are unknown.
+This estimate is used if no execution was recorded, so that no start time of a video is known.
 """
 
 from __future__ import annotations
@@ -19,16 +19,18 @@ NORMAL_QUANTILE = 1.96
 def saturated_from_completions(ended_at: Floats, counted: Booleans, slots: int) -> SaturatedThroughput:
     """Estimate X_sat, the throughput with every slot busy, from the end times of a burst's videos.
 
-    `ended_at` has one end time per video in seconds, and NaN for a video that has not ended. `counted` is true for a
-    completed video, and false for any other.
+    `ended_at` has one end time per video in seconds, and NaN for a video that has not ended. `counted` is True for a
+    completed video, and False for any other. The estimate has three steps:
 
-    The formula is X_sat = 60 · `slots` · share / mean difference, in videos per minute. The share is the number of
-    completed videos divided by the number of ended videos. For the differences, the end times of completed and failed
-    videos are sorted together. Each difference is an end time minus the end time `slots` places before it.
+    1. Sort the end times of all videos that have ended, completed or failed.
+    2. Subtract from each end time the end time that is `slots` places earlier in this order. The mean of these
+       differences is d.
+    3. X_sat is 60 · `slots` · p / d, in videos per minute. Here p is the number of completed videos divided by the
+       number of ended videos.
 
-    X_sat is unknown if no video was completed, or if not more than `slots` videos have ended. The 95 % interval takes
-    the correlation of neighbouring differences into account (Newey and West 1987, `slots` lags). With fewer than 20
-    ended videos, the interval is None.
+    X_sat is unknown if no video was completed, if at most `slots` videos have ended, or if d is 0. The 95 % interval
+    takes the correlation of neighbouring differences into account (Newey and West 1987, `slots` lags). The interval is
+    None for fewer than 20 ended videos, or if it would have no upper end.
     """
     ended = np.isfinite(ended_at)
     order = np.argsort(ended_at[ended], kind="stable")

@@ -1,6 +1,7 @@
-"""Detect that neighbouring values of a sequence resemble each other, and compute the interval of their mean then.
+"""Detect whether neighbouring values of a sequence are alike, and compute the interval of their mean.
 
-The slot cycles of a run resemble their neighbours while the speed of the machine changes slowly.
+For example, the slot cycles of a run are like their neighbours if the speed of the machine changes slowly. The usual t
+interval of their mean is then too narrow.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ def autocorrelation(values: Floats) -> float:
 
 
 def neighbours_correlate(values: Floats) -> bool:
-    """Return True if the autocorrelation of the values exceeds both 0.3 and what chance gives at p = 0.001.
+    """Return True if neighbouring values are more alike than chance explains.
 
-    Of n independent values it has a standard deviation of 1 / sqrt(n) (Bartlett 1946). For fewer than 30 values the
-    result is False.
+    This is the case if the lag-1 autocorrelation is above 0.3 and above 3.09 / sqrt(n), where n is the number of
+    values. Independent values exceed the second limit with a probability of 0.001 (Bartlett 1946). For fewer than 30
+    values, the result is False.
     """
     if values.size < FEWEST_VALUES:
         return False
@@ -40,10 +42,11 @@ def neighbours_correlate(values: Floats) -> bool:
 
 
 def mean_half_width(values: Floats, confidence: float = 0.95) -> float:
-    """Return half of the width of the interval of the mean of the values, which are in the order of their times.
+    """Return half the width of the confidence interval of the mean of `values`.
 
-    It is the t interval of the values. If neighbours correlate, that interval is too narrow, and the result is the t
-    interval of the means of six batches (Schmeiser 1982). It is NaN below two values.
+    `values` are in the order of their times. If neighbouring values do not correlate, the interval is the t interval of
+    the values. If they correlate, that interval would be too narrow. The values are then divided into six batches, and
+    the interval is the t interval of the six batch means (Schmeiser 1982). The result is NaN for fewer than two values.
     """
     if not neighbours_correlate(values):
         return t_half_width(values, confidence)

@@ -18,7 +18,7 @@ SECONDS_PER_MINUTE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A closed interval. One end is infinite if the data limit only the other side."""
+    """A closed interval from `low` to `high`. An end is infinite if the data set no limit there."""
 
     low: float
     high: float
@@ -49,15 +49,15 @@ def welch_interval(values: Floats, others: Floats, confidence: float = 0.95) -> 
 
 @lru_cache  # runs of a matrix have the same count, and scipy takes 2 ms
 def quantile_ranks(count: int, probability: float, confidence: float = 0.95) -> tuple[int | None, int | None]:
-    """Return the ranks of the two sorted values that form the confidence interval of a quantile.
+    """Return which two of the sorted values are the ends of the confidence interval of a quantile.
 
-    `count` is the number of values. The smallest value has rank 1. `probability` names the quantile: 0.95 is the 95th
-    percentile.
+    The result has the rank of the lower end and the rank of the upper end. The smallest value has rank 1. If there are
+    too few values for an end, its rank is None. `count` is the number of values. `probability` names the quantile: 0.95
+    is the 95th percentile.
 
-    The first rank in the result is the lower end of the interval, the second rank is the upper end. The quantile is
-    below the lower end with a chance of at most (1 - `confidence`) / 2. The chance that it is above the upper end has
-    the same limit. If `count` is too small for one of the ends, None stands in place of its rank. The ranks follow from
-    the binomial distribution of the number of values below the quantile.
+    The quantile is below the interval with a probability of at most (1 - `confidence`) / 2. It is above the interval
+    with at most the same probability. The ranks follow from the binomial distribution of the number of values below the
+    quantile.
     """
     tail = (1 - confidence) / 2
     below = stats.binom(count, probability)

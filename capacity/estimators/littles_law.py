@@ -18,7 +18,10 @@ FEWEST_READINGS = 10
 
 
 class Agreement(StrEnum):
-    """Whether the message counts of the queue agree with the recorded times of the videos."""
+    """Verdicts on whether the queue's message counts agree with the recorded times of the videos.
+
+    `judge_excess` says how large a difference leads to each verdict.
+    """
 
     OK = "ok"
     WARN = "warn"
@@ -28,8 +31,9 @@ class Agreement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QueueReadings:
-    """Readings of the queue: `at` are ascending epoch seconds, `messages` the number of messages then.
+    """Readings of the queue: the number of messages at several moments.
 
+    `at` has the moments in epoch seconds, in ascending order. `messages` has the number of messages at each moment.
     Visible and in-flight messages are both counted.
     """
 
@@ -117,15 +121,14 @@ def implied_mean(arrived_at: Floats, left_at: Floats, window_start: float, windo
 
 
 def largest_delay_excess(arrived_at: Floats, left_at: Floats, moments: Floats, delay_seconds: float) -> float:
-    """Return the largest relative difference between videos and messages that late counts can cause.
+    """Return the largest relative difference between videos and messages that a late queue can cause.
 
-    The difference is |a / b - 1|. Here a is the mean number of videos present by their recorded times, and b is the
-    mean number of messages that a late queue would count. Three cases are tried: arrivals, departures or both are
-    counted `delay_seconds` late. The result is the largest difference of the three. It is infinite if b is 0 in one of
-    them.
+    A late queue counts arrivals, departures or both `delay_seconds` late. For each of these three cases, the difference
+    is |a / b - 1|. Here a is the mean number of videos present by their recorded times, and b is the mean number of
+    messages that the late queue counts. Both means are over `moments`, the times at which the queue was read. The
+    result is the largest of the three differences. It is infinite if b is 0 in one of the cases.
 
-    `arrived_at` and `left_at` have one time per video, in seconds. `moments` are the times at which the queue was read.
-    Both means are over these moments.
+    `arrived_at` and `left_at` have one time per video, in seconds.
     """
     recorded = float(videos_present(arrived_at, left_at, moments).mean())
     late = [
@@ -136,11 +139,16 @@ def largest_delay_excess(arrived_at: Floats, left_at: Floats, moments: Floats, d
 
 
 def judge_excess(excess: float, delay_excess: float) -> Agreement:
-    """Judge the size of `excess`: OK up to 5 %, WARN up to 10 %, INVALID above, UNKNOWN if it is NaN.
+    """Return the verdict on `excess`, the relative difference between videos and messages.
 
     `excess` is a / b - 1. Here a is the mean number of videos present by their recorded times, and b is the mean number
-    of messages that the queue counted. The sign of `excess` is ignored. `delay_excess` is the largest excess that late
-    counts of the queue can cause. An `excess` up to `delay_excess` is always OK.
+    of messages that the queue counted. The sign of `excess` is ignored. `delay_excess` is the largest difference that a
+    late queue can cause (see `largest_delay_excess`). The first verdict that applies is returned:
+
+    - UNKNOWN: `excess` is NaN or infinite.
+    - OK: `excess` is at most 5 %, or at most `delay_excess`.
+    - WARN: `excess` is at most 10 %.
+    - INVALID: any other case.
     """
     if not np.isfinite(excess):
         return Agreement.UNKNOWN

@@ -13,10 +13,10 @@ FEWEST_DOF = 2
 
 @dataclass(frozen=True, slots=True)
 class PooledError:
-    """Standard errors of mean throughputs: the field `se` has one per number of slots.
+    """Standard errors of mean throughputs, all computed from one pooled standard deviation.
 
-    All of them are computed from one pooled standard deviation. The field `dof` is the number of degrees of freedom of
-    this deviation.
+    `se` has one standard error for each number of slots, in the unit of the throughput. `dof` is the number of degrees
+    of freedom of the pooled standard deviation.
     """
 
     se: Floats

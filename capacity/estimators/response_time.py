@@ -56,9 +56,10 @@ def _mean_of_known(seconds: Floats) -> float:
 
 
 def reversed_times(earlier: Floats, later: Floats) -> int:
-    """Count the entries whose time in `later` is before their time in `earlier`: the clocks disagree.
+    """Count the entries whose time in `later` is before their time in `earlier`.
 
-    Both arrays are in seconds, with one entry per video or execution. Only differences above 0.05 s are counted,
-    because clocks of two machines cannot be compared more exactly. An entry with NaN, an unknown time, is not counted.
+    Such an entry shows that the clocks of two machines disagree. Both arrays are in seconds, with one entry per video
+    or execution. Only differences above 0.05 s are counted, because two clocks cannot be compared more exactly. An
+    entry with NaN, an unknown time, is not counted.
     """
     return int(np.count_nonzero(later < earlier - CLOCK_RESOLUTION_SECONDS))

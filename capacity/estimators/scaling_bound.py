@@ -36,12 +36,12 @@ class ScalingBound:
 def scaling_bound(levels: Levels) -> ScalingBound:
     """Return the upper bound on the throughput X from the measured levels (numbers of slots).
 
-    The field `per_slot` of the result is the highest X / slots of all levels. If a level was measured several times, X
-    is the mean.
+    The field `per_slot` of the result is the highest X / slots of all levels. The field `ceiling` is the highest X of
+    all levels. If a level was measured several times, X is the mean.
 
-    The field `ceiling` is the highest X of all levels. It is None if X still grew at the largest level. To decide this,
-    the two levels with the most slots are compared. From the smaller to the larger, the slots grow by a share s, and X
-    grows by a share g. X still grew if g is at least s / 10. With a single level, `ceiling` is None.
+    `ceiling` is None if X still grew at the largest level, or if there is only one level. To decide this, the two
+    levels with the most slots are compared. X still grew if its relative growth is at least a tenth of the relative
+    growth of the slots.
     """
     n = np.unique(levels.n)
     x = np.array([levels.x[levels.n == level].mean() for level in n])

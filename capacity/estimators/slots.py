@@ -18,10 +18,11 @@ from capacity.estimators.interval import Booleans, Floats, Integers
 class Executions:
     """Executions of a run: deliveries of a task that reached a slot.
 
-    Each field is an array with one entry per execution. Times are in seconds. `counted` is true for the execution that
-    completed its video, and false for failures and duplicates. `slot` has the number of the slot, unique over all
-    workers. It is None when the slots are unknown. `worker` has the number of the worker. If it is None, the workers
-    are unknown, and all slots are treated as those of one worker.
+    Each field is an array with one entry per execution. Times are in seconds. `counted` is True for the execution that
+    completed its video, and False for failures and duplicates. `slot` has a number for the slot, made from the slot
+    number, process id or thread id that the worker recorded. Different workers have different numbers. `slot` is None
+    if the slots are unknown. `worker` has the number of the worker. If it is None, the workers are unknown, and all
+    slots are treated as those of one worker.
     """
 
     started_at: Floats
@@ -48,11 +49,12 @@ class Executions:
 def successors(finished: Executions, slots: int, slots_per_worker: int) -> Integers:
     """Return, for each execution, the position of the next execution on the same slot; -1 for none.
 
-    `finished` is sorted by start. `slots` is the number of slots of the run, `slots_per_worker` that of one worker.
+    `finished` is sorted by start. `slots` is the number of slots of the run. `slots_per_worker` is the number of slots
+    of one worker.
 
-    The recorded slots are used if `known_slots` returns them, and if at least `slots` different ones occur. Otherwise
-    the slots are guessed: each execution is given to the slot that has been free longest. The guess assumes that every
-    slot worked. If a slot never worked, the idle times computed from the guess are too long.
+    The recorded slots are used if `known_slots` returns them and every slot of the run occurs among them. Otherwise the
+    slots are guessed: each execution is given to the slot that has been idle longest. The guess assumes that every slot
+    worked. If a slot never worked, the idle times computed from the guess are too long.
     """
     successor = np.full(finished.started_at.size, -1, dtype=np.int64)
     slot = known_slots(finished, slots_per_worker)
@@ -69,10 +71,11 @@ def successors(finished: Executions, slots: int, slots_per_worker: int) -> Integ
 def working_slots(executions: Executions, slots: int, slots_per_worker: int) -> int:
     """Return how many slots were still working when the last execution started.
 
-    The video of the last execution had waited for a slot since its upload. A slot that was free during this wait could
-    have taken the video. Such a slot counts as stopped if it was free for longer than a limit. The limit is the mean
-    service time plus the longest idle time between two executions on one slot. If `known_slots` cannot tell the slots
-    of the executions, return `slots`.
+    A slot counts as stopped if it was idle for too long while the video of the last execution waited. The idle time
+    starts when the video was uploaded, or when the slot's own last execution ended, if that is later. It ends at the
+    start of the last execution. Too long means more than the mean service time plus the longest idle time between two
+    executions on one slot. If `known_slots` returns None, the slots of the executions are unknown, and the result is
+    `slots`.
     """
     finished = executions.finished()
     slot = known_slots(finished, slots_per_worker)

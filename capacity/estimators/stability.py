@@ -1,4 +1,4 @@
-"""Could the workers sustain the rate of a run? Stability of the queue, and the rate really sent."""
+"""Judge whether the workers kept up with a sustained run, and whether the injector sent on time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SAMPLE_POINTS = 500  # Theil-Sen looks at every pair; more points of a counted q
 
 
 class Stability(StrEnum):
-    """Verdicts on a sustained run: the queue stays bounded, grows, or the run is too short to tell."""
+    """Verdicts on the queue of a sustained run: it stays bounded, it grows, or neither is certain."""
 
     STABLE = "STABLE"
     UNSTABLE = "UNSTABLE"
@@ -84,11 +84,11 @@ def judge_stability(
 ) -> StabilityVerdict:
     """Judge whether the workers kept up with a sustained run, from queue growth and utilisation.
 
-    `classify` has the rule. `uploaded_at` and `started_at` have one entry per video, in seconds. `started_at` is the
-    first start, or NaN for a video that never started. `service_seconds` and `cycle_seconds` have one entry per
-    finished execution. A cycle is the service time plus the idle time of the slot while a message waited. `arrival_cv`
-    is the coefficient of variation of the planned times between two videos: 0 for equal intervals, 1 for Poisson
-    arrivals.
+    The function `classify` derives the verdict from these two figures. `uploaded_at` and `started_at` have one entry
+    per video, in seconds. `started_at` is the first start, or NaN for a video that never started. `service_seconds` and
+    `cycle_seconds` have one entry per finished execution. A cycle is the service time plus the idle time of the slot
+    while a message waited. `arrival_cv` is the coefficient of variation of the planned times between two videos: 0 for
+    equal intervals, 1 for Poisson arrivals.
 
     With fewer than two videos, or fewer than two finished executions, the verdict is INCONCLUSIVE.
     """
@@ -195,11 +195,15 @@ def utilisation(rate_per_second: float, cycle_seconds: Floats, slots: int) -> tu
 
 
 def arrivals_needed(cv: float, rho: float, slots: int) -> int | None:
-    """Return how many videos a run needs to tell with 90 % power that the utilisation rho is not 1.
+    """Return how many videos a run needs to show that the utilisation rho differs from 1.
 
-    The formula is (2.93 · `cv` · rho / (1 - rho))², rounded up. Here `cv` is sqrt(a² + b²), where a is the coefficient
-    of variation of the times between two videos, and b that of the slot cycles. The result is at least
-    `core.run.fewest_arrivals(slots)`, the minimum for any run. It is None if rho is 1, or if rho or `cv` is unknown.
+    A run with this many videos shows the difference with a probability of 90 %. The result is
+
+        (2.93 · cv · rho / (1 - rho))², rounded up
+
+    but at least `core.run.fewest_arrivals(slots)`, the minimum for any run. Here `cv` is sqrt(a² + b²), where a is the
+    coefficient of variation of the times between two videos, and b is that of the slot cycles. The result is None if
+    rho is 1, or if rho or `cv` is unknown.
     """
     if not math.isfinite(cv) or not math.isfinite(rho) or rho == 1:
         return None

@@ -40,10 +40,10 @@ def tail(seconds: Floats, *, is_lower_bound: bool = False, is_sustained: bool = 
     `is_lower_bound`, some of the times belong to unfinished videos and will still grow. The intervals then have no
     upper end.
 
-    The formula of the intervals assumes that the times are independent. In a sustained run (`is_sustained`),
-    neighbouring videos can have similar times, and the formula would give intervals that are far too narrow. If their
-    times are similar, the returned intervals are unknown: from minus infinity to infinity. In a burst, the intervals
-    are wider than needed. Source: docs/method.md, "Tails".
+    The formula of the intervals assumes that the times are independent. In a sustained run, neighbouring videos can
+    have similar times. The formula then gives intervals that are far too narrow. With `is_sustained`, the times are
+    tested for this. If neighbouring times are similar, the intervals are unknown: from minus infinity to infinity. In a
+    burst, the intervals are wider than needed. Source: docs/method.md, "Tails".
     """
     known = seconds[np.isfinite(seconds)]
     if not known.size:
@@ -65,11 +65,12 @@ def _neighbours_correlate(values: Floats) -> bool:
 
 
 def response_times(uploaded_at: Floats, updated_at: Floats, done: Booleans) -> tuple[Floats, bool]:
-    """Return the response times in seconds, and whether some of the videos are unfinished.
+    """Return the response times in seconds, and True if some of the videos are unfinished.
 
-    All arrays have one entry per video. `uploaded_at` and `updated_at` are in epoch seconds. `done` is True for a video
-    in the state done. `updated_at` is NaN for an unfinished video. The response time of such a video is counted up to
-    the latest `updated_at` of all videos, and is at least 0. Failed videos are left out.
+    The result has one time for each done or unfinished video. Failed videos are left out. All arrays have one entry per
+    video. `uploaded_at` and `updated_at` are in epoch seconds. `done` is True for a video in the state done.
+    `updated_at` is NaN for an unfinished video. The response time of such a video is counted up to the latest
+    `updated_at` of all videos, and is at least 0.
     """
     uploaded = np.isfinite(uploaded_at)
     is_open = uploaded & ~np.isfinite(updated_at)
