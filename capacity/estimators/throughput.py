@@ -3,9 +3,9 @@
 X is the number of completed videos per minute, and S is the mean response time. The scenario document defines both.
 X_sat is the throughput with every slot busy.
 
-All times are seconds since the same moment. A time is NaN if it is unknown, or if its event has not happened. An array
-of videos has one entry per video. An array of executions has two entries for a video that was delivered twice.
-`counted` is true for the execution that completed the video.
+All times are in seconds, counted from one common moment. A time is NaN if it is unknown, or if its event has not
+happened. An array of videos has one entry per video. An array of executions has two entries for a video that was
+delivered twice. `counted` is true for the execution that completed the video.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ class SlotCycles:
 
     Each field is an array with one entry per execution, in start order.
 
-    - `cycle_seconds`: the slot cycle. The idle time after the last execution of a slot is unknown. Its slot cycle is
-      computed with the mean of the known idle times.
+    - `cycle_seconds`: the slot cycle. For the last execution of a slot, it is computed with the mean of the known idle
+      times, because the idle time after this execution is unknown.
     - `gap_seconds`: the time in which the slot was idle after the execution while its next video waited. NaN for the
       last execution of a slot.
     - `service_seconds`: the service time.
@@ -222,7 +222,7 @@ def saturated_throughput(
 
     Use this for runs in which messages waited all the time. `saturated_throughput_of_cycles` has the formula, and the
     cases in which X_sat is unknown. X_sat is also unknown if a slot processed no video, or stopped taking videos while
-    some still waited. This is only detected in runs with at least three executions per slot.
+    some still waited. Such a slot is detected only in runs with at least three executions per slot.
 
     `slots` is the number of slots of all workers, and `slots_per_worker` that of one worker. `is_warm` is True if the
     slots processed warm-up videos before the run. `cycles` are the slot cycles of these executions. If they are not

@@ -163,8 +163,8 @@ def reason_against_fit(levels: Levels, model: Usl, *, weighted: bool = True) -> 
     There are two possible reasons:
 
     - The throughput per slot of a level is more than 5 % above that of the level with the fewest slots.
-    - The fitted throughputs are too far from the measured ones. If `levels` has standard errors, a chi-square or F test
-      decides whether they are. If it has none, a difference above 10 % of the measured throughput is too large. In a
+    - The law is too far from the measured throughputs. If `levels` has standard errors, a chi-square or F test decides
+      this. If it has none, the law is too far if it differs from a measured throughput by more than 10 % of it. In a
       fit with `weighted=False`, the limit is 10 % of the highest measured throughput.
 
     `weighted` is the argument that `fit_usl` was called with.
@@ -183,7 +183,7 @@ def reason_against_peak(levels: Levels, model: Usl, intervals: UslIntervals, cor
     - the law has no peak
     - the peak is at more than twice the largest measured number of slots
     - no level has more slots than the machine has `cores` (not checked if `cores` is None)
-    - the interval of kappa reaches 0
+    - the bootstrap interval of kappa includes 0
     """
     if model.peak is None:
         return Reason(PeakRefusal.NO_PEAK)

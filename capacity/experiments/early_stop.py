@@ -40,9 +40,9 @@ BATCH_MESSAGES = 10
 def knows_enough(executions: Executions, slots: int, unfinished_since: float | None) -> bool:
     """Return True if a running burst can stop, because its X_sat is known precisely enough.
 
-    X_sat is the throughput with every slot busy. The slot cycles decide, by the criterion of `may_stop`. `executions`
-    are the executions of the burst so far, and `slots` is its number of slots. `unfinished_since` is the start of the
-    earliest execution that is still running, or None if none is.
+    X_sat is the throughput with every slot busy. `may_stop` has the criterion, which is applied to the slot cycles of
+    the executions. `executions` are the executions of the burst so far, and `slots` is its number of slots.
+    `unfinished_since` is the start of the earliest execution that is still running, or None if none is.
 
     Two kinds of executions are not used:
 
@@ -97,7 +97,7 @@ class QueuedVideos:
         """Cancel the queued videos of these runs. Return the number of cancelled videos.
 
         The message and the database row of each cancelled video are deleted. To find the messages, this method receives
-        all messages of the queue. The messages of other videos stay hidden until the method ends, and are then made
+        the messages of the queue. The messages of other videos stay hidden until the method ends, and are then made
         visible again. If they were made visible at once, this method would receive them again and again, until SQS
         moves them to the dead-letter queue.
         """

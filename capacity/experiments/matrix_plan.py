@@ -1,6 +1,6 @@
 """Plan of a matrix: which runs it needs, in which order, and how long they will take.
 
-A matrix measures each combination of size, concurrency, number of workers and mode several times.
+A matrix measures each combination of size, concurrency, number of workers and mode, once or several times.
 """
 
 from __future__ import annotations

@@ -52,11 +52,12 @@ class Gain:
 
 
 def gain(fewer: Point, more: Point) -> Gain:
-    """Return the gain in X_sat from one number of slots to a higher one.
+    """Return the gain in X_sat from one number of slots to a higher one, with its 95 % interval.
 
     X_sat is the throughput with every slot busy. `fewer` has X_sat at the lower number of slots, and `more` at the
-    higher one. The half widths of the two intervals of ln X_sat are combined as the root of their sum of squares. This
-    gives the interval of ln(gain). If one interval is unknown or unbounded, the interval of the gain is None.
+    higher one. The interval of ln(gain) has the half width √(a² + b²). Here a and b are the half widths of the
+    intervals of both ln X_sat, which come from different runs. If one X_sat has no interval, or an infinite one, the
+    gain has no interval.
     """
     factor, ratio = more.slots / fewer.slots, more.capacity / fewer.capacity
     halves = [half for point in (fewer, more) if (half := _half_width(point)) is not None]
