@@ -93,7 +93,10 @@ class Goodput:
 
     @property
     def ratio(self) -> float | None:
-        """Return the share of the videos that were done within the goal; 1 is 100 %. None without videos."""
+        """Return the share of a run's videos that were done within the time goal; 1 is 100 %.
+
+        Return None if the run has no videos.
+        """
         return self.within / self.count if self.count else None
 
 

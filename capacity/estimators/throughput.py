@@ -1,11 +1,11 @@
 """Compute X, S and X_sat of a run: two throughputs and the mean response time.
 
-X is the number of completed videos per minute, and S is the mean response time, both as the scenario document defines
-them. X_sat is the throughput with every slot busy.
+X is the number of completed videos per minute, and S is the mean response time. The scenario document defines both.
+X_sat is the throughput with every slot busy.
 
-All times are seconds on one clock, of any origin. A time is NaN if it is unknown or its event did not happen. A video
-that was delivered twice has one entry in the arrays of videos, and two in the arrays of executions. `counted` is true
-for the execution that completed the video.
+All times are in seconds, counted from one common moment. A time is NaN if it is unknown, or if its event has not
+happened. An array of videos has one entry per video. An array of executions has two entries for a video that was
+delivered twice. `counted` is true for the execution that completed the video.
 """
 
 from __future__ import annotations
@@ -49,23 +49,32 @@ class NoCapacity(StrEnum):
     def is_impossible(self) -> bool:
         """Return True if this reason for an unknown X_sat also makes the run invalid.
 
-        X_sat is the throughput with every slot busy. Records that contradict each other or the number of slots make the
-        run invalid. Too few executions or completed videos do not.
+        X_sat is the throughput with every slot busy. Return False for two reasons: too few executions, and no completed
+        video. Every other reason makes the run invalid: the recorded times contradict each other, or fewer slots worked
+        than the run has.
         """
         return self not in {NoCapacity.NO_SECOND_GENERATION, NoCapacity.NO_COMPLETED_VIDEO}
 
 
 class CapacitySource(StrEnum):
-    """Kinds of records from which X_sat, the throughput with every slot busy, can be computed."""
+    """Recorded times from which X_sat, the throughput with every slot busy, was computed.
+
+    - SLOTS: the start and the end of each execution.
+    - COMPLETION_TIMES: only the time at which each video ended. A worker that is not instrumented records no more.
+    """
 
     SLOTS = "slots"  # start and end of every execution
     COMPLETION_TIMES = "completion_times"  # ends of the videos alone; the worker was not instrumented
 
 
 class FirstVideos(StrEnum):
-    """Ways to treat the first video of each slot in X_sat, the throughput with every slot busy.
+    """What the computation of X_sat did with the first video of each slot.
 
-    A cold start can make this video slower than the others.
+    X_sat is the throughput with every slot busy.
+
+    - LEFT_OUT: the first videos were not used, because a cold start can make them slower.
+    - INCLUDED: the first videos were used, because the run had too few other videos.
+    - WARM: the first videos were used, because the slots had processed warm-up videos before the run.
     """
 
     LEFT_OUT = "left_out"
@@ -90,9 +99,10 @@ class SlotCycles:
 
     Each field is an array with one entry per execution, in start order.
 
-    - `cycle_seconds`: the slot cycle.
-    - `gap_seconds`: the idle time of the slot until its next execution. Only the time in which the next video waited is
-      counted. NaN for the last execution of a slot.
+    - `cycle_seconds`: the slot cycle. For the last execution of a slot, it is computed with the mean of the known idle
+      times, because the idle time after this execution is unknown.
+    - `gap_seconds`: the time in which the slot was idle after the execution while its next video waited. NaN for the
+      last execution of a slot.
     - `service_seconds`: the service time.
     - `counted`: true if the execution completed its video.
     - `is_first`: true for the first execution of each slot.
@@ -109,8 +119,8 @@ class SlotCycles:
 class SaturatedThroughput:
     """X_sat, the throughput with every slot busy, in videos per minute, with its 95 % interval.
 
-    If X_sat is unknown, `per_minute` is None and `reason` says why. The interval does not include differences between
-    runs.
+    If X_sat is unknown, `per_minute` is None and `reason` says why. The interval is computed from one run. It does not
+    say how much the X_sat of several runs differ.
     """
 
     per_minute: float | None
@@ -137,10 +147,13 @@ class ServiceStatistics:
 
 
 def scenario_burst(uploaded_at: Floats, updated_at: Floats, done: Booleans | None = None) -> Scenario:
-    """Return X and S of a burst: X = done / (last completion - first upload), S = mean response time.
+    """Return X (videos per minute) and S (mean response time in seconds) of a burst.
 
-    Arrays have one entry per video, in seconds. `done` is True for completed videos. Without `done`, every video with
-    an `updated_at` counts as completed.
+    X = 60 · completed videos / (last completion - first upload). An unfinished video counts in S with the time from its
+    upload to the latest `updated_at`. X and S are NaN if no video is completed.
+
+    The arrays have one entry per video. Times are in seconds. `done` is True for completed videos. Without `done`,
+    every video with an `updated_at` counts as completed.
     """
     completed = _completed(updated_at, done)
     if not completed.any():
@@ -208,8 +221,8 @@ def saturated_throughput(
     """Compute X_sat, the throughput with every slot busy, from the executions of a run.
 
     Use this for runs in which messages waited all the time. `saturated_throughput_of_cycles` has the formula, and the
-    cases in which X_sat is unknown. There is one more case: a slot processed no video, or took no more videos although
-    some waited. This case is checked in runs with at least three executions per slot.
+    cases in which X_sat is unknown. X_sat is also unknown if a slot processed no video, or stopped taking videos while
+    some still waited. Such a slot is detected only in runs with at least three executions per slot.
 
     `slots` is the number of slots of all workers, and `slots_per_worker` that of one worker. `is_warm` is True if the
     slots processed warm-up videos before the run. `cycles` are the slot cycles of these executions. If they are not
@@ -229,19 +242,20 @@ def saturated_throughput(
 def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int, *, is_warm: bool = False) -> SaturatedThroughput:
     """Compute X_sat, the throughput with every slot busy: slots · completed videos / sum of slot cycles.
 
-    The result is in videos per minute, with a 95 % t interval: of batch means, if neighbouring cycles correlate. Some
-    executions count neither as completed videos nor in the sum:
+    The result is in videos per minute, with a 95 % t interval. If the durations of neighbouring cycles correlate, the
+    interval is computed from the means of six batches of cycles. The formula does not use these executions:
 
-    - The last `slots` executions, if there are at least three executions per slot. Other slots had no work left then.
-    - The first execution of each slot, if there are at least four executions per slot. It can include a cold start.
-      With `is_warm` it counts, because the slots have processed warm-up videos before the run.
+    - The last `slots` executions, if there are at least three executions per slot. While they ran, other slots had no
+      work.
+    - The first execution of each slot, if there are at least four executions per slot. A cold start can make it slower.
+      With `is_warm` it is used, because the slots have processed warm-up videos before the run.
 
     X_sat is unknown in each of these cases:
 
     - there are no more executions than slots
     - no video was completed
     - executions of one slot overlap, or the sum of the slot cycles is not positive
-    - the formula gives more than slots · completed videos / sum of service times, which is the upper bound
+    - the result is above its upper bound: slots · completed videos / sum of service times
     """
     count = cycles.cycle_seconds.size
     if count <= slots:
@@ -266,9 +280,10 @@ def filling_efficiency(scenario_per_minute: float, saturated_per_minute: float |
 
 
 def service_statistics(started_at: Floats, ended_at: Floats) -> ServiceStatistics:
-    """Return mean, spread and percentiles of the service time of executions with start and end.
+    """Return the number of executions, and mean, spread and percentiles of their service times.
 
-    Both arrays have one entry per execution, in seconds.
+    Both arrays have one entry per execution, in seconds. An execution whose start or end is NaN is left out. If none is
+    left, the number is 0 and the other figures are NaN.
     """
     service = (ended_at - started_at)[np.isfinite(started_at) & np.isfinite(ended_at)]
     if not service.size:

@@ -75,10 +75,14 @@ class Levels:
 
 @dataclass(frozen=True, slots=True)
 class UslIntervals:
-    """5-95 % bootstrap intervals of a fitted scalability law: coefficients, peak, and X at the peak.
+    """Bootstrap intervals (5th to 95th percentile) of a fitted scalability law: coefficients and peak.
 
-    `scale` is the coefficient lambda. The upper ends of the peak and of X at the peak are infinite if some bootstrap
-    draws have no peak.
+    - `scale`, `sigma`, `kappa`: intervals of the coefficients. `scale` is lambda.
+    - `peak`: interval of the number of slots with the highest throughput.
+    - `peak_throughput`: interval of this highest throughput.
+    - `kappa_zero_probability`: the share of the bootstrap draws in which kappa is 0.
+
+    The upper ends of the two peak intervals can be infinite, because a draw can have no peak.
     """
 
     scale: Interval
@@ -143,7 +147,7 @@ def fit_usl(
 
 
 def efficiency(levels: Levels) -> Floats:
-    """Return the efficiency of each point: its throughput per slot, compared with the fewest slots.
+    """Return the throughput per slot of each point, relative to that at the smallest number of slots.
 
     The formula is (X(n) / n) / (X(m) / m). X(n) is the throughput at n slots, and m is the smallest measured number of
     slots.
@@ -154,16 +158,16 @@ def efficiency(levels: Levels) -> Floats:
 
 
 def reason_against_fit(levels: Levels, model: Usl, *, weighted: bool = True) -> Reason | None:
-    """Return why the fitted law must not be used for these levels, or None if it may be used.
+    """Return why the fitted law must not be used for these levels, or None if it can be used.
 
     There are two possible reasons:
 
     - The throughput per slot of a level is more than 5 % above that of the level with the fewest slots.
-    - The law misses the points by too much. If `levels` has standard errors, a chi-square or F test decides this.
-      Otherwise, a residual above 10 % of the throughput is too much (without weights: of the
-      highest throughput).
+    - The law is too far from the measured throughputs. If `levels` has standard errors, a chi-square or F test decides
+      this. If it has none, the law is too far if it differs from a measured throughput by more than 10 % of it. In a
+      fit with `weighted=False`, the limit is 10 % of the highest measured throughput.
 
-    `weighted` has the value that was given to `fit_usl`.
+    `weighted` is the argument that `fit_usl` was called with.
     """
     best = float(efficiency(levels).max())
     if best > SUPERLINEAR:
@@ -172,7 +176,15 @@ def reason_against_fit(levels: Levels, model: Usl, *, weighted: bool = True) -> 
 
 
 def reason_against_peak(levels: Levels, model: Usl, intervals: UslIntervals, cores: int | None) -> Reason | None:
-    """Return why the peak of the fitted law must not be quoted, or None if it may be quoted."""
+    """Return why the peak of the fitted law must not be quoted, or None if it can be quoted.
+
+    The peak is the number of slots with the highest throughput. It must not be quoted in each of these cases:
+
+    - the law has no peak
+    - the peak is at more than twice the largest measured number of slots
+    - no level has more slots than the machine has `cores` (not checked if `cores` is None)
+    - the bootstrap interval of kappa includes 0
+    """
     if model.peak is None:
         return Reason(PeakRefusal.NO_PEAK)
     reach = float(levels.n.max())

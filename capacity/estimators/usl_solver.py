@@ -135,10 +135,13 @@ def least_squares(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: 
 
 
 def linearise(n: Floats, x: Floats, weights: Floats, parameters: Floats) -> tuple[Floats, Floats]:
-    """Return the weighted residuals of the scalability law (fits, points) and their Jacobian.
+    """Return the weighted residuals of the scalability law, and their Jacobian, for many fits at once.
 
-    `parameters` has one row (scale, sigma, kappa) per fit. `n` (slots), `x` (throughput) and `weights` are the points.
-    The Jacobian has the shape (fits, points, 3).
+    A residual is the throughput by the law minus the measured throughput, times the weight of the point. The residuals
+    have the shape (fits, points), and the Jacobian has the shape (fits, points, 3).
+
+    `parameters` has one row (scale, sigma, kappa) per fit. `n` (slots) and `weights` have one entry per point. `x`
+    (measured throughput) has the shape (fits, points).
     """
     scale, sigma, kappa = (parameters[:, i, None] for i in range(3))
     below = _denominator(n, sigma, kappa)

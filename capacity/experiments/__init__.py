@@ -1,1 +1,5 @@
-"""Experiments: the matrix and the rate search, which start runs, and the early stop of a burst."""
+"""Carry out series of runs: a matrix, or a search for the highest sustainable rate.
+
+A matrix measures each combination of size, concurrency, number of workers and mode. A burst can be stopped early, when
+its throughput is known precisely enough.
+"""

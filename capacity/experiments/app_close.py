@@ -1,4 +1,4 @@
-"""After a run of an app: compare its recorded executions with the app's own table of videos."""
+"""Compare the recorded executions of an app's run with the app's own table of videos."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ENDED = {Outcome.DONE: VideoState.DONE, Outcome.FAILED: VideoState.FAILED}
 
 @dataclass(frozen=True)
 class Comparison:
-    """How well an app's table of videos agrees with the recorded executions of a run.
+    """Two counts that show how well an app's table of videos agrees with the recorded executions of a run.
 
     Only videos that are done or failed in the table are compared, each with its last recorded execution.
 
@@ -32,12 +32,15 @@ class Comparison:
 
 
 def close_app_run(sessions: Sessions, run_id: str) -> None:
-    """Compare an app's table of videos with a run's recorded executions, and store the result.
+    """Compare an app's table of videos with a run's recorded executions, and store two counts.
 
-    Call this after the collector has read the executions of every worker. Two numbers are stored in the run's row: the
-    number of done and failed videos without a recorded end, and the number of videos on which table and executions
-    disagree. The first number is stored as `executions_missed`, unless `executions_missed` is already higher. If
-    `executions_missed` is None, nothing is compared or stored.
+    Call this after the collector has read the executions of every worker. The counts are stored in the run's database
+    row:
+
+    - `executions_missed`: the number of done and failed videos without a recorded end. A higher stored count is kept.
+    - `disagreements`: the number of videos that are done by the table and failed by the executions, or the reverse.
+
+    If `executions_missed` of the row is None, nothing is compared or stored.
     """
     with sessions.begin() as session:
         run = session.get_one(RunRow, run_id)
@@ -51,7 +54,10 @@ def close_app_run(sessions: Sessions, run_id: str) -> None:
 
 
 def compare(session: Session, run_id: str) -> Comparison:
-    """Compare the final state of each video of a run with the outcome of its last execution."""
+    """Compare the state of each done or failed video of a run with the outcome of its last execution.
+
+    Return two counts: videos without a recorded end, and videos whose state and outcome disagree.
+    """
     executions = select(ExecutionRow.video_id, ExecutionRow.outcome).where(ExecutionRow.run_id == run_id)
     outcomes = dict(session.execute(executions.order_by(ExecutionRow.ended_at)).tuples().all())
     final = (VideoRow.run_id == run_id, VideoRow.state.in_([state.value for state in FINAL_STATES]))

@@ -1,8 +1,8 @@
 """Early stop of a burst: detect that X_sat is known precisely enough, and cancel the queued videos.
 
-X_sat is the throughput with every slot busy. Before a video is cancelled, this process receives its message, which
-hides the message from the workers. A video that a worker has claimed is not cancelled. Therefore this equation is true
-at every moment: injected = done + failed + waiting + in flight + dead-lettered (docs/adr/0031).
+X_sat is the throughput with every slot busy. To cancel a video, this process first receives its message. From then on,
+SQS hides the message from the workers. A video that a worker has claimed is not cancelled. So no video is ever both
+cancelled and processed (docs/adr/0031).
 """
 
 from __future__ import annotations
@@ -38,14 +38,17 @@ BATCH_MESSAGES = 10
 
 
 def knows_enough(executions: Executions, slots: int, unfinished_since: float | None) -> bool:
-    """Return True if a running burst may stop, because its X_sat is known precisely enough.
+    """Return True if a running burst can stop, because its X_sat is known precisely enough.
 
-    X_sat is the throughput with every slot busy. `may_stop` has the criterion. `executions` are those of the burst so
-    far, and `slots` is its number of slots. `unfinished_since` is the start of the earliest execution that is still
-    running, or None if none is.
+    X_sat is the throughput with every slot busy. `may_stop` has the criterion, which is applied to the slot cycles of
+    the executions. `executions` are the executions of the burst so far, and `slots` is its number of slots.
+    `unfinished_since` is the start of the earliest execution that is still running, or None if none is.
 
-    Executions that started after `unfinished_since` are not used. Only the short ones of them have ended, and their
-    mean would be too low. The first execution of each slot is not used, because a cold start makes it slower.
+    Two kinds of executions are not used:
+
+    - Executions that started at `unfinished_since` or later. Only the short ones of these have ended, so the mean of
+      their cycles is too low.
+    - The first execution of each slot. A cold start can make it slower.
     """
     cycles = slot_cycles(executions, slots)
     before = executions.finished().started_at < (math.inf if unfinished_since is None else unfinished_since)
@@ -84,18 +87,19 @@ def precision(cycle_seconds: Floats) -> float:
 
 @dataclass(frozen=True)
 class QueuedVideos:
-    """Videos that wait in an SQS queue, and can be cancelled there."""
+    """Access to an SQS queue and the database, to cancel videos that wait in the queue."""
 
     client: SQSClient
     queue_url: str
     sessions: Sessions
 
     def cancel(self, run_ids: Collection[str]) -> int:
-        """Cancel the queued videos of these runs: delete their messages and rows. Return their number.
+        """Cancel the queued videos of these runs. Return the number of cancelled videos.
 
-        To find the messages of these videos, this method receives messages from the queue. Other messages stay hidden
-        until the method ends, and are then made visible again. If they were made visible at once, this method would
-        receive them again and again, until SQS moves them to the dead-letter queue.
+        The message and the database row of each cancelled video are deleted. To find the messages, this method receives
+        the messages of the queue. The messages of other videos stay hidden until the method ends, and are then made
+        visible again. If they were made visible at once, this method would receive them again and again, until SQS
+        moves them to the dead-letter queue.
         """
         total = fruitless = 0
         others: list[str] = []

@@ -1,4 +1,7 @@
-"""Plan of a matrix: which runs it needs, in which order, and how long they will take."""
+"""Plan of a matrix: which runs it needs, in which order, and how long they will take.
+
+A matrix measures each combination of size, concurrency, number of workers and mode, once or several times.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,12 @@ Services = Mapping[tuple[int, int], float]
 
 
 class Basis(StrEnum):
-    """What a predicted duration is based on, in order from the most to the least certain."""
+    """Where the service time in a predicted duration comes from. The most certain basis is first.
+
+    - MEASURED: it was measured for this size and number of slots.
+    - SCALED: it was computed from a measurement for another size or number of slots.
+    - GUESSED: it was estimated from the size and the number of CPU cores, without any measurement.
+    """
 
     MEASURED = "measured"
     SCALED = "scaled"
@@ -145,11 +153,11 @@ def ordered_runs(plan: MatrixPlan) -> list[PlannedRun]:
 
 
 def predict(plan: MatrixPlan, run: PlannedRun, services: Services, cores: int) -> Prediction:
-    """Predict the duration of a run, with the overhead of starting and ending it.
+    """Predict the duration of a run in seconds, including the time to start and end it.
 
-    `services` has the mean service seconds measured so far, by size and slots. If nothing was measured, the service
-    time is guessed from `cores`, the number of CPU cores. The prediction assumes that all videos are sent, even if the
-    run may stop early.
+    `services` has the mean service seconds measured so far, by size in bytes and number of slots. If nothing was
+    measured, the service time is guessed from `cores`, the number of CPU cores. The prediction assumes that all videos
+    are sent, even if a burst can stop early.
     """
     slots = run.concurrency * (run.workers or 1)
     service, basis = _service(parse_sizes(run.size).mean_bytes, slots, services, cores)

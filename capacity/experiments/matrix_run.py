@@ -51,9 +51,9 @@ class MatrixRun:
     _others: list[ResultRow] = field(default_factory=list)
 
     def resume(self) -> None:
-        """Load the finished runs of this matrix, after waiting for a run of it that is still in progress.
+        """Wait for runs of this matrix that are still in progress, then load its finished runs.
 
-        An earlier process, which was interrupted, can have left such a run.
+        An earlier process, which was interrupted, can have left such a run in progress.
         """
         for planned in ordered_runs(self.plan):
             run_id = self._newest_run(planned)

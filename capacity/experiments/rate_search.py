@@ -31,7 +31,7 @@ class SearchStep:
 class StepResult:
     """Result of one run of a rate search.
 
-    - `trial`: the step of the search that the run carried out.
+    - `trial`: the options with which the search asked for this run.
     - `cost_seconds`: the duration of the run.
     - `capacity_per_minute`: X_sat (throughput with every slot busy) of a burst. None if unknown, or for a sustained
       run.
@@ -72,9 +72,10 @@ class RateSearch:
         return self.multiple(max(SUSTAINED_ARRIVALS, fewest_arrivals(self.results[0].slots)))
 
     def multiple(self, videos: int) -> int:
-        """Round a number of videos up to the next multiple of the field `period`.
+        """Return a number of videos, rounded up to the next multiple of the field `period`.
 
-        With such a number, the sizes of a mix have their exact shares.
+        `period` is the sum of the weights of a mix. Only with a multiple of it do the sizes of the mix have their exact
+        shares.
         """
         return -(-videos // self.period) * self.period
 

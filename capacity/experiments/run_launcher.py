@@ -117,8 +117,9 @@ class RunLauncher:
     def run(self, request: RunRequest, progress: Progress) -> ResultRow:
         """Carry out one run and return its result row.
 
-        Set the concurrency of the workers, wait for an empty queue, send the videos, and wait until the last one is
-        final.
+        The run has four steps: start the workers with the requested slots, wait for an empty queue, send the videos,
+        and wait until the last video is final. If Aforo cannot start the workers, the first step checks that they are
+        up. `progress` is called with the number of finished and of expected videos.
         """
         self._set_workers(request)
         self.wait_for_empty_queue()
@@ -128,10 +129,10 @@ class RunLauncher:
         return self.row(run_id)
 
     def row(self, run_id: str) -> ResultRow:
-        """Analyse a finished run, and return its result row. Write the result table and the report.
+        """Return the result row of a finished run. Write the result table and the report.
 
-        Other runs are analysed, too, for the table and the report. The verdicts of all of them are stored in the
-        database.
+        The table and the report also show other runs, so other runs are analysed too. The verdicts on all analysed runs
+        are stored in the database.
         """
         with reading(self.sessions) as session:
             recording_rules.wait_settled(session, find_run(session, run_id), self.settings.prometheus.url)
@@ -140,7 +141,8 @@ class RunLauncher:
     def analyse(self, run_id: str | None = None) -> AnalysedRuns:
         """Analyse recorded runs, and store their verdicts. Write the result table and the report.
 
-        If there are very many runs, only some of them are analysed. The run with the id `run_id` is always among them.
+        Return the analysed runs. If there are more than 96 runs, only 96 of them are analysed. The run with the id
+        `run_id` is always among these.
         """
         with reading(self.sessions) as session:
             analysed = load_and_analyse(session, self.settings, run_id)
@@ -206,9 +208,9 @@ class RunLauncher:
 
         Raise MeasurementFailed if the number of messages stays the same for `stuck_seconds`.
 
-        An app's queue is treated differently. No video is cancelled there, and no error is raised. The wait ends when
-        the queue is empty, or when the number of messages has not fallen for 60 s. The messages that remain are then
-        not of Aforo's runs.
+        In an app's queue, no video is cancelled, and no error is raised. The wait ends when the queue is empty, or when
+        its number of messages has not fallen for 60 s. The remaining messages are then taken for messages of other
+        senders.
         """
         self._close_dead_runs()
         if self.settings.app is not None:
@@ -227,8 +229,8 @@ class RunLauncher:
         """Bring an app's workers back to the state that they had before the first run.
 
         If the app's aforo.toml has a shell command `worker.restore`, this command is run. Otherwise the command
-        `worker.scale` is run with the number of workers and slots before the first run. It is not run if these numbers
-        are unknown, or if the workers still have them.
+        `worker.scale` is run with the numbers of workers and slots before the first run. `worker.scale` is not run if
+        these numbers are unknown, or if the workers still have them.
         """
         app, before = self.settings.app, self.level_before
         if app is None:
@@ -281,7 +283,7 @@ class RunLauncher:
 
     @cached_property
     def queued_videos(self) -> QueuedVideos:
-        """Return the object that can cancel the videos which wait in the configured queue."""
+        """Return the `QueuedVideos` of the configured queue, which can cancel the videos that wait in it."""
         client = aws.client(self.settings, "sqs")
         return QueuedVideos(client, sqs_queue.find_queue(client, self.settings.queue.name), self.sessions)
 

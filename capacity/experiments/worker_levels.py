@@ -1,4 +1,4 @@
-"""Check the number of workers that an experiment needs, and find out how many an app has.
+"""Check that an experiment gets the workers that it asks for, and read how many workers an app has.
 
 An experiment is a series of runs. At its end, an app gets back the number of workers that it had before.
 """

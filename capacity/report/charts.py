@@ -104,9 +104,10 @@ class Frame:
 
 
 def draw(frame: Frame, name: str, shapes: Iterable[str], dots: Iterable[str] = (), names: Sequence[str] = ()) -> str:
-    """Return a chart as HTML: the axes of `frame`, the SVG `shapes` and the HTML `dots`.
+    """Return a chart as HTML: a heading, two axes, and the lines, areas and dots in the chart.
 
-    `name` is the heading of the chart. If `names` are given, the chart is divided into rows of equal height. Each row
+    `frame` has the axes, and `name` is the heading. `shapes` are the SVG texts of lines, areas and boxes. `dots` are
+    the HTML texts of dots and whiskers. If `names` are given, the chart is divided into rows of equal height. Each row
     has one of these names on the y axis in place of numbers. The first name is at the top.
     """
     grid = "".join(f'<line class="grid" {_across(frame, y)}/>' for y in ([] if names else frame.y.ticks()))

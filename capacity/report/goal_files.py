@@ -24,7 +24,10 @@ HEADER = Text("| Falla si | Prueba | Valor | Resultado |", "| Fails if | Run | V
 
 
 def shown_value(result: GoalResult, lang: Language) -> str:
-    """Return the measured value behind a goal's outcome as text, with its unit."""
+    """Return the figure by which a goal was judged, as text with its unit.
+
+    Return `—` for a goal that does not apply, and the word for unknown if the figure is unknown.
+    """
     if result.outcome is Outcome.NOT_APPLICABLE:
         return "—"
     if isinstance(result.value, str):
@@ -48,10 +51,10 @@ def goal_table(results: Sequence[GoalResult], lang: Language) -> str:
 
 
 def summary(answers: Sequence[str], table: str, results: Sequence[GoalResult], lang: Language) -> str:
-    """Return a Markdown summary: the sentences `answers`, the result `table`, and the goals' outcomes.
+    """Return a Markdown summary: what was measured, the result table, and a table of the goals.
 
-    `answers` say what was measured. The first of them becomes the heading. `table` is the result table in Markdown.
-    `results` are the outcomes of the goals.
+    `answers` are sentences that say what was measured. The first of them becomes the heading. `table` is the result
+    table in Markdown. `results` has the outcome of each goal.
     """
     heading, *others = [*answers, ""]
     goals = goal_table(results, lang) if results else ""
@@ -62,8 +65,13 @@ def summary(answers: Sequence[str], table: str, results: Sequence[GoalResult], l
 def junit_xml(results: Sequence[GoalResult], suite: str) -> str:
     """Return the goals' outcomes as JUnit XML, with one test case per entry of `results`.
 
-    An entry is the outcome of one goal for one run or cell. `suite` is the name of the test suite. A missed
-    goal is a failure, an unknown figure an error, and a goal that does not apply is skipped.
+    An entry is the outcome of one goal for one run or cell. `suite` is the name of the test suite. The outcome decides
+    what the test case contains:
+
+    - goal met: nothing
+    - goal missed: a `failure`
+    - figure unknown: an `error`
+    - goal that does not apply: `skipped`
     """
     count = {outcome: sum(result.outcome is outcome for result in results) for outcome in Outcome}
     attributes = (

@@ -13,9 +13,9 @@ from core.language import Language
 def history_as_json(one: CellHistory, margin: float | None, lang: Language) -> dict[str, Any]:
     """Return the history of a cell as a JSON object.
 
-    The key `trend` has a verdict on the newest change: did it make the cell worse by more than `margin`? A `margin` of
-    0.05 is 5 %. The verdict is about X_sat, the throughput with every slot busy. If no X_sat is known, it is about the
-    mean service time. If `margin` is None, `trend` is null.
+    The key `trend` says whether the newest change made the cell worse by more than `margin`. A `margin` of 0.05 is 5 %.
+    "Worse" means a lower X_sat, the throughput with every slot busy. If no X_sat is known, it means a longer mean
+    service time. If `margin` is None, `trend` is null. docs/json.md describes the other keys.
     """
     key = one.key
     return {

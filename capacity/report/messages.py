@@ -577,7 +577,10 @@ def bottleneck_line(verdict: BottleneckVerdict, lang: Language) -> str:
 
 
 def measurements(measured: tuple[Measurement, ...], lang: Language) -> str:
-    """Return several measured values, each with the limit of its criterion, as one line of text."""
+    """Return several measured values as one line of text, such as `CPU busy 97 % of 2 cores (≥ 90 %); …`.
+
+    Each value is followed by the limit of its criterion (the test for a cause).
+    """
     return "; ".join(measurement(one, lang) for one in measured)
 
 

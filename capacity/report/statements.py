@@ -86,9 +86,13 @@ def _judged(statement: str, validity: Validity, lang: Language) -> str:
 def best_sentence(analysed: AnalysedRuns, run: RunAnalysis, lang: Language) -> str:
     """Return one sentence with the result of the cell to which `run` belongs.
 
-    `analysed` has all cells. If several runs of the cell have an X_sat (throughput with every slot busy), the sentence
-    states the mean of their X_sat. If only one run has an X_sat, the sentence states the result of that run. If no run
-    has an X_sat, the sentence states the result of `run`.
+    The number of runs of the cell with an X_sat (throughput with every slot busy) decides what the sentence states:
+
+    - several runs: the mean of their X_sat
+    - one run: the result of that run
+    - no run: the result of `run`
+
+    `analysed` has all cells.
     """
     cell = analysed.cell_of(run)
     rows = (cell.x_sat_runs if cell else ()) or (run.row,)
@@ -120,9 +124,13 @@ def missing_capacity(run: RunAnalysis) -> Reason | None:
 def headline(row: ResultRow, lang: Language, missing: Reason | None = None) -> str:
     """Return one sentence with the result of a run. If the run is not valid, the sentence says why.
 
-    For a burst, the result is X_sat, the throughput with every slot busy. If X_sat is unknown, the sentence states X
-    instead, and the reason `missing` if it is given. For a sustained run with a fixed rate, the result is its
-    stability. For any other sustained run, the result is X. For an invalid run, the sentence states no figure.
+    The sentence states one of these results:
+
+    - Burst: X_sat, the throughput with every slot busy. If X_sat is unknown, X is stated instead. `missing` is the
+      reason why X_sat is unknown. The sentence states it if it is given.
+    - Sustained run with a constant rate: the stability verdict.
+    - Sustained run with a changing rate: X.
+    - Invalid run: no figure.
     """
     if row.validity.is_invalid:
         judged = validity_text(row.validity, lang)
@@ -180,8 +188,8 @@ def limit_line(run: RunAnalysis, lang: Language) -> str:
 def advice_text(run: RunAnalysis, lang: Language) -> str | None:
     """Return a text that says what to try next against the bottleneck of the run.
 
-    If such a try can disprove the bottleneck, the text also says which result would do so. Return None for a stable
-    sustained run, because its offered rate limits it, and no bottleneck does.
+    For some bottlenecks, the text also says which result of this try would show that the verdict is wrong. Return None
+    for a stable sustained run, because its offered rate limits it, and no bottleneck does.
     """
     if kept_up(run):
         return None
@@ -217,9 +225,8 @@ def kept_up(run: RunAnalysis) -> bool:
 def conservation(run: RunAnalysis, lang: Language) -> str:
     """Return a text with the number of videos in each state, and the result of the conservation check.
 
-    The check holds if all requested videos were sent, and none was lost or processed in vain. If there are lost
-    messages, repeated executions or lost executions, the text has their numbers. If the messages in SQS were not
-    counted, the text says so.
+    The check holds if every requested video was sent, and if there are no lost messages, repeated executions or lost
+    executions. If there are any, the text has their numbers. If the messages in SQS were not counted, the text says so.
     """
     c = run.recorded.video_counts
     es = (
@@ -274,8 +281,8 @@ def littles_law(run: RunAnalysis, lang: Language) -> str:
 def stability(run: RunAnalysis, lang: Language) -> str:
     """Return the stability verdict on a sustained run, as text.
 
-    The text also has the growth of the queue, the utilisation and the number of arrivals.
-    If the run has no such verdict, the text says why.
+    The text also has the growth of the queue, the utilisation and the number of arrivals. If the run has no such
+    verdict, the text says why.
     """
     verdict = run.stability
     if verdict is None and not run.recorded.is_burst:
@@ -368,8 +375,8 @@ def limit_check(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
 def goodput_text(reached: Goodput, lang: Language) -> str:
     """Return a text with the share of a run's videos that were done within a time goal.
 
-    `reached` has the share and the goal. The goal is a response time in seconds, and the user sets it. The text also
-    has the goal, the two numbers of videos whose ratio is the share, and the 95 % interval of the share.
+    The goal is a response time in seconds that the user sets. The text also has the goal, the number of videos within
+    the goal, the number of all videos, and the 95 % interval of the share. `reached` has all these figures.
     """
     share, bounds = percent(reached.ratio, lang), reached.interval
     interval = f"[{percent(bounds.low, lang)}, {percent(bounds.high, lang)}]"
@@ -427,8 +434,8 @@ def _injector_machine(environment: Mapping[str, Any], unknown: str) -> str:
 def reservations(run: RunAnalysis, lang: Language) -> str:
     """Return a text with the data-quality warnings of a run, or a text that says there are none.
 
-    If a warning forbids the use of the run's figures, the text begins with the word for invalid. Any other list of
-    warnings begins with the words for "with reservations".
+    The list of warnings begins with `INVALID` if one of them forbids the use of the run's figures. Otherwise it begins
+    with `With reservations`. The words are in the language `lang`.
     """
     if not run.warnings:
         return Text("Sin reservas sobre la medición.", "No reservations about the measurement.").to(lang)

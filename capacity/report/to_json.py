@@ -29,7 +29,7 @@ KEYS: Mapping[type, Mapping[str, str]] = {
 def row_to_json(row: ResultRow, lang: Language) -> dict[str, Any]:
     """Return a result row as a JSON object.
 
-    Its key `validity` has the level, such as `valid`. The key `validity_reasons` has the codes of the reasons.
+    Its key `validity` is `valid`, `indicative` or `invalid`. The key `validity_reasons` has the codes of the reasons.
     """
     validity = {"validity": row.validity.level.value, "validity_reasons": list(row.validity.reasons)}
     return {**_fields(row, lang), **validity, "s_is_lower_bound": row.s_is_lower_bound}

@@ -37,8 +37,9 @@ LARGEST_ARCHIVED_RUN = 200_000
 def write_results(sessions: Sessions, settings: Settings, analysed: AnalysedRuns, lang: Language) -> None:
     """Store verdicts in the database, and write run archives, the result table and the HTML page.
 
-    `analysed` has the runs. Runs that have ended are archived, the newest first. One call archives a limited number of
-    videos, and later calls archive the other runs. A run of more than 200,000 videos is never archived.
+    `analysed` has the runs. Runs that have ended are archived, the newest first. One call archives only some of the
+    runs, so that it does not take too long. The next calls archive the others. A run of more than 200,000 videos is
+    never archived.
     """
     with sessions.begin() as session:
         for run in analysed.runs:
@@ -93,8 +94,9 @@ def store_verdicts(session: Session, run: RunAnalysis) -> None:
 def archive_run(session: Session, settings: Settings, run: RunAnalysis) -> int:
     """Write the archive of a run that has ended. Return the number of archived videos.
 
-    The archive is final when no video or execution of the run can change any more. A final archive is not written
-    again. Any other archive is replaced by each call. Return 0 if the call wrote no archive.
+    Nothing is archived, and 0 is returned, in two cases: the run has not ended, or its archive is final. An archive is
+    final if no video or execution of the run could change any more when it was written. An archive that is not final is
+    replaced. In an existing archive, `row.json` is always replaced.
     """
     folder, written = run_folder(settings.results.path, run.row.run_id), 0
     if run.row.status in FINAL_STATUSES and not is_archived(folder):

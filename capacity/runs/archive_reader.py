@@ -68,7 +68,7 @@ def archived_figures(folder: Path) -> tuple[float | None, float | None]:
     """Return X and S of an archived run from its `row.json`, which the last report on the run wrote.
 
     A figure is None if it is unknown, or if there is no `row.json`. Raise UsageError if the file is damaged, or if a
-    figure in it is missing or wrong.
+    figure in it is missing, negative or not a number.
     """
     file = folder / "row.json"
     if not file.exists():
@@ -113,11 +113,11 @@ class _Table:
         return cls(path, names, dict(zip(names, columns, strict=True)))
 
     def columns(self, wanted: Sequence[str], never_empty: frozenset[str], optional: frozenset[str]) -> list[Array]:
-        """Return the `wanted` columns of this CSV file as numbers, one array per column.
+        """Return the `wanted` columns of this CSV file as arrays of numbers, one array per column.
 
-        A word, such as a video's state, becomes its position in the list of the words that its column can have. The
-        workers become numbers from 0. If there is no column `worker`, each node counts as one worker. Any other column
-        of `optional` that the file lacks becomes an array of NaN.
+        Some columns have texts, such as the state `done`. Each text becomes a number: its position in the list of the
+        texts that the column can have. The workers are numbered from 0. If there is no column `worker`, each node
+        counts as one worker. Any other column of `optional` that the file lacks becomes an array of NaN.
 
         Raise UsageError if the file lacks a column that is not in `optional`, if a column in `never_empty` has an empty
         cell, or if a value is not allowed.

@@ -133,9 +133,10 @@ WORKER_FIELDS: Mapping[str, Values] = {"slots": SLOTS, "cores": NUMBER_TEXT, "me
 
 
 def read_object(file: Path, remedy: str) -> dict[str, Any]:
-    """Return the JSON object in a file. Raise UsageError if the file holds anything else.
+    """Return the JSON object in a file, as a dictionary.
 
-    `remedy` tells the user in the error what to do.
+    Raise UsageError if the file cannot be read, or does not hold a JSON object. `remedy` is the sentence of the error
+    message that tells the user what to do.
     """
     text = read_text(str(file), file, remedy, MOST_JSON_BYTES)
     try:
@@ -170,7 +171,7 @@ def require_figure(file: Path, content: Mapping[str, Any], name: str, remedy: st
     """Return the figure `name` from the content of a `row.json`, or None if it is null (unknown).
 
     `content` is the JSON object in the `row.json`, and `file` is its path. Raise UsageError if the figure is missing,
-    negative or not a number. `remedy` tells the user in the error what to do.
+    negative or not a number. `remedy` is the sentence of the error message that tells the user what to do.
     """
     if name not in content:
         raise UsageError(f"{file}: {name}", "it is missing", remedy)
@@ -181,10 +182,10 @@ def require_figure(file: Path, content: Mapping[str, Any], name: str, remedy: st
 
 
 def wrong_value(place: str, value: object, allowed: str, remedy: str = REMEDY) -> UsageError:
-    """Return the error that reports `value`, a wrong value in a file.
+    """Return the error that reports `value`, a wrong value in a file. The caller raises it.
 
-    `place` names the file and the field or line. `allowed` describes the allowed values. `remedy` tells the user what
-    to do.
+    `place` names the file and the field or line. `allowed` describes the allowed values. `remedy` is the sentence of
+    the error message that tells the user what to do.
     """
     return UsageError(place, f"it must be {allowed}", remedy, value=value)
 

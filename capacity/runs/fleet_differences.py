@@ -54,7 +54,7 @@ def changed(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, An
     """Return the names of the conditions of the workers that changed during a run.
 
     `before` has one record per worker from the start of the run, `after` from its end. A restart alone is no change. If
-    the number of workers changed, return only the name `workers`. If start or end is unknown, return no names.
+    the number of workers changed, return only the name `workers`. If `before` or `after` is empty, return no names.
     """
     if not before or not after:
         return ()

@@ -68,7 +68,8 @@ class VideoCounts:
 class OtherWork:
     """Executions during a run that belong to none of its videos, such as those of another run.
 
-    `executions` is their number. `seconds` is the sum of their durations. Only the part during the run counts.
+    `executions` is their number. `seconds` is the sum of their durations. Time before the start or after the end of the
+    run is not counted in `seconds`.
     """
 
     executions: int
@@ -161,13 +162,19 @@ def find_run(session: Session, run_id: str | None, tasks_log: str | None = None)
 
 
 def load_run(session: Session, run: RunRow) -> RecordedRun:
-    """Read every video and execution of a run, and the work of other runs on its nodes at the same time."""
+    """Return all videos and executions of a run, and the other work of its nodes during the run.
+
+    Other work means executions that belong to none of the run's videos. It is in the field `other_work` of the result.
+    """
     recorded = load_own_records(session, run)
     return replace(recorded, other_work=_other_work(session, recorded))
 
 
 def load_own_records(session: Session, run: RunRow) -> RecordedRun:
-    """Read every video and execution of a run, but not the work of other runs on its nodes."""
+    """Return all videos and executions of a run, but not the other work of its nodes during the run.
+
+    Other work means executions that belong to none of the run's videos. The field `other_work` of the result is None.
+    """
     videos = select(*(_column(VideoRow, name) for name in VIDEO_COLUMNS)).where(VideoRow.run_id == run.id)
     return assemble(run, read_columns(session, videos), read_columns(session, _executions(session, run)))
 

@@ -103,22 +103,21 @@ class Resources:
         return self.latest("quota") or self.latest("cores")
 
     def clock_offset(self) -> float | None:
-        """Return the largest difference in seconds between a worker's clock and that of Prometheus.
+        """Return by how many seconds a worker's clock is ahead of Prometheus' clock. Negative means behind.
 
-        The result is positive if the worker's clock is ahead, and negative if it is behind. None means unknown. A slow
-        scrape makes the clock of a worker seem further ahead than it is. Therefore the lowest of all samples over time
-        is used.
+        Of all workers, the clock with the largest difference counts. The lowest of all samples over time is used,
+        because a slow scrape makes a clock seem further ahead than it is. None means unknown.
         """
         offsets = [self._known(key) for key in ("clock_ahead", "clock_behind")]
         smallest = [float(values.min()) for values in offsets if values.size]
         return max(smallest, key=abs, default=None)
 
     def queue_readings(self, start: float, end: float) -> QueueReadings:
-        """Return the number of messages in the queue at each reading from `start` to `end`.
+        """Return how many messages were in the queue each time the exporter read their number from SQS.
 
-        The exporter reads this number from SQS, and Prometheus samples it. A reading that was sampled several times is
-        returned once, with the time of the reading. Samples without this time are left out. All times are epoch
-        seconds.
+        Only readings between `start` and `end` are returned. All times are epoch seconds. Prometheus can hold several
+        samples of one reading. Such a reading is returned once, with the time at which the exporter read SQS. Samples
+        without this time are left out.
         """
         unknown = np.full(self.times.size, np.nan)
         at, messages = (self.samples.get(key, unknown) for key in ("messages_read_at", "messages"))
@@ -135,8 +134,8 @@ class Resources:
         Share = (busy cores - cores of our tasks) / all cores, and at least 0. The workers count the CPU time of an
         execution when its ffmpeg ends. Therefore the cores of our tasks are estimated in two steps:
 
-        1. Cores per execution = CPU time that the workers counted / total duration of the executions that ended
-           meanwhile.
+        1. Cores per execution = CPU seconds that the workers counted / total seconds of the executions that these CPU
+           seconds belong to.
         2. Cores of our tasks = cores per execution × mean number of executions that ran at the same time.
         """
         within, until_counted = self.during(start, end), self.during(start, end + AFTERMATH_SECONDS)

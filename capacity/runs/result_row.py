@@ -109,17 +109,17 @@ class ResultRow:
         """Return True if the run finished, all its videos are done without duplicates, and its figures agree.
 
         A duplicate is an execution that did no work, because its video was final or held by another execution. The
-        figures agree if X from Prometheus and X from the database differ by at most 0.1 %, and S too. They also count
-        as agreeing if one of them is unknown.
+        figures agree unless `agrees` is False: it compares X and S from Prometheus with X and S from the database.
         """
         finished = self.status == RunStatus.FINISHED and self.done == self.count
         return finished and not self.failed and not self.duplicates and self.agrees is not False
 
     @property
     def agrees(self) -> bool | None:
-        """Return True if Prometheus and the database give the same X and the same S, to 0.1 %.
+        """Return True if X and S from Prometheus differ by at most 0.1 % from X and S from the database.
 
-        While the run has unfinished videos, only X is compared. Return None if a compared figure is unknown.
+        Return False if X or S differs by more. Return None if a compared figure is unknown. While the run has
+        unfinished videos, only X is compared.
         """
         pairs = [(self.x_per_minute, self.x_database)]
         if not self.s_is_lower_bound:

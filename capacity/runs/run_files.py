@@ -53,8 +53,8 @@ def write_archive(
     """Write the archive of a run from its rows in the database and its resource samples.
 
     Each file is replaced atomically. `is_settled` is True if the rows of the run can no longer change. Otherwise the
-    archive is marked as not final. `other_work` is the work of other runs on the same nodes at the time of this run.
-    The archive has to store it, because this run's rows do not contain it.
+    archive is marked as not final. `other_work` describes the executions of other runs on the same nodes at the time of
+    this run. It is stored in `run.json`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / OPEN).touch()

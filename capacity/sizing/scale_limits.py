@@ -1,7 +1,7 @@
-"""Find out which part that all workers share is overloaded first when the demand grows.
+"""Find out which shared part, such as SQS or the database, a growing demand overloads first.
 
-Shared parts are, for example, SQS and the database. More workers do not help there. The limit of a part is a published
-quota, or an assumption of ours.
+All workers use the shared parts, so more workers do not help against their overload. The limit of a shared part is a
+published quota, or an assumption of ours.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""How many workers does a demand need? By simulation of its queue, with a formula as a check."""
+"""Compute how many workers a demand needs, by a simulation of its queue.
+
+A queueing formula computes the same waits, as a check.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +95,8 @@ class WorkerPlan:
     """Number of slots and workers for a demand, with the expected queue waits.
 
     `workers` includes the spare workers of the demand. `forecast` has the waits by formula, and `simulated` those by
-    simulation. `simulated` is None if the system is too large to simulate.
+    simulation. `simulated` is None if the system is too large to simulate. `capacity_per_minute` is the number of
+    videos per minute that all `workers` process with every slot busy.
 
     Both fields `keda_…` are values for `queueLength`, a setting of the autoscaler KEDA. `keda_queue_length` is for a
     KEDA that counts visible and in-flight messages, which is its default. `keda_queue_length_visible_only` is for a
@@ -141,10 +145,11 @@ def forecast(demand: Demand, slots: int) -> QueueForecast:
 
 
 def make_plan(demand: Demand, seed: int = 0) -> WorkerPlan:
-    """Plan the fewest slots and workers that keep a demand's limits of utilisation and queue wait.
+    """Return the fewest slots and workers that a demand needs to stay within its limits.
 
-    The queue wait is taken from a simulation, or from the formula if the system is too large to simulate. `seed` is
-    the seed of the simulation's random numbers.
+    The limits are those of the mean share of busy slots and of the 95th percentile of the queue wait. The wait is taken
+    from a simulation, or from a formula if the system is too large to simulate. `seed` is the seed of the simulation's
+    random numbers. The spare workers of the demand are added to the workers.
     """
     slots = _fewest_slots(demand, seed)
     simulated = simulate(demand, slots, seed)
@@ -164,7 +169,7 @@ def make_plan(demand: Demand, seed: int = 0) -> WorkerPlan:
 def simulate(
     demand: Demand, slots: int, seed: int = 0, least_arrivals: int = SIMULATED_ARRIVALS
 ) -> SimulatedQueue | None:
-    """Simulate the queue of a demand with a number of slots, and return its waits.
+    """Simulate a demand on a number of slots, and return the queue waits.
 
     At least `least_arrivals` videos are simulated. Return None if the load of the demand reaches the number of slots,
     because the queue would then grow without end. Return None too if more than 400,000 videos would have to be
