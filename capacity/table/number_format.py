@@ -34,7 +34,10 @@ def number(value: float | None, lang: Language, digits: int = 2) -> str:
 
 
 def unbroken(text: str) -> str:
-    """Return the text with no-break spaces inside numbers, before units and after signs such as `≥`."""
+    """Replace each space of a text at which a line must not end by a no-break space. Return the text.
+
+    These are the spaces inside numbers, before units, and after signs such as `≥`.
+    """
     return _BREAKS.sub("\N{NO-BREAK SPACE}", text)
 
 
