@@ -60,8 +60,8 @@ def position(session: Session, spool: str) -> int:
 def store(session: Session, page: Page, source: Source) -> Stored:
     """Store the new execution records of `page`, and the position up to which its spool was read.
 
-    Call this in a transaction that does nothing else. It takes a lock that other collectors wait for until the
-    transaction ends.
+    Return how many records were new, and how many the worker dropped before they were read. Call this function in a
+    transaction that does nothing else. It takes a lock that other collectors wait for until the transaction ends.
     """
     take_turn(session, TURN)
     spool = session.get(SpoolRow, page.spool, with_for_update=True) or _new(session, page.spool)

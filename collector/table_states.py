@@ -68,10 +68,10 @@ class TableStates:
     _failure: str = ""
 
     def run(self, now: float | None = None) -> None:
-        """Read the state of every open video in the app's table once, and store it. `now` is in epoch seconds.
+        """Read the state of every open video in the app's table once, and store it in our database.
 
-        If the app's database or SQS does not answer, log a warning and return. The next call tries again. While the
-        same error lasts, later calls log no further warning.
+        `now` is in epoch seconds. If the app's database or SQS does not answer, log a warning and return. The next call
+        tries again. While the same error lasts, later calls log no further warning.
         """
         try:
             self._read(time.time() if now is None else now)

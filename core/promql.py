@@ -37,8 +37,8 @@ class Series:
 def summed_over_machines(metric: str, *labels: str) -> str:
     """Return a PromQL expression for the sum of `metric` over all machines, grouped by `labels`.
 
-    `metric` is a figure of the machine. All workers on the same machine report the same value of it. The sum contains
-    the value of each machine once.
+    `metric` describes a whole machine, so all workers on one machine report the same value. The sum contains the value
+    of each machine once.
     """
     by = f"by ({', '.join(labels)}) " if labels else ""
     per_host = ", ".join((*labels, "host"))

@@ -72,8 +72,9 @@ class SizeMix:
     def positions(self, count: int, seed: int) -> list[int]:
         """Choose a size for each of `count` videos, in the exact shares of this mix.
 
-        Return a list with one item per video: the index of its size in the field `shares`. The order is random, with
-        the seed `seed`. Raise UsageError if `count` videos cannot have the exact shares.
+        Return a list with one item per video: the index of its size in the field `shares`. The order of the list is
+        random, and the same `seed` gives the same order. Raise UsageError if `count` videos cannot have the exact
+        shares.
         """
         self.require_exact(count)
         repeats = count // self.period

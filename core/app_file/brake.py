@@ -46,7 +46,8 @@ class Target:
     def lines(self, videos: int) -> Iterator[str]:
         """Yield the lines that are printed before a run: the number of tasks, the queue, the database table.
 
-        `videos` is the number of videos, with one task each. Without a table of videos, there is no line about it.
+        `videos` is the number of videos, with one task each. If the app has no table of videos, the last line is left
+        out.
         """
         endpoint = self.settings.aws.endpoint_of("sqs") or f"AWS, region {self.settings.aws.region}"
         account = "".join(urlsplit(self.queue.url).path.split("/")[-2:-1])
@@ -69,9 +70,9 @@ class Target:
 def confirm(target: Target, videos: int, *, assume_yes: bool) -> None:
     """Ask the user to confirm that a run sends tasks to the app's queue.
 
-    `videos` is the number of videos, with one task each. The question is left out with `assume_yes`. It is also left
-    out if the queue is on this machine and empty. Raise UsageError if the user does not answer yes, or if there is no
-    terminal for the question.
+    `videos` is the number of videos, with one task each. No question is asked if `assume_yes` is True, or if the queue
+    is on this machine and empty. Raise UsageError if the user does not answer yes, or if there is no terminal for the
+    question.
     """
     doubts = "; ".join(target.doubts())
     if not doubts or assume_yes:
