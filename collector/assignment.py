@@ -1,11 +1,12 @@
 """Find out to which video each execution belongs, by the task id of the video's first message.
 
-The video's row holds this task id. The tasks of a video can send further messages. Each further message has the task id
-of the first message in its field `root_id`. So all executions of a video are recognised, even on different workers.
+The row of a video holds this task id. An execution of the first message can send further messages for the same video.
+Each further message has the task id of the first message in its field `root_id`. So all executions of a video are
+recognised, even on different workers.
 
 An execution whose video is not known yet is stored in the table `other_executions`. It waits there until every run that
-overlaps it in time has ended. If its video is still unknown then, it is recorded as other work. Other work took slots
-during a run, but belongs to no video of the run.
+overlaps the execution in time has ended. If the video is still unknown then, the execution is recorded as other work.
+Other work took slots during a run, but belongs to no video of the run.
 """
 
 from __future__ import annotations

@@ -31,19 +31,20 @@ _FIELDS: Mapping[str, tuple[type, ...]] = {
 
 
 class InvalidPage(Exception):
-    """Error: the answer of a worker is not a page of execution records."""
+    """Error for a worker's answer that is not a page of execution records."""
 
 
 @dataclass(frozen=True)
 class Page:
     """One page of execution records: the answer of a worker to one request.
 
-    All records of a page are from one spool. Each record has a number in its spool, and the records are sorted by it.
-    `oldest` and `newest` are the first and the last number that the spool held at the time of the answer.
+    All records of a page are from one spool, and `spool` is its id. Each record has a number in its spool, and the
+    records are sorted by this number. `oldest` and `newest` are the lowest and the highest record number in the spool
+    at the time of the answer.
 
-    `spool` is the id of this spool. `served_by` is the id of the spool into which the answering worker writes. The two
-    ids differ if a process that has died wrote the records. `dead_spools` has the ids of the spools of dead processes
-    that the same worker can serve. `clock` is the time of the answer by the worker's clock, in epoch seconds.
+    A worker serves the records of its own spool, and those of spools that dead processes have left. `served_by` is the
+    id of the worker's own spool. `dead_spools` has the ids of the spools of dead processes. `node` is the worker's
+    name. `clock` is the time of the answer by the worker's clock, in epoch seconds.
     """
 
     spool: str
@@ -57,9 +58,9 @@ class Page:
 
 
 def parse(body: bytes) -> Page:
-    """Parse the body of a worker's answer as a page of execution records.
+    """Parse the body of a worker's answer, and return the page of execution records in it.
 
-    Raise InvalidPage for anything else.
+    Raise InvalidPage if the body is not such a page.
     """
     try:
         answer = json.loads(body)

@@ -25,7 +25,11 @@ class NotRecorded(Exception):
 
 @dataclass(frozen=True)
 class Reading:
-    """Answer of a worker: its page, the time of the request, and how long the answer took."""
+    """Page of execution records that a worker returned, and when it was requested.
+
+    `asked_at` is the time of the request in epoch seconds. `round_trip_seconds` is the time from the request to the end
+    of the answer.
+    """
 
     page: Page
     asked_at: float

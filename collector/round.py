@@ -1,7 +1,8 @@
 """One round of the collector: read every worker up to its newest record, and store the records.
 
-The reading of a worker ends for this round if the worker does not answer, or if the network or the database fails. The
-worker's unread records stay in its spool, and the next round continues at the stored position.
+If a worker does not answer, or if the network or the database fails, the round leaves out the rest of this worker's
+records. They stay in the worker's spool. The next round reads them, because the database stores up to which record each
+spool was read.
 """
 
 from __future__ import annotations
@@ -41,21 +42,21 @@ class Balanced(Exception):
 
 @dataclass
 class Address:
-    """Spools that the collector has found at the address of one worker.
+    """Ids of the spools that the collector has found at the address of one worker.
 
     A worker begins a new spool at each start. `spools` has the ids of these spools, in the order in which the collector
-    found them. A process that has died leaves its spool on the worker's disk, and the worker serves this spool too.
-    `read_dead` has the ids of such spools that the collector has read.
+    found them. A worker also serves the spools that dead processes have left on its disk. `read_dead` has the ids of
+    the dead processes' spools that the collector has read.
     """
 
     spools: list[str] = field(default_factory=list)
     read_dead: set[str] = field(default_factory=set)
 
     def answered(self, spool: str) -> None:
-        """Record that a worker process answered at this address. `spool` is the id of its spool.
+        """Record that the worker process with this spool answered at the address. `spool` is the spool's id.
 
-        A restarted worker begins a new spool, and never writes into its old one again. So if an earlier id returns
-        after a later one, several workers answer at this address in turn. In this case, raise Balanced.
+        A restarted worker answers with the id of a new spool, and never with an old id again. If an old id is seen
+        again, several workers answer at this address in turn. Raise Balanced in this case.
         """
         if spool in self.spools[:-1]:
             raise Balanced("several workers answer in turn; name each worker's own address")

@@ -26,11 +26,11 @@ NODE_LENGTH = 64
 
 @dataclass(frozen=True)
 class Source:
-    """Where and when a page of execution records was read: from a worker or from a file.
+    """Origin of a page of execution records: a worker or a file, and the time at which it was read.
 
-    `address` is HOST:PORT of the worker, or the path of the file. `asked_at` is when the page was requested, in epoch
-    seconds. `clock_offset_seconds` is how far the worker's clock is ahead of ours. `round_trip_seconds` is the time
-    from the request to the answer. The last two are None for a file.
+    `address` is HOST:PORT of the worker, or the path of the file. `asked_at` is the time of the request or of the
+    import, in epoch seconds. For a worker, `clock_offset_seconds` is how many seconds its clock is ahead of ours, and
+    `round_trip_seconds` is the time from the request to the answer. For a file, these two fields are None.
     """
 
     address: str
@@ -60,8 +60,8 @@ def position(session: Session, spool: str) -> int:
 def store(session: Session, page: Page, source: Source) -> Stored:
     """Store the new execution records of `page`, and the position up to which its spool was read.
 
-    Call this in a transaction that does nothing else. It takes a lock that other collectors wait for until the
-    transaction ends.
+    Return how many records were new, and how many the worker dropped before they were read. Call this function in a
+    transaction that does nothing else. It takes a lock that other collectors wait for until the transaction ends.
     """
     take_turn(session, TURN)
     spool = session.get(SpoolRow, page.spool, with_for_update=True) or _new(session, page.spool)

@@ -1,9 +1,10 @@
-"""Read the states of an app's videos in the app's own table, until each video is done or failed.
+"""Read the states of an app's videos in the app's own database table, until each is done or failed.
 
-The app can retry a failed video. So a failure is recorded only when no retry can follow. One of these facts is enough:
+The app can retry a failed video. So the collector records a failure only if no retry can follow. Each of these facts
+alone is enough to exclude a retry:
 
 1. The recorded executions show that all messages of the video have been processed.
-2. The queue is empty.
+2. The app's queue is empty.
 3. The video's row in the app's table has not changed for 15 minutes.
 """
 
@@ -67,10 +68,10 @@ class TableStates:
     _failure: str = ""
 
     def run(self, now: float | None = None) -> None:
-        """Read and store the state of every open video once. `now` is in epoch seconds.
+        """Read the state of every open video in the app's table once, and store it in our database.
 
-        If the table or the queue does not answer, log a warning and return. The next call tries again. While the same
-        error lasts, later calls log no further warning.
+        `now` is in epoch seconds. If the app's database or SQS does not answer, log a warning and return. The next call
+        tries again. While the same error lasts, later calls log no further warning.
         """
         try:
             self._read(time.time() if now is None else now)

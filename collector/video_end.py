@@ -25,11 +25,11 @@ FINAL_OUTCOMES = frozenset({Outcome.DONE, Outcome.PART, Outcome.FAILED})
 
 
 def finish_videos(session: Session, video_ids: Iterable[str]) -> None:
-    """Set the start, the outcomes and the state of these videos from their executions.
+    """Set the start time and the state of these videos, and correct the outcomes of their executions.
 
-    The start time of a video becomes that of its first execution. `correct_outcomes` corrects the outcomes of its
-    executions. The state of the video is set only if the app has no table of videos. Otherwise the app's table says
-    what the state is.
+    The start time of a video is the start of its first execution. `correct_outcomes` corrects the outcomes. The state
+    is set only if the app has no database table of videos. If the app has such a table, the states are read from it
+    instead.
     """
     for some in batched_keys(sorted(video_ids)):
         _finish_some(session, some)
@@ -83,11 +83,14 @@ def correct_outcomes(executions: Sequence[ExecutionRow]) -> None:
 
 
 def final_state(task_id: str, executions: Sequence[ExecutionRow]) -> VideoState | None:
-    """Return the final state of a video, or None if the video has not ended.
+    """Return the final state of a video, DONE or FAILED. Return None if the video has not ended.
 
-    `task_id` is the task id of the video's first message. `executions` are in the order of their ends. Only the last
-    execution of each message counts. The result is None if a message has not been executed yet, or is to be executed
-    again. Otherwise the result is failed if the last execution of any message failed. In all other cases it is done.
+    `task_id` is the task id of the video's first message. `executions` are all executions of the video, in the order of
+    their ends. Only the last execution of each message counts.
+
+    1. If a message has not been executed yet, or is to be executed again, the result is None.
+    2. Otherwise, if the last execution of at least one message failed, the result is FAILED.
+    3. Otherwise the result is DONE.
     """
     outcomes = {str(execution.task_id): execution.outcome for execution in executions}
     messages = {task_id}.union(*(execution.sent_task_ids or [] for execution in executions))

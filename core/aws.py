@@ -53,9 +53,10 @@ def client_options(read_timeout_seconds: float = 15) -> dict[str, Any]:
 
 
 def credentials(settings: Settings) -> dict[str, str]:
-    """Return the credentials of the native stack's AWS emulator, as arguments for boto3.
+    """Return the access keys for the native stack's AWS emulator, as keyword arguments of `boto3.Session`.
 
-    Return an empty dict in other stacks, for an app under test, or if boto3 finds credentials itself.
+    Return an empty dict in three cases: in any other stack, for an app under test, and if boto3 finds credentials
+    itself.
     """
     if settings.stack != "native" or settings.app_file is not None or boto3.Session().get_credentials() is not None:
         return {}

@@ -62,8 +62,9 @@ def env_option(
     """Return a decorator that adds the option `flag` to a click command.
 
     The environment variable `variable` can also set the option. The option's help is `text`, followed by the variable
-    and the default, such as `[env: COUNT, default 8]`. If `unset` is given, the help shows it in place of `default 8`.
-    `unset` says what happens if the user does not set the option. `attributes` are passed to click.
+    and the default, such as `[env: COUNT, default 8]`. If `unset` is given, the help shows this text in place of
+    `default 8`. The text says what happens if the user does not set the option. `attributes` are further arguments of
+    `click.option`.
     """
     if default is None and not attributes.get("is_flag"):
         unset = unset or "default none"
@@ -86,7 +87,10 @@ class EnvironmentOption(click.Option):
         super().__init__(*arguments, **attributes)
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        """Return the value of the option's environment variable, or None if the variable counts as unset."""
+        """Return the value of the option's environment variable, or None if the variable is not set.
+
+        If the value is an empty text, also return None, unless `empty_is_value` is True.
+        """
         return os.environ.get(str(self.envvar)) if self.empty_is_value else super().resolve_envvar_value(ctx)
 
     def type_cast_value(self, ctx: click.Context, value: Any) -> Any:

@@ -46,7 +46,7 @@ workers_option = _worker_option("--workers", "WORKERS", "Worker containers", MOS
 @workers_option
 @cli.env_option("--profile", "PROFILE", "Encoding of the videos", unset="then AFORO_WORKER_PROFILE", type=profile_text)
 def check(**_validated: object) -> None:
-    """Validate the options of the workers and all settings. Exit with code 2 if one is invalid."""
+    """Validate CONCURRENCY, WORKERS, PROFILE and all settings. Exit with code 2 if one is invalid."""
     require_open_exporters(Settings.from_process())
 
 

@@ -41,8 +41,8 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 def open_engine(url: str, *, forks: bool = False) -> Engine:
     """Return an SQLAlchemy engine for the database at `url`. Raise UsageError for an invalid URL.
 
-    Set `forks` if the process forks children. No connection is then pooled, because a child that inherits one can
-    corrupt a SQLite file.
+    Set `forks` to True if the process forks children. The engine then keeps no connection open after use. A child would
+    inherit an open connection, and could corrupt an SQLite file with it.
     """
     parsed = parse_url(url)
     try:
@@ -214,10 +214,11 @@ def _timeouts(url: URL) -> dict[str, Any]:
 
 
 def database_fault(cause: BaseException | None, url: str | None = None) -> EnvironmentFault:
-    """Return the one-line error for `cause`, an error of the database's driver.
+    """Return the one-line error that the user sees for `cause`, an error of the database's driver.
 
-    The returned error shows the database URL `url`. The caller must mask the password in `url`. Without `url`, the URL
-    is taken from a note on `cause`. The engines of `open_engine` add this note, with the password masked.
+    The returned error shows `url`, the URL of the database. The caller must mask the password in `url`. If `url` is
+    None, the error shows the first note of the exception `cause` instead. The engines of `open_engine` add their URL as
+    this note, with the password masked.
     """
     url = url or next(iter(getattr(cause, "__notes__", ())), None)
     if getattr(cause, "sqlite_errorcode", 0) & 0xFF in SQLITE_DAMAGED:
@@ -227,7 +228,10 @@ def database_fault(cause: BaseException | None, url: str | None = None) -> Envir
 
 @contextmanager
 def driver_errors(connection: Connection) -> Iterator[None]:
-    """Context manager: raise EnvironmentFault for an error of the database's driver in the block."""
+    """Context manager: turn each error of the database's driver in its block into an EnvironmentFault.
+
+    `connection` is the database connection that the block uses.
+    """
     try:
         yield
     except connection.dialect.loaded_dbapi.Error as error:

@@ -24,7 +24,12 @@ class ExitCode(IntEnum):
 
 
 class AforoError(Exception):
-    """Base class of errors that the user sees as one line: what is wrong, its value, why, and what to do."""
+    """Base class of errors that the user sees as one line: `WHAT (VALUE); WHY; REMEDY`.
+
+    WHAT names an option, a file, a service or another thing, and VALUE is its value. WHY says what is wrong with this
+    thing. REMEDY says what the user can do. If `value` is None, the line has no `(VALUE)`. Passwords in URLs are
+    masked.
+    """
 
     exit_code = ExitCode.RUN_FAILED
 
@@ -56,9 +61,10 @@ class GoalMissed(AforoError):
 
 
 class CapacityLost(AforoError):
-    """Error for a cell whose X_sat has fallen in the course of its runs by more than the user allows.
+    """Error for a cell that became slower in the course of its runs, by more than the user allows.
 
-    If no X_sat of the cell is known, its mean service time has risen instead.
+    The error means that X_sat of the cell has fallen. If no X_sat of the cell is known, it means that the mean service
+    time of the cell has risen.
     """
 
     exit_code = ExitCode.CAPACITY_LOST

@@ -1,7 +1,7 @@
 """Allowed label values of every metric of Aforo, as `docs/metrics.md` shows them.
 
-For each label, this module has a list of all its values. If they cannot be listed, it has a text that says what they
-are, such as `the sizes that were tested`. The values for a worker's own metrics come from
+For most labels, this module has a tuple of all allowed values. Where the values cannot be listed, the module has a text
+that describes them, such as `the sizes that were tested`. The values for a worker's own metrics come from
 `aforo.telemetry.label_values`, in the package that instruments the workers.
 """
 
@@ -63,9 +63,10 @@ OF_FAMILY: dict[tuple[str, str], Values] = {
 
 
 def values_of(family: str, label: str) -> Values:
-    """Return the allowed values of `label` of the metric `family`, as a tuple or as a text about them.
+    """Return the allowed values of the label `label` of the metric `family`.
 
-    Raise KeyError if no values are declared.
+    The result is a tuple of all values, or a text that describes them. Raise KeyError if the label has no declared
+    values.
     """
     declared = OF_FAMILY.get((family, label))
     return VALUES[label] if declared is None else declared

@@ -51,18 +51,19 @@ class Look:
 
 
 class LossWatch:
-    """Decide whether the queue has lost the open videos of a run.
+    """Watch the queue during a run, and decide whether the queue has lost the run's open videos.
 
-    The argument `look` is a function that returns the current counts, or None if SQS or the database does not answer.
-    The open videos count as lost after a silence of max(`silence_seconds`, 120) seconds. A silence lasts as long as
-    these four conditions hold:
+    The argument `look` is a function that returns the current counts. It returns None if SQS or the database does not
+    answer. The open videos count as lost after a silence of `silence_seconds`, but of at least 120 s. A silence is a
+    period in which all these conditions hold:
 
     1. Videos of the run are open, and none of them ends.
     2. The queue holds no message, from any sender.
     3. No further message is dead-lettered.
-    4. No running execution holds a claim.
+    4. No claim of an execution is live.
+    5. `look` returns counts, not None.
 
-    When a condition is false or `look` returns None, the silence is over, and its time is counted from 0 again.
+    When a condition fails, the silence ends. The next silence is timed from 0 again.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class LossWatch:
 
 
 def look_at(client: SQSClient, queue_url: str, sessions: Sessions, run_id: str) -> Look | None:
-    """Count the messages in the queue and the DLQ, and the open videos and unexpired claims of a run.
+    """Count the messages in the queue and the DLQ, and the open videos and live claims of a run.
 
     Return None if SQS or the database does not answer.
     """
@@ -109,7 +110,10 @@ def look_at(client: SQSClient, queue_url: str, sessions: Sessions, run_id: str) 
 
 
 def require_no_loss(watch: LossWatch, sessions: Sessions, run_id: str) -> None:
-    """Raise RunFailed if `watch` detects lost videos. Before that, record their number in the run's row."""
+    """Raise RunFailed if the queue has lost videos of the run `run_id`, as `watch` decides.
+
+    The number of lost videos is first stored in the run's row. If no videos are lost, do nothing.
+    """
     if not (lost := watch.lost_videos()):
         return
     with sessions.begin() as session:

@@ -171,8 +171,8 @@ CATALOGUE: dict[str, Metric] = {m.name: m for m in (*WORKER, *NODE, *SQS, *RUN, 
 
 
 def family(name: str) -> GaugeMetricFamily | CounterMetricFamily:
-    """Return the metric family `name` of the catalogue without samples.
+    """Return the metric family `name` with help and labels from the catalogue, but without samples.
 
-    The code that answers a scrape of Prometheus adds the samples.
+    The code that answers a scrape of Prometheus adds the samples. Raise KeyError if the catalogue has no such metric.
     """
     return empty_family(CATALOGUE[name])

@@ -182,9 +182,10 @@ class WorkerRow(Base):
 
 
 class SpoolRow(Base):
-    """The collector's reading position in one spool, which has the execution records of one worker.
+    """One spool of a worker, and how far the collector has read it.
 
-    The worker is one Celery main process. A restarted worker has a new spool.
+    A spool has the execution records of one Celery main process. A restarted worker has a new spool. `last_number` is
+    the number of the record up to which the collector has read.
     """
 
     __tablename__ = "spools"

@@ -47,7 +47,15 @@ ANSWER_SECONDS = 5.0
 
 
 def check_remote_write(prometheus: Prometheus) -> None:
-    """Raise UsageError for settings of the remote write that do not fit together."""
+    """Raise UsageError if the settings of the remote write are invalid.
+
+    The name of each external label must be valid, and no series may already have a label of that name. With a URL of a
+    central store, these rules apply too:
+
+    1. There is at least one external label.
+    2. A user name needs a credentials file.
+    3. The credentials file is readable, and holds one line.
+    """
     for name in prometheus.labels:
         if not re.fullmatch(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*", name):
             raise UsageError(LABELS, "it is no label name", "use letters, digits and _", value=name)

@@ -46,10 +46,10 @@ POISSON = "poisson"
 
 
 def has_constant_rate(shape: str | None) -> bool:
-    """Return True if videos arrive at the same expected rate during a whole sustained run.
+    """Return True if the expected rate of a sustained run is the same from its start to its end.
 
-    `shape` is the name of the run's load shape. The rate is constant for `poisson` and for None, which means a fixed
-    rate. The stability of a run can be judged only if the rate is constant.
+    `shape` is the name of the run's load shape, or None for a fixed rate. The result is True for `poisson` and None,
+    and False for every other shape. The stability of a run can be judged only if the rate is constant.
     """
     return shape in {None, POISSON}
 
@@ -71,7 +71,7 @@ UNKNOWN_VERSION = "unknown"
 
 
 class EndOfVideo(StrEnum):
-    """Where Aforo reads that a video of a user's own app has ended."""
+    """Where Aforo reads the end of a video of a user's app: in the app's table, or in the executions."""
 
     TABLE = "table"  # the app's own table of videos
     EXECUTIONS = "executions"  # the recorded executions, for an app without such a table

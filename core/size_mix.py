@@ -72,8 +72,9 @@ class SizeMix:
     def positions(self, count: int, seed: int) -> list[int]:
         """Choose a size for each of `count` videos, in the exact shares of this mix.
 
-        Return one index into `shares` per video, in an order shuffled by `seed`. Raise UsageError if `count` videos
-        cannot have the exact shares.
+        Return a list with one item per video: the index of its size in the field `shares`. The order of the list is
+        random, and the same `seed` gives the same order. Raise UsageError if `count` videos cannot have the exact
+        shares.
         """
         self.require_exact(count)
         repeats = count // self.period
@@ -83,7 +84,10 @@ class SizeMix:
 
 
 def parse_sizes(text: str) -> SizeMix:
-    """Return the size or the mix in `text`. Raise UsageError for anything else."""
+    """Parse one size such as `50MB`, or a mix such as `50MB:3+100MB:1`.
+
+    One size gives a SizeMix with a single entry. Raise UsageError if `text` is neither a size nor a mix.
+    """
     if JOINT not in text and ":" not in text:
         return SizeMix((SizeShare(parse_size(text)),))
     shares = sorted((_share(word, text) for word in text.split(JOINT)), key=lambda share: share.size_bytes)
@@ -99,9 +103,9 @@ def parse_sizes(text: str) -> SizeMix:
 
 
 def one_spelling(text: str) -> str:
-    """Return the size or mix in `text`. Two spellings of the same mix give the same result.
+    """Return the size or mix in `text`, with the same result for all spellings of one mix.
 
-    For a mix, return its label: `100MB:2+50MB:6` becomes `50MB:3+100MB:1`. For a single size, return `text` without
+    A mix becomes its label: `100MB:2+50MB:6` becomes `50MB:3+100MB:1`. A single size stays as it is written, without
     surrounding spaces. Raise UsageError if `text` is neither a size nor a mix.
     """
     sizes = parse_sizes(text)

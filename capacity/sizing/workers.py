@@ -49,14 +49,18 @@ class Demand:
 
     @property
     def load(self) -> float:
-        """Return the mean number of busy slots that the demand needs (erlangs): rate × service time."""
+        """Return the mean number of busy slots that the demand needs, in erlangs.
+
+        The formula is videos per second × mean service time in seconds.
+        """
         return self.per_minute / SECONDS_PER_MINUTE * self.service_seconds
 
     @property
     def arrival_dispersion(self) -> float:
-        """Return how irregular the arrivals are: variance / mean of the number of arrivals in a long time.
+        """Return the index of dispersion of the arrivals, a measure of how irregular they are.
 
-        This ratio is called index of dispersion. The formula is `batch` × `arrival_cv`².
+        The index is the variance of the number of arrivals in a long period, divided by the mean of this number. It is
+        computed from two fields of the demand, as `batch` × `arrival_cv`².
         """
         return self.batch * self.arrival_cv**2
 
@@ -234,11 +238,11 @@ def cost_per_thousand(price_per_hour: float, worker_per_minute: float, utilisati
 
 
 def drain_minutes(backlog: float, capacity_per_minute: float, arriving_per_minute: float) -> float:
-    """Return how many minutes the workers need to drain a backlog of videos while new videos arrive.
+    """Return in how many minutes the workers drain a backlog of videos while new videos arrive.
 
-    `backlog` is the number of waiting videos. `capacity_per_minute` is the number of videos that the workers process
-    per minute, and `arriving_per_minute` the number that arrive. The result is infinite if at least as many videos
-    arrive as the workers process.
+    `backlog` is the number of waiting videos. `capacity_per_minute` is how many videos the workers process per minute.
+    `arriving_per_minute` is how many videos arrive per minute. The result is `backlog` / (`capacity_per_minute` −
+    `arriving_per_minute`). It is infinite if `arriving_per_minute` is equal to `capacity_per_minute` or higher.
     """
     spare = capacity_per_minute - arriving_per_minute
     return backlog / spare if spare > 0 else math.inf

@@ -10,12 +10,12 @@ from capacity.runs.result_row import ResultRow
 
 @dataclass(frozen=True)
 class AveragedRuns:
-    """Runs of one cell, chosen for its averages.
+    """Runs of one cell whose figures are averaged in the result table.
 
-    `runs` are averaged for X (videos per minute) and S (mean response time). All of them have the same number of
-    videos, because X and S depend on that number. `x_sat_runs` are averaged for X_sat, the throughput with every slot
-    busy. X_sat does not depend on the number of videos, so runs with fewer videos are included. `left_out` is the
-    number of runs of the cell that are in neither list.
+    `runs` are the runs whose X (videos per minute) and S (mean response time) are averaged. All of them have the same
+    number of videos, because X and S depend on that number. `x_sat_runs` are the runs whose X_sat is averaged. X_sat is
+    the throughput with every slot busy. It does not depend on the number of videos, so runs with fewer videos are
+    included. `left_out` is the number of runs of the cell that are in neither list.
     """
 
     runs: tuple[ResultRow, ...]
@@ -24,17 +24,17 @@ class AveragedRuns:
 
 
 def averaged_runs(rows: Sequence[ResultRow]) -> AveragedRuns:
-    """Choose from `rows`, all runs of a cell, those that are averaged in the result table.
+    """Choose, from all runs of a cell, those whose figures are averaged in the result table.
 
-    A run is complete if `ResultRow.is_complete` is true for it.
+    `rows` are all runs of the cell. The property `ResultRow.is_complete` says whether a run is complete.
 
-    1. Each run is in one of five classes. From best to worst: valid and complete, indicative and complete, incomplete,
-       invalid, X unknown. The candidates are the runs in the best class that has any.
-    2. The reference run is the candidate with the most videos. Of several with equally many, it is the newest.
-    3. In the first two classes, all candidates under the same conditions as the reference run are used. In the other
-       classes, only the reference run is used.
-    4. X_sat is averaged over the used runs with a known X_sat. X and S are averaged over the used runs with as many
-       videos as the reference run.
+    1. Each run belongs to one of five classes. From best to worst, they are: valid and complete, indicative and
+       complete, incomplete, invalid, X unknown. The candidates are the runs of the best class that occurs.
+    2. The reference run is the candidate with the most videos. Among several such candidates, it is the newest.
+    3. If the candidates are complete, the used runs are all candidates with the same conditions as the reference run.
+       Otherwise the reference run is the only used run.
+    4. The field `x_sat_runs` of the result has the used runs with a known X_sat. The field `runs` has the used runs
+       with as many videos as the reference run.
     """
     best = min(_quality(row) for row in rows)
     equals = by_age(row for row in rows if _quality(row) == best)

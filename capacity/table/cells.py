@@ -23,7 +23,11 @@ RUNS_FOR_INTERVAL = 3
 
 @dataclass(frozen=True, order=True)
 class CellKey:
-    """What identifies a cell: size, slots, nodes, mode and app, and for sustained runs the rate and load shape."""
+    """Key of a cell: size, slots, number of nodes, mode, rate, load shape and app.
+
+    Two runs belong to the same cell if their keys are equal. `concurrency` counts the slots of one node, and `slots`
+    the slots of all nodes. For a burst, `rate_per_minute` is 0 and `shape` is empty.
+    """
 
     size_bytes: int
     size_label: str
@@ -74,12 +78,15 @@ class TableCell:
 
     @property
     def s_is_lower_bound(self) -> bool:
-        """Return True if some videos have not ended. The true S is then at least the stated value."""
+        """Return True if S of the cell is only a lower bound, because some videos of its runs have not ended.
+
+        The true mean response time is then equal to the property `s`, or longer.
+        """
         return any(run.s_is_lower_bound for run in self.runs)
 
     @property
     def count(self) -> int:
-        """Return the number of videos of one run of the cell. All runs in `runs` have the same number."""
+        """Return the number of videos of one run. All runs in the field `runs` have the same number of videos."""
         return self.runs[0].count
 
     @property
@@ -105,9 +112,10 @@ class TableCell:
 
     @property
     def is_between_runs(self) -> bool:
-        """Return True if the interval of the cell's X_sat is computed from the differences between runs.
+        """Return True if `x_sat_interval` is computed from the differences between the runs' X_sat.
 
-        X_sat is the throughput with every slot busy. With fewer than three runs for X_sat, return False.
+        X_sat is the throughput with every slot busy. The computation needs three runs or more in the field
+        `x_sat_runs`. With fewer runs, return False.
         """
         return len(self.x_sat_runs) >= RUNS_FOR_INTERVAL
 
@@ -124,7 +132,7 @@ def fill(rows: Iterable[ResultRow]) -> list[TableCell]:
 
 
 def key_of(row: ResultRow) -> CellKey:
-    """Return what identifies the cell to which a run belongs."""
+    """Return the key of the cell to which a run belongs."""
     size = row.size_label
     rate = row.rate_per_minute or 0.0
     shape = row.conditions.shape or ""

@@ -37,7 +37,11 @@ def column_names(lang: Language) -> list[str]:
 
 
 def cells_of(cell: TableCell, lang: Language) -> tuple[str, ...]:
-    """Return one row of the Markdown table: the texts of the scenario's columns for a cell."""
+    """Return one row of the Markdown result table, as one text per column.
+
+    `cell` is the row's combination of size, concurrency, mode and so on, with its figures. The columns are those that
+    the scenario prescribes.
+    """
     return (
         spaced(cell.key.size_label),
         cell.runs[0].concurrency_text,

@@ -44,7 +44,11 @@ class Target:
         return cls(settings, app, client, queue, None if app.videos is None else VideosTable.open(app))
 
     def lines(self, videos: int) -> Iterator[str]:
-        """Yield the lines to print before sending: how many tasks go to which queue and table."""
+        """Yield the lines that are printed before a run: the number of tasks, the queue, the database table.
+
+        `videos` is the number of videos, with one task each. If the app has no table of videos, the last line is left
+        out.
+        """
         endpoint = self.settings.aws.endpoint_of("sqs") or f"AWS, region {self.settings.aws.region}"
         account = "".join(urlsplit(self.queue.url).path.split("/")[-2:-1])
         yield f"app {self.app.name}: {videos} tasks {self.app.task}"
@@ -64,10 +68,11 @@ class Target:
 
 
 def confirm(target: Target, videos: int, *, assume_yes: bool) -> None:
-    """Ask the user to confirm the sending of `videos` videos.
+    """Ask the user to confirm that a run sends tasks to the app's queue.
 
-    Do not ask if the queue is empty and on this machine, or with `assume_yes`. Raise UsageError if the answer is not
-    yes, or if there is no terminal to ask on.
+    `videos` is the number of videos, with one task each. No question is asked if `assume_yes` is True, or if the queue
+    is on this machine and empty. Raise UsageError if the user does not answer yes, or if there is no terminal for the
+    question.
     """
     doubts = "; ".join(target.doubts())
     if not doubts or assume_yes:

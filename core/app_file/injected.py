@@ -3,7 +3,7 @@
 Each line holds the key of the video's row in the app's table. By this key, Aforo later reads the video's state. The
 line is written before the video's message is sent, so the list is complete even after a crash.
 
-The command `make clean APP=…` deletes only what the list contains.
+The command `make clean APP=…` deletes only files and rows of the listed videos.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def append(folder: Path, videos: Iterable[InjectedVideo]) -> None:
 
 
 def header(app_name: str) -> str:
-    """Return the beginning of the comment line that a run writes above its copy of the app's aforo.toml.
+    """Return the text by which `make clean APP=…` finds the runs of the app `app_name`: `# app NAME, `.
 
-    The beginning contains the app's name. The command `make clean APP=…` looks for it to find the runs of an app.
+    A run writes this text at the beginning of its copy of the app's aforo.toml.
     """
     return f"# app {app_name}, "
 

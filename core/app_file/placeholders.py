@@ -37,8 +37,8 @@ def is_known(name: str, *, with_row: bool) -> bool:
 def filled(value: Any, values: Mapping[str, Any]) -> Any:
     """Return `value` with its placeholders replaced by `values`, also inside its lists and tables.
 
-    A text that is only one placeholder is replaced by the value itself, so a number stays a number. In a longer text,
-    the value is inserted as text.
+    `values` maps the name of a placeholder to its value. If a text consists of one placeholder alone, the result is the
+    value itself, so a number stays a number. In a longer text, the value is inserted as text.
     """
     if isinstance(value, str):
         alone = _PLACEHOLDER.fullmatch(value)
@@ -70,5 +70,8 @@ def video_values(n: int, task_id: str, path: str, key: str, run_id: str, user_id
 
 
 def row_values(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the placeholder values of an inserted database row, by names such as `row.id`."""
+    """Return the values of the placeholders `{row.COLUMN}` for an inserted database row.
+
+    `row` maps the name of a column to its value. The keys of the result are names such as `row.id`.
+    """
     return {f"{ROW}{column}": value for column, value in row.items()}

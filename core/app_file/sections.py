@@ -16,8 +16,8 @@ _PASSWORD = re.compile(r"(?<=://)([^:/@\s\"']*):[^@/\s\"']+@")
 class WorkerSection:
     """Section `[worker]` of aforo.toml: how to start the app's worker with a given number of slots.
 
-    If `command` is set, Aforo starts the worker with this command and supervises it. If the worker runs elsewhere,
-    `scale` is set instead: a shell command that Aforo runs to set the numbers of slots and workers.
+    If `command` is set, Aforo starts the worker on this machine with this command. If the worker runs elsewhere,
+    `scale` is set instead. It is a shell command that sets how many workers run, and how many slots each of them has.
     """
 
     directory: Path
@@ -34,7 +34,7 @@ class WorkerSection:
 
 @dataclass(frozen=True)
 class StatusMapping:
-    """Which column of the app's table has a video's status, and which values mean done and failed."""
+    """Column of the app's table that holds a video's status, and the values that mean done and failed."""
 
     column: str
     done: tuple[Any, ...]

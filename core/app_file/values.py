@@ -71,7 +71,7 @@ def table_name(value: Any) -> str:
 
 
 def boolean(value: Any) -> bool:
-    """Return `value` if it is true or false. Otherwise raise ValueError."""
+    """Return `value` unchanged if it is True or False. Raise ValueError for any other value."""
     if not isinstance(value, bool):
         raise ValueError("true or false")
     return value
@@ -130,10 +130,11 @@ def filled_table(value: Any) -> dict[str, Any]:
 
 
 def status(value: Any) -> dict[str, Any]:
-    """Return the inline table `status` of aforo.toml, with its lists as tuples.
+    """Return the value of the key `status` of aforo.toml as a dict, with its two lists as tuples.
 
-    Its key `column` names the column that holds a video's status. Its keys `done` and `failed` list the values of that
-    column that mean done and failed. Raise ValueError if a key is missing or wrong, or if a value is in both lists.
+    `value` is an inline table of TOML. Its key `column` names the column that holds a video's status. Its keys `done`
+    and `failed` list the values of that column that mean done and failed. Raise ValueError if a key is missing or
+    unknown, if `done` is empty, or if a value is in both lists.
     """
     allowed = '{ column = "state", done = ["done"], failed = ["failed"] }'
     if not isinstance(value, dict) or set(value) != {"column", "done", "failed"}:
@@ -154,9 +155,9 @@ def time_zone(value: Any) -> str:
 
 
 def targets(value: Any) -> tuple[str, ...]:
-    """Return the addresses of the workers' /metrics pages, from a list such as `["host:9101-9103"]`.
+    """Return HOST:PORT of each worker's /metrics page, from a list such as `["host:9101-9103"]`.
 
-    A range of ports becomes one address per port.
+    A range of ports becomes one address per port. Raise ValueError if `value` is not such a list.
     """
     if not isinstance(value, list) or not all(isinstance(part, str) and _TARGET.fullmatch(part) for part in value):
         raise ValueError('a list such as ["localhost:9101-9110"]')
@@ -194,15 +195,18 @@ def substituted(line: str, concurrency: int, workers: int = 1) -> str:
 
 
 def database_url(url: str, url_from_here: str | None, environment: Mapping[str, str], directory: Path) -> str:
-    """Return the complete SQLAlchemy URL at which this machine reaches the app's database.
+    """Return the SQLAlchemy URL, with its password, at which this machine reaches the app's database.
 
-    `url` is the URL that the app uses. With `env:NAME`, the variable NAME in `environment` holds this URL. If this
-    machine has to use another URL, `url_from_here` is that URL, without a password. The result is then `url_from_here`,
-    with the password of the app's URL. It also gets the user name of the app's URL if `url_from_here` has no user name.
+    `url` is the URL that the app uses, or a text `env:NAME`. With `env:NAME`, the app's URL is the value of the
+    variable NAME in `environment`.
 
-    The driver in the result is the one that Aforo uses for this kind of database. A relative path of an SQLite file
-    starts at `directory`. Raise ValueError for an invalid URL, an unsupported database, a variable that is not set, or
-    a password that is written in aforo.toml.
+    `url_from_here` is None if this machine uses the app's URL. Otherwise it is another URL of the same database,
+    without a password. The result is then `url_from_here` with the password of the app's URL. If `url_from_here` has no
+    user name, the user name of the app's URL is added too.
+
+    The result names the driver that Aforo uses for this kind of database. A relative path of an SQLite file starts at
+    `directory`. Raise ValueError for an invalid URL, an unsupported database, a variable that is not set, or a password
+    that is written in aforo.toml.
     """
     full = _parsed(_of_environment(url, environment))
     if not url.startswith("env:") and full.password:

@@ -90,9 +90,10 @@ class VideosTable:
             raise table_fault(self.app, error, "videos.insert") from None
 
     def try_insert(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Insert one row as a test, like `insert`, but roll it back.
+        """Insert one row for a video as a test, and roll the transaction back.
 
-        Return the row as the database would have stored it.
+        `values` are the values of the placeholders, as for `insert`. Return the row as the database would have stored
+        it.
         """
         try:
             with self.engine.connect() as connection, connection.begin() as transaction:
@@ -119,9 +120,10 @@ class VideosTable:
         return found
 
     def key(self, text: Any) -> Any:
-        """Convert a row key, such as the text `12` from a file, to the form that `keys_of` returns.
+        """Convert a row key from a file to the type in which the other methods of this class return keys.
 
-        For a key column of whole numbers, the result is an int. A key that already has the right form stays unchanged.
+        For a key column of whole numbers, the text `12` becomes the int 12. A key that already has the right type stays
+        unchanged.
         """
         return plain(self._key(text))
 
@@ -170,7 +172,10 @@ class VideosTable:
             return connection.scalar(select(func.count()).select_from(self.table)) or 0
 
     def uploaded_at(self, row: Mapping[str, Any]) -> float | None:
-        """Return the upload time of an inserted row in epoch seconds, or None for NULL."""
+        """Return the upload time of a video in epoch seconds, or None if the time is NULL.
+
+        `row` is the video's row in the app's table, as `insert` returns it.
+        """
         return self._epoch(row.get(self.section.uploaded_at))
 
     def _insert(self, connection: Connection, values: Mapping[str, Any]) -> dict[str, Any]:

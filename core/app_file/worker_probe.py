@@ -42,9 +42,12 @@ print("\\n" + json.dumps(facts))
 class WorkerFacts:
     """Facts about the app under test, read with the Python interpreter that runs its worker.
 
-    `python`, `celery` and `kombu` are versions. `tasks` has the names of the registered tasks. `acks_late` is True if
-    Celery acknowledges the message of a video after its task ran, and False if before. These facts are None if unknown.
-    `error` is the text of the error that stopped the reading, such as a failed import. It is None without an error.
+    `python`, `celery` and `kombu` are version numbers. `tasks` has the names of the registered tasks. `acks_late` is
+    True if Celery acknowledges a video's message after its task has run, and False if Celery acknowledges the message
+    before the task starts. Each of these fields is None if its fact is unknown.
+
+    `error` is the text of the error that stopped the reading, such as a failed import. It is None if there was no
+    error.
     """
 
     python: str | None = None

@@ -78,10 +78,10 @@ class Color:
 class MediaFacts:
     """Properties of a video file, as ffprobe reads them. A property that the file does not state is None.
 
-    `duration_seconds` is the length of the longest stream. `video_seconds` is the length of the video stream. `frames`
-    is the number of its pictures. `video_index` and `audio_index` are the numbers of the two streams that are
-    transcoded. For a file without sound, `audio_index` and `audio_codec` are None. `audio_codec` is `unknown` if the
-    sound cannot be decoded.
+    `duration_seconds` is the length of the longest stream. `video_seconds` is the length of the video stream, and
+    `frames` is the number of pictures in it. `video_index` and `audio_index` are the stream numbers of the picture and
+    of the sound that ffmpeg transcodes. For a file without sound, `audio_index` and `audio_codec` are None.
+    `audio_codec` is `unknown` if the sound cannot be decoded.
     """
 
     container: str

@@ -84,15 +84,19 @@ class Profile:
         return ENCODERS[self.codec]
 
     def expected_seconds(self, source_seconds: float) -> float:
-        """Return how long the encoded video will be, in seconds, for a source of `source_seconds`.
+        """Return the length in seconds of the encoded video for a source of `source_seconds`.
 
-        Only the first `longest_seconds` of the source count. The two cards of a profile with `has_cards` add 2 s each.
+        Only the first `longest_seconds` of the source are encoded. A profile with `has_cards` adds two still pictures
+        of 2 s each, one before and one after the film.
         """
         film = source_seconds if self.longest_seconds is None else min(source_seconds, self.longest_seconds)
         return film + (2 * CARD_SECONDS if self.has_cards else 0.0)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the profile as JSON values. `from_dict` reads them."""
+        """Return the fields of the profile as a dict of JSON values.
+
+        `from_dict` makes an equal profile from this dict.
+        """
         return asdict(self)
 
     @classmethod

@@ -22,17 +22,19 @@ class Progress:
 
     @property
     def mark(self) -> tuple[str | None, ...]:
-        """Return the values that change as long as ffmpeg advances: pictures, time and bytes of the output.
+        """Return the three values that change as long as ffmpeg advances.
 
-        Two equal results in a row mean that ffmpeg did not advance between them.
+        They are the number of encoded pictures, the time in the output in microseconds, and the size of the output in
+        bytes. Each is a text, or None before ffmpeg reports it. Two equal results in a row mean that ffmpeg did not
+        advance between them.
         """
         return tuple(self._values.get(key) for key in ("frame", "out_time_us", "total_size"))
 
     @property
     def pictures_seen(self) -> int:
-        """Return the number of pictures that ffmpeg has decoded.
+        """Return the number of pictures that ffmpeg has decoded so far.
 
-        It is the number of encoded plus dropped minus duplicated pictures.
+        It is computed from three of ffmpeg's counters: encoded pictures + dropped pictures − duplicated pictures.
         """
         return self._count("frame") + self._count("drop_frames") - self._count("dup_frames")
 

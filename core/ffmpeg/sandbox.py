@@ -71,8 +71,11 @@ class Limits:
     """Limits for one sandboxed program: its time, memory, file size and amount of standard output.
 
     The program is killed after `deadline_seconds`, or after `stall_seconds` without progress. With None for
-    `stall_seconds`, progress is not checked. The kernel limits the program's CPU time to the deadline times the number
-    of cores. This limit also works while a signal has stopped the process that watches the program.
+    `stall_seconds`, progress is not checked. `memory_bytes` limits the address space, `file_bytes` the size of each
+    file, and `stdout_bytes` the standard output that is kept.
+
+    The kernel limits the program's CPU time to `deadline_seconds` × the number of cores. This limit holds even if a
+    signal has stopped the process that started the program.
     """
 
     deadline_seconds: float
@@ -265,7 +268,7 @@ class _Supervisor:
     def wait(self) -> tuple[Ending, struct_rusage]:
         """Wait until the sandboxed program ends. Return how it ended and its resource usage.
 
-        Kill the program if it exceeds a limit. Set `returncode` of the program's Popen object.
+        Kill the program if it exceeds a limit. The program's Popen object has its exit code in `returncode` afterwards.
         """
         ending = Ending.EXITED
         with selectors.DefaultSelector() as selector:
