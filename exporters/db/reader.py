@@ -56,7 +56,7 @@ class Database:
 
 @dataclass(frozen=True)
 class Reader:
-    """Run the queries of `statements.sql` on one snapshot of the database, and return typed rows."""
+    """Execute the queries of `statements.sql` on one snapshot of the database, and return typed rows."""
 
     connection: Connection
     table: VideosTable

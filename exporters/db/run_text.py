@@ -34,7 +34,7 @@ class RenderedRun(NamedTuple):
 
 @dataclass
 class RunText:
-    """Render the metrics `aforo_run_*` as text, and cache the lines of each run until it changes."""
+    """Render the metrics `aforo_run_*` as text, and cache the lines of each run until the run changes."""
 
     #: Queue that carries the tasks, for the label of the runs.
     queue: str = ""

@@ -102,14 +102,14 @@ def by_cell(figure: str, chosen: str = CHOSEN) -> str:
 def best_cell() -> str:
     """Return the PromQL query for the greatest mean X_sat of each video size.
 
-    The series of the result has the labels `size` and `concurrency` of the cell with this X_sat. X_sat is the
-    throughput with every slot busy.
+    The query gives one series per video size. Its labels `size` and `concurrency` name the cell with this X_sat. X_sat
+    is the throughput with every slot busy.
     """
     return f"topk by (size) (1, {by_cell(capacity('estimate'))})"
 
 
 def of_best_cell(expression: str) -> str:
-    """Return the PromQL query `expression`, limited to the cell with the greatest X_sat of each size.
+    """Return the PromQL query `expression` for the cell with the greatest X_sat of each video size.
 
     `expression` is a query whose series have the labels `size` and `concurrency`. X_sat is the throughput with every
     slot busy.
