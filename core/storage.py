@@ -1,6 +1,7 @@
-"""Storage of videos: one interface to a folder or an S3 bucket.
+"""Storage of videos: the same interface for a folder and for an S3 bucket.
 
-A key is a relative path such as `uploads/50mb.mp4`. A partial object is never visible under its final key.
+A key is the name of an object: a relative path such as `uploads/50mb.mp4`. An object becomes visible under its key only
+when it is complete.
 """
 
 from __future__ import annotations
@@ -215,10 +216,10 @@ class S3Storage:
         return describe(source, key)
 
     def exists(self, key: str) -> bool:
-        """Send a HEAD request for the object `key`. Return True if the bucket has the object.
+        """Return True if the bucket has an object `key` that this program is allowed to read.
 
-        Return False also for an answer with status 403. S3 sends this status for a missing object if this program is
-        not allowed to list the bucket.
+        The program sends a HEAD request. Return False also if S3 answers with status 403 (access denied). If the
+        program is not allowed to list the bucket, S3 answers a request for a missing object with 403.
         """
         checked = check_key(key)
         try:
@@ -258,7 +259,10 @@ _DENIED_CODES = frozenset({"401", "403", "AccessDenied", "Forbidden", "InvalidAc
 
 
 def describe(file: Path, key: str) -> StoredObject:
-    """Return the StoredObject for a local file that is stored under `key`: key, size and SHA-256."""
+    """Return a StoredObject with the key `key`, and the size and SHA-256 of the local file `file`.
+
+    The storage is neither read nor changed.
+    """
     with file.open("rb") as source:
         digest = hashlib.file_digest(source, "sha256").hexdigest()
     return StoredObject(key, file.stat().st_size, digest)

@@ -1,7 +1,7 @@
-"""Read the conditions of the running workers, one record per worker, at the start and end of a run.
+"""Conditions of the running workers, such as versions and slots: one record per worker.
 
-A record has the labels of the metric `aforo_worker_info` as text, and the worker's `slots` as a number. An empty list
-means that no worker answered, so the conditions are unknown.
+A record is a dict. It maps each label of the metric `aforo_worker_info` to its text, and `slots` to the number of
+slots. If a list of records is empty, no worker answered, and the conditions are unknown.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ WorkerRecord = dict[str, Any]
 
 
 def read_workers(settings: Settings) -> list[WorkerRecord]:
-    """Return one condition record per running worker, or an empty list if no worker can be found.
+    """Return one condition record per running worker. The list is empty if no worker is found.
 
-    In the native stack, the record of the only worker is read from its /metrics page. Prometheus would still show the
-    old record shortly after a restart of the worker. If the page does not answer, and in all other stacks, the records
-    are read from Prometheus.
+    The native stack has one worker, whose record is read from its /metrics page. If the page does not answer, and in
+    the other stacks, the records are read from Prometheus. Prometheus comes second, because it shows an old record
+    shortly after a restart of the worker.
     """
     if settings.stack == "native":
         families = promql.scrape(settings.worker.metrics_host, settings.worker.metrics_port)
@@ -63,10 +63,10 @@ def app_slots(settings: Settings, app: AppFile) -> list[int]:
 
 
 def record_of_page(families: Mapping[str, Sequence[promql.Sample]]) -> WorkerRecord | None:
-    """Return the condition record of one worker, from the samples of its /metrics page.
+    """Return the condition record of one worker, made from its /metrics page.
 
-    `families` has the samples of each metric. Return None if the page does not give the worker's number of slots, or
-    gives 0. A label with an empty value is left out, as in a record that is read from Prometheus.
+    `families` maps the name of each metric on the page to its samples. Return None if the page does not show the
+    worker's number of slots, or shows 0. A label with an empty value is left out, because Prometheus leaves it out too.
     """
     slots = next((int(sample.value) for sample in families.get(SLOTS, ())), 0)
     if not slots:
@@ -90,9 +90,10 @@ def records_in_prometheus(url: str, queue: str) -> list[WorkerRecord]:
 
 
 def of_queue(expression: str, queue: str) -> str:
-    """Return a PromQL expression that keeps only the series of `expression` from workers of `queue`.
+    """Return a PromQL expression for those series of `expression` whose worker reads `queue`.
 
-    A worker is left out if it is known to read only other queues. A worker whose queues are unknown is kept.
+    `expression` is a PromQL query for a metric of workers. A worker that reads only other queues is left out. A worker
+    whose queues are unknown is kept.
     """
     reads = f"{QUEUES}{{queue={json.dumps(queue)}}}"
     return f"({expression} unless on (job, instance) ({QUEUES} unless on (job, instance) {reads}))"

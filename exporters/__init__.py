@@ -3,7 +3,7 @@
 A scrape runs through these modules in this order.
 
 1. `http.server` and `http.application` receive `GET /metrics`.
-2. `exposition` calls `fetch` of each source and adds metrics about the exporter. If a source fails, `faults` finds the
-   reason, which becomes a label.
+2. `exposition` calls `fetch` of each source of metrics, and adds metrics about the exporter. If a `fetch` raises an
+   error, `faults` maps the error to a value of the label `reason`.
 3. `db.source` reads the database within a time limit. `sqs.source` returns the result of its last poll of the queues.
 """

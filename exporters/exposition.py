@@ -1,6 +1,8 @@
 """Build the /metrics page of an exporter: the metrics of its sources, and metrics about the exporter.
 
-The metrics about the exporter say whether each collection succeeded, how long it took and why it failed.
+A source, such as the database, returns its metrics from the method `fetch`. One call of `fetch` is a collection. The
+metrics about the exporter say for each source whether the newest collection succeeded and how long it took. They also
+count the failed collections by reason.
 """
 
 from __future__ import annotations
@@ -25,10 +27,10 @@ Clock = Callable[[], float]
 
 
 class Families(list[Metric]):
-    """List of metric families, in the form that the encoders of prometheus_client accept."""
+    """List of metric families that the encoders of prometheus_client accept in place of a registry."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metric families of this list. prometheus_client calls this."""
+        """Yield the metric families of this list. prometheus_client calls this method."""
         return iter(self)
 
 
@@ -42,9 +44,10 @@ def to_text(families: Iterable[Metric]) -> str:
 
 @dataclass(frozen=True)
 class Collected:
-    """Metrics that one collection has got from a source.
+    """Metrics of one source, as one call of its method `fetch` returns them.
 
-    `families` has the metrics as objects. `text` has further gauges, already rendered as lines of the /metrics page.
+    `families` has the metrics as objects of prometheus_client. `text` has further gauges of the source, already
+    rendered as lines of the /metrics page.
     """
 
     families: list[Metric] = field(default_factory=list)
@@ -63,9 +66,9 @@ class Source(Protocol):
 
 
 class Incomplete(Exception):
-    """Error of a collection that has only part of its metrics, or only those of an earlier collection.
+    """Error of a source's method `fetch` that can return only some metrics, or only old metrics.
 
-    `collected` has the metrics that can still be served. `__cause__` is the original error.
+    `collected` has these metrics. The /metrics page shows them. `__cause__` is the original error.
     """
 
     def __init__(self, collected: Collected, cause: BaseException) -> None:
@@ -75,9 +78,11 @@ class Incomplete(Exception):
 
 @dataclass
 class Health:
-    """Success and failures of the collections from one source. Times are in epoch seconds.
+    """Result of the newest collection (call of `fetch`) from one source, and counts of all failures.
 
-    `succeeded` and `duration_seconds` are those of the newest collection. `errors` counts all failures by reason.
+    `succeeded` says whether the newest collection succeeded, and `duration_seconds` how long it took. `last_success` is
+    the epoch time at which the last successful collection ended. `errors` has the number of failed collections by
+    reason.
     """
 
     succeeded: bool = False
@@ -87,13 +92,14 @@ class Health:
     errors: Counter[str] = field(default_factory=lambda: Counter({str(fault): 0 for fault in Fault}))
 
     def record_success(self, moment: float, duration_seconds: float) -> None:
-        """Record a successful collection from the source that ended at `moment` (epoch seconds)."""
+        """Record that a collection from the source succeeded and ended at `moment` (epoch seconds)."""
         self.succeeded, self.last_success, self.duration_seconds = True, moment, duration_seconds
 
     def record_failure(self, error: BaseException, duration_seconds: float) -> None:
-        """Count a failed collection from the source under the reason that matches `error`.
+        """Record that a collection from the source failed with `error`.
 
-        Only the first of consecutive failures is logged.
+        `errors` counts the failure under the reason that `fault_of` finds. Only the first of consecutive failures is
+        logged.
         """
         if self.succeeded or not self.errors.total():
             log.warning("collection failed: %s: %s", type(error).__name__, error)
@@ -137,9 +143,9 @@ class Exposition:
 
 
 def self_families(exporter: str, healths: dict[str, Health]) -> Iterator[Metric]:
-    """Yield the metrics about the exporter itself: success, duration and errors of each source.
+    """Yield the metrics about the exporter: version, and success, duration and errors of each source.
 
-    `exporter` is the name of the exporter, such as `db`. `healths` maps the name of a source to its Health.
+    `exporter` is the name of the exporter, such as `db`. `healths` maps the name of each source to its Health.
     """
     info = family("aforo_exporter_info")
     info.add_metric([VERSION, exporter], 1)

@@ -1,4 +1,4 @@
-"""Run a blocking call in a daemon thread, so that callers wait at most `timeout_seconds`."""
+"""Make a blocking call in a daemon thread, so that callers wait at most `timeout_seconds`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ T = TypeVar("T")
 
 
 class TimeLimitedCall(Generic[T]):
-    """A blocking function that callers can wait for with a time limit. One call runs at a time.
+    """Wrapper of a blocking function, so that callers wait for its result with a time limit.
 
-    A caller that arrives during a call waits for the result of that call. Its time limit counts from the start of the
-    call, not from its own arrival. Each call runs in a new daemon thread, so a call that hangs does not keep the
-    program from exiting.
+    One call runs at a time. A caller that arrives during a call waits for the result of that call. Its time limit
+    counts from the start of the call, not from its own arrival. Each call runs in a new daemon thread, so a call that
+    hangs does not keep the program from exiting.
     """
 
     def __init__(self, function: Callable[[], T], name: str) -> None:
@@ -25,9 +25,10 @@ class TimeLimitedCall(Generic[T]):
         self._started_at = 0.0
 
     def result(self, timeout_seconds: float) -> T:
-        """Start a call, or wait for the one that runs. Return the call's result or raise the call's error.
+        """Return the result of the function, or raise its error.
 
-        Raise TimeoutError if the call has not ended `timeout_seconds` after its start.
+        If a call of the function is in progress, wait for the end of that call. Otherwise start a new call. Raise
+        TimeoutError if the call has not ended `timeout_seconds` after its start.
         """
         with self._lock:
             if self._pending is None or self._pending.done():

@@ -1,4 +1,4 @@
-"""Check a dashboard's JSON against our conventions and against the metrics that exist."""
+"""Find problems in a dashboard's JSON: broken conventions, and names of metrics that do not exist."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ COUNTERS = ("_total", "_bucket", "_sum", "_count")
 
 
 def problems(board: Json, metrics: Collection[str], uids: Collection[str]) -> list[Problem]:
-    """Check the JSON of one dashboard. Return a text for each problem, or an empty list if all is right.
+    """Return a text for each problem in the JSON of one dashboard, or an empty list if there is none.
 
     `metrics` has the names of all existing metrics, and `uids` the ids of all dashboards. A reference to any other name
-    is a problem.
+    or id is a problem.
     """
     general = [problem for check in CHECKS for problem in check(board)]
     return [*general, *_unknown_metrics(board, metrics), *_broken_links(board, uids)]

@@ -1,6 +1,6 @@
 """JSON files of the dashboards, in one folder per language.
 
-A Grafana must load only one of the folders, because a dashboard has the same id (uid) in both languages.
+Let a Grafana server load only one of the folders, because a dashboard has the same id (uid) in both languages.
 """
 
 from __future__ import annotations

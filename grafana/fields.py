@@ -37,8 +37,8 @@ def ref_id_of(position: int) -> str:
 def field_config(panel: Panel, model: dashboard.Panel, lang: Language) -> dashboard.FieldConfigSource:
     """Return Grafana's field configuration of a panel: units, limits, names and colours of its values.
 
-    `model` is the same panel in Grafana's format. Options that `model` already has, and that this function does not
-    set, stay. Texts are in the language `lang`.
+    `model` is the same panel in Grafana's format. Options that this function does not set are taken from `model`. Texts
+    are in the language `lang`.
     """
     source = model.field_config or dashboard.FieldConfigSource()
     defaults = source.defaults
@@ -63,10 +63,10 @@ def field_config(panel: Panel, model: dashboard.Panel, lang: Language) -> dashbo
 
 
 def columns(panel: Panel) -> list[tuple[str, Column]]:
-    """Return the columns of a table panel as pairs (field name, column).
+    """Return each column of a table panel with the name that Grafana gives it, as pairs (name, column).
 
-    Grafana calls the data of one column a field. If a column shows a label, the field has the name of the label. If a
-    column shows the values of query B, the name of the field is `Value #B`.
+    A column that shows a label has the name of this label. A column that shows the values of a query has a name such as
+    `Value #B`, here for query B. Grafana's options refer to a column by its name.
     """
     named, position = [], 0
     for column in panel.columns:

@@ -72,8 +72,8 @@ class Panel:
     """One panel of a dashboard.
 
     `question` is the question that the panel answers. Grafana shows it as the panel's description. `empty` is the text
-    shown when there are no data. `unit` is the name of one of Grafana's units, or a Text with the word for another
-    unit. Such a word is written beside the axis or behind the title.
+    shown when there are no data. `unit` is the name of a unit that Grafana has. For any other unit, it is a Text with
+    the word for the unit, which is shown beside the axis or behind the title.
     """
 
     kind: Kind
@@ -114,7 +114,7 @@ class Panel:
 
     @property
     def unit_text(self) -> Text | None:
-        """Return the word for the unit of this panel, or None if the unit is one of Grafana's."""
+        """Return the word for this panel's unit, or None if `unit` is the name of a unit that Grafana has."""
         return self.unit if isinstance(self.unit, Text) else None
 
 
@@ -122,8 +122,8 @@ def stat(title: Text, question: Text, expr: str, unit: Text | str, **more: Any) 
     """Return a panel that shows one number: the value at the end of the dashboard's time range.
 
     `expr` is the PromQL query for the number. `more` has further fields of Panel. With `sparkline=True`, the panel also
-    shows a small curve. In this case, `expr` must return one series without labels. The query then gives NaN where the
-    series has no value. Without NaN, Grafana would show the last value of a series that has ended.
+    shows a small curve. For this curve, `expr` must return one series without labels. At times without a value, the
+    panel gets NaN. Otherwise Grafana would show the last value of a series that has ended.
     """
     text = f"({expr}) or vector(NaN)" if more.get("sparkline") else expr
     return Panel(Kind.STAT, title, question, (Query(text, more.pop("legend", title)),), unit, **{"width": 4, **more})
@@ -165,8 +165,8 @@ def heat(title: Text, question: Text, buckets: str, unit: Text, **more: Any) -> 
 def chart(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | str, **more: Any) -> Panel:
     """Return a panel with one bar per category, such as a video size.
 
-    `transformations` must turn the query results into one table. They are steps of Grafana, passed in `more`. The first
-    text column of the table has the categories. `more` can have further fields of Panel.
+    `more` has further fields of Panel. One of them is needed: `transformations`, the steps by which Grafana joins the
+    query results into one table. The first text column of this table has the categories.
     """
     return Panel(Kind.CHART, title, question, queries, unit, **more)
 
@@ -174,8 +174,9 @@ def chart(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | 
 def table(title: Text, question: Text, facts: str, key: str, columns: tuple[Column, ...], **more: Any) -> Panel:
     """Return a panel with a table that has one row per value of the label `key`, such as a run id.
 
-    `facts` is a PromQL query that returns one series per row. `columns` says what the cells show. A column with its own
-    query shows the result for the same value of `key`. `more` has further fields of Panel.
+    `facts` is a PromQL query that returns one series per row. `columns` describes the columns: each shows a label, or
+    the values of a query. A value is shown in the row that has the same value of the label `key`. `more` has further
+    fields of Panel.
     """
     chosen = f"and on ({key}) ({facts})"
     queries = (Query(facts), *(Query(f"({column.expr}) {chosen}") for column in columns if column.expr))

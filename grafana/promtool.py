@@ -1,4 +1,4 @@
-"""Check PromQL queries with promtool, of one or several Prometheus versions."""
+"""Validation of PromQL queries by the program promtool, in one or several of its versions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def promtools(further: Iterable[str] = ()) -> list[str]:
 
 
 def promtool_errors(promtool: str, texts: Iterable[str]) -> str:
-    """Check the PromQL queries `texts` with promtool. Return its error messages, or '' if all are valid.
+    """Return promtool's error messages for the PromQL queries `texts`, or '' if all are valid.
 
     `promtool` is the path of the program. A query can contain variables of a dashboard.
     """

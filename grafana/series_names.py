@@ -1,4 +1,4 @@
-"""Names of all time series that dashboards, rules and alerts may read."""
+"""Names of all time series that dashboards, rules and alerts are allowed to read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OF_CELERY_EXPORTER = frozenset({"celery_task_started_total", "celery_task_succee
 
 
 def series_names() -> set[str]:
-    """Return the names of all time series that dashboards, rules and alerts may read.
+    """Return the names of all time series that dashboards, rules and alerts are allowed to read.
 
     They are Aforo's metrics, the results of its recording rules, and a few series of Prometheus and of the Celery
     exporter.
@@ -49,9 +49,10 @@ def series_of(metric: Metric) -> tuple[str, ...]:
 
 
 def rules(folder: str) -> list[dict[str, Any]]:
-    """Return the Prometheus rules in a folder below `prometheus/`, as the YAML files describe them.
+    """Return all Prometheus rules in the YAML files of one folder below `prometheus/`.
 
-    `folder` is `rules` for the recording rules, or `alerts` for the alerting rules.
+    Each rule is a dict with the keys of the YAML file, such as `expr`. `folder` is `rules` for the recording rules, or
+    `alerts` for the alerting rules.
     """
     files = sorted((PROMETHEUS / folder).glob("*.yml"))
     groups = [group for file in files for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]]

@@ -121,7 +121,9 @@ def _note(text: str) -> str:
 @click.option("--monitor", is_flag=True, help="Show live progress until every video has ended.")
 @click.option("--check", is_flag=True, help="Check the options and inject nothing.")
 def main(monitor: bool, check: bool, **options: Any) -> None:
-    """Inject real videos and record the run. `python -m capacity` analyses the run afterwards.
+    """Send the videos of one run to the queue, and record the run in the database.
+
+    `python -m capacity` analyses the run afterwards.
 
     Exit codes: 0 all videos are sent, 1 the run failed, 2 wrong input, 3 a program or the queue is not available.
     """

@@ -28,7 +28,8 @@ class PlacedInput:
 
     - `path` is the path or `s3://` address under which the worker reads the file.
     - `key` is the file name, or the key of the object in S3.
-    - `made` is the path or address under which the injector created the file. It is None if all videos share the file.
+    - `made` is the path or address at which the injector made the file for this video alone. It is None if all videos
+      share the file.
     """
 
     path: str
@@ -38,9 +39,10 @@ class PlacedInput:
 
 @dataclass(frozen=True)
 class FolderInputs:
-    """Input files of one size, in a local folder.
+    """Input files for the videos of one size, in a local folder: a shared file, or one per video.
 
-    `source` is the shared file. The app's worker can see the folder under another path, for example in a container.
+    `source` is the path of the shared file, from which `own` makes the file of one video. The app's worker can see the
+    folder under another path, for example in a container.
     """
 
     app: AppFile
@@ -52,9 +54,10 @@ class FolderInputs:
         return self._seen(self.source, made=None)
 
     def own(self, name: str) -> PlacedInput:
-        """Create an input file for one video, with this name: a copy or hard link of the shared file.
+        """Create and return the input file of one video: a copy or a hard link of the shared file.
 
-        `aforo.toml` says whether it is a copy or a link. Raise EnvironmentFault if the file cannot be created.
+        `name` is the name of the new file. `aforo.toml` says whether it is a copy or a link. Raise EnvironmentFault if
+        the file cannot be created.
         """
         target = self.folder / name
         try:
@@ -74,9 +77,10 @@ class FolderInputs:
 
 @dataclass(frozen=True)
 class BucketInputs:
-    """Input files of one size, in an S3 bucket below a prefix.
+    """Input objects for the videos of one size, in an S3 bucket: a shared object, or one per video.
 
-    `source_key` is the key of the shared object. S3 makes the copies, so that nothing is downloaded.
+    `source_key` is the key of the shared object, from which `own` makes the object of one video. S3 itself copies it,
+    so nothing is downloaded. All keys start with `prefix`.
     """
 
     app: AppFile
@@ -90,9 +94,9 @@ class BucketInputs:
         return PlacedInput(f"s3://{self.bucket}/{self.source_key}", self.source_key)
 
     def own(self, name: str) -> PlacedInput:
-        """Create an input object for one video, with this name: a copy of the shared object.
+        """Create and return the input object of one video: a copy of the shared object.
 
-        Raise EnvironmentFault if S3 rejects the copy.
+        `name` is the end of the new key, after the prefix. Raise EnvironmentFault if S3 rejects the copy.
         """
         key = f"{self.prefix}{name}"
         try:
@@ -111,9 +115,10 @@ Inputs = FolderInputs | BucketInputs
 def place_source(app: AppFile, default_folder: Path, media: Path, name: str, s3: Callable[[], S3Client]) -> Inputs:
     """Copy the video file `media` to where the app expects its input files, under the file name `name`.
 
-    `aforo.toml` gives a folder or an S3 bucket. If it gives none, the folder is `default_folder`. A file that is there
-    already is not copied again. The result has methods that return the input file of each video. `s3` is a function
-    that returns the S3 client. It is called only for a bucket. Raise EnvironmentFault if the folder cannot be written.
+    The copy goes to the folder or S3 bucket in `aforo.toml`, or else to `default_folder`. If the file is there already,
+    nothing is copied. For the videos of this size, the result then gives the input files: `shared()` returns the file
+    just placed, and `own(...)` makes a separate file for one video. `s3` is a function that returns the S3 client. It
+    is called only for a bucket. Raise EnvironmentFault if the folder cannot be written.
     """
     if app.input.is_s3:
         bucket, _, prefix = str(app.input.folder).removeprefix("s3://").partition("/")

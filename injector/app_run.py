@@ -38,8 +38,8 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
     2. Ask the user for confirmation if the queue holds messages or is not on this machine.
     3. Place the input files where the app expects them.
 
-    Raise an AforoError if a step fails. No row was inserted and no task was sent then, but input files can be left.
-    `say` is called with each line of text for the user.
+    Raise an AforoError if a step fails. In that case, no row was inserted and no task was sent, but input files can
+    remain. `say` is called with each line of text for the user.
     """
     _require_an_end(app)
     _require_user_id(app, request)
@@ -126,10 +126,10 @@ def require_other_database(settings: Settings, app: AppFile) -> None:
 
 
 def declared_conditions(worker: WorkerFacts, slots: int) -> dict[str, Any]:
-    """Return the conditions of a worker that runs on this machine and is not instrumented.
+    """Return the conditions of an app's worker that runs on this machine and is not instrumented.
 
-    They are the Python, Celery and kombu versions in `worker`, the number of slots, and this machine's CPU and memory.
-    Those that are unknown are left out. The caller stores them with the run.
+    They are the Python, Celery and kombu versions in `worker`, this machine's CPU and memory, and the number of slots.
+    An unknown condition is left out. The caller stores the result with the run.
     """
     host = Host.this()
     versions = {name: getattr(worker, name) for name in ("python", "celery", "kombu")}

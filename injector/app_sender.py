@@ -32,8 +32,8 @@ class AppSender:
     """Create the rows and task messages of one run of the app under test.
 
     `inputs` has the input file of each video. `table` is the app's table of videos, or None. `upload_offset_seconds` is
-    the largest difference so far between the upload time in a row of the app and this machine's clock. If the
-    difference is too large, the analysis does not report the response time S.
+    the upload time in a row of the app minus the time of this machine's clock. Of all rows so far, the value furthest
+    from 0 is kept. If it is too far from 0, the analysis does not report the response time S.
     """
 
     app: AppFile
@@ -46,10 +46,10 @@ class AppSender:
     upload_offset_seconds: float = 0.0
 
     def make(self, videos: Sequence[NewVideo]) -> Batch:
-        """Insert the rows of these videos into the app's table, and return a batch of their messages.
+        """Insert the rows of these videos into the app's table, and return their messages as a Batch.
 
-        If the app has a producer script, the script inserts the rows. The batch also has the rows for Aforo's own
-        table, which the caller inserts. Raise an AforoError if the database or the script rejects a row.
+        If the app has a producer script, the script inserts the rows. The Batch also contains the rows for Aforo's own
+        table, which the caller inserts. Raise an AforoError if the app's database or the script rejects a row.
         """
         self._copy_app_file()
         prepared = [self._prepare(video) for video in videos]

@@ -89,10 +89,10 @@ class Request:
         return Schedule(self.count, self.rate_per_minute, self.arrivals)
 
     def order(self) -> list[int]:
-        """Return the position of the input file that each video of the run uses.
+        """Return the index of the input file of each video, in the order of the videos.
 
-        The position is 0 for the first size of a mix, 1 for the second, and so on. It is always 0 if the run has one
-        input file.
+        The index is 0 for the first size of a mix, 1 for the second, and so on. It is always 0 if the run has one input
+        file.
         """
         if self.sizes is None:
             return [0] * self.count
@@ -115,8 +115,8 @@ class Injection:
     def prepare(cls, settings: Settings, request: Request, say: Callable[[str], None]) -> Injection:
         """Check the queue and the workers, store the input videos, and return the prepared run.
 
-        `say` prints a line of text for the user. Raise an AforoError if a check fails. No run is recorded then, but
-        input videos can already be in the storage.
+        `say` prints a line of text for the user. Raise an AforoError if a check fails. In that case, no run is
+        recorded, but input videos can already be in the storage.
         """
         sessions = open_store(settings, request)
         client = aws.client(settings, "sqs")
@@ -156,7 +156,7 @@ class Injection:
             self._write_run_file()
 
     def send(self) -> Path:
-        """Send the task of every video at its scheduled time. Return the path of the log of task ids."""
+        """Send the task of every video at its scheduled time. Return the path of the file with the task ids."""
         log = new_tasks_log(self.settings.results.path)
         started_at = time.time()
         self._set(status=RunStatus.RUNNING, started_at=started_at, heartbeat_at=started_at, tasks_log=str(log))
@@ -169,10 +169,11 @@ class Injection:
         return log
 
     def loss_watch(self) -> LossWatch | None:
-        """Return a watch that detects when the queue loses videos of this run, or None for an app under test.
+        """Return a LossWatch, which detects when the queue has lost videos of this run.
 
-        The watch reads from Aforo's database which videos are claimed. An app under test makes no claims, and some apps
-        delete a message before they process its video. The watch would report such a video as lost.
+        Return None for an app under test. A LossWatch reads from Aforo's database which videos are claimed, and an app
+        makes no claims. Some apps delete a message before they process its video. A LossWatch would report such a video
+        as lost.
         """
         if self.settings.app is not None:
             return None
@@ -181,9 +182,9 @@ class Injection:
         return LossWatch(look, queue.visibility_timeout_seconds)
 
     def lateness_seconds(self) -> float | None:
-        """Return how many seconds the most delayed video of this run was uploaded after its scheduled time.
+        """Return the largest lateness of a video of this run: its upload time minus its scheduled time.
 
-        Return None for a burst, because its videos have no scheduled time.
+        The result is in seconds. It is None for a burst, because its videos have no scheduled time.
         """
         late = select(func.max(VideoRow.uploaded_at - VideoRow.intended_at)).where(VideoRow.run_id == self.run_id)
         with self.sessions() as session:
@@ -244,10 +245,10 @@ def print_leftovers(messages: int, say: Callable[[str], None]) -> None:
 
 
 def print_too_few_arrivals(request: Request, slots: int, say: Callable[[str], None]) -> None:
-    """Tell the user if the analysis cannot judge the stability of the run.
+    """Tell the user if the analysis will not judge the stability of the run.
 
-    This is so if the rate changes during the run, or if a sustained run has too few videos for `slots` slots. `say`
-    prints a line of text.
+    The analysis does not judge a run whose rate changes, or a sustained run with too few videos for `slots` slots. For
+    any other run, nothing is printed. `say` prints a line of text.
     """
     needed = fewest_arrivals(slots)
     if not has_constant_rate(request.shape):
@@ -267,9 +268,10 @@ def paced(
 ) -> Iterator[list[Video]]:
     """Yield the videos of a run in batches, each as soon as its videos are due by the schedule.
 
-    The schedule starts at `started_at`, in epoch seconds. A late batch does not delay later videos. `make` creates a
-    video from its number and its scheduled epoch time. In a burst, this time is None. While no video is due, this
-    function calls `rest` with a number of seconds. `rest` must wait at most that long.
+    `started_at` is the epoch time at which the schedule starts. A late batch does not delay later videos. `make`
+    creates one video from two arguments: its number, and the epoch time at which it is due. In a burst, the second
+    argument is None. While no video is due, this function calls `rest` with a number of seconds, and `rest` waits at
+    most that long.
     """
     started, sent = time.monotonic() - (time.time() - started_at), 0
     while sent < schedule.count:
@@ -299,9 +301,9 @@ def open_store(settings: Settings, request: Request) -> Sessions:
 def require_no_other_run(session: Session, run_id: str | None, queue: str, *, is_generated: bool = False) -> None:
     """Raise an AforoError if another run is active on `queue`, or if a run with id `run_id` exists.
 
-    A run whose injector has died is not active. This function records such a run as interrupted. A run without a
-    recorded queue counts as a run on `queue`. `is_generated` says that Aforo made `run_id`. It only changes the text of
-    the error: a user who did not choose the id is not asked to choose another one.
+    A run whose injector has died is not active. This function records such a run as interrupted. An active run whose
+    queue is not recorded counts as active on `queue`. Pass `is_generated=True` if Aforo made `run_id`, so that the
+    error does not ask the user to choose another id.
     """
     active = select(RunRow).where(RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
     for row in session.scalars(active):
@@ -321,8 +323,8 @@ def require_no_other_run(session: Session, run_id: str | None, queue: str, *, is
 def store_inputs(settings: Settings, request: Request, say: Callable[[str], None]) -> RunInputs:
     """Put the input videos of a run into the storage, and return them as RunInputs.
 
-    They are one generated video of each size, or the user's own file. The user's file is checked. `say` prints a line
-    of text for the user.
+    They are one generated video of each size, or the user's own file. Raise UsageError if the worker would not accept
+    the user's file. `say` prints a line of text for the user.
     """
     storage = open_storage(settings)
     if request.file and request.file.startswith("s3://"):
@@ -344,8 +346,8 @@ def _stored(settings: Settings, storage: Storage, media: MediaFile, file: str | 
 def require_space(settings: Settings, request: Request, input_bytes: int) -> None:
     """Raise EnvironmentFault if the storage folder has too little space for the output files of the run.
 
-    `input_bytes` is the sum of the input sizes of all videos of the run. The space needed is estimated from it. Nothing
-    is checked for storage in S3, or for profiles other than `full`.
+    `input_bytes` is the sum of the input sizes of all videos of the run. The space needed is estimated from this sum.
+    For storage in S3 and for profiles other than `full`, this function does nothing.
     """
     if settings.storage.backend != "filesystem" or request.profile.name != "full":
         return
@@ -371,8 +373,8 @@ def _existing(folder: Path) -> Path:
 def input_media(settings: Settings, request: Request, say: Callable[[str], None]) -> list[MediaFile]:
     """Return the input videos as local files: the user's own file, or a generated file of each size.
 
-    The user's file is checked. A generated file is kept, and later runs use it again. `say` prints a line of text for
-    the user.
+    Raise UsageError if the worker would not accept the user's file. A generated file is kept, and later runs use it
+    again. `say` prints a line of text for the user.
     """
     if request.sizes is None:
         return [inspect_file(Path(str(request.file)))]

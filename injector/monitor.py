@@ -61,11 +61,11 @@ def follow(
     stuck_seconds: float = math.inf,
     lang: Language = DEFAULT_LANGUAGE,
 ) -> None:
-    """Show the videos of a run by state once per second, until all have ended.
+    """Show how many videos of a run are in each state, once per second, until all have ended.
 
-    `losses` detects that the queue lost videos. Raise RunFailed in that case. Raise RunFailed also if the run gets the
-    status interrupted or failed before all videos have ended. If no video changes its state for `stuck_seconds`, record
-    the run as interrupted and return. Use this limit for an app under test, whose videos do not always become done or
+    Raise RunFailed if `losses` detects that the queue has lost videos. Raise RunFailed also if the run gets the status
+    interrupted or failed before all videos have ended. If no video changes its state for `stuck_seconds`, record the
+    run as interrupted and return. This limit is for an app under test, whose videos do not always become done or
     failed.
     """
     last: Mapping[str, int] = {}
@@ -95,7 +95,7 @@ def follow(
 
 
 class StallWarning:
-    """Print warnings while no worker processes a video of the run. `say` prints a line of text."""
+    """Warn the user while no worker processes a video of the run. `say` prints a line of text."""
 
     def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._say, self._clock = say, clock
@@ -103,11 +103,10 @@ class StallWarning:
         self._unchanged_since, self._limit_seconds = clock(), FIRST_WARNING_SECONDS
 
     def update(self, counts: Mapping[str, int]) -> None:
-        """Print a warning if no worker has processed a video of the run for too long.
+        """Print a warning if no worker has processed a video of the run for 30 s, 60 s, 120 s and so on.
 
-        Call this at short intervals. `counts` has the current number of videos in each state. The waiting time starts
-        again if these numbers have changed since the last call, or if a video is in state processing. Warnings come
-        after 30 s, 60 s, 120 s and so on.
+        Call this method at short intervals. `counts` has the current number of videos in each state. The seconds are
+        counted from 0 again if these numbers have changed since the last call, or if a video is in state processing.
         """
         if counts != self._last or counts.get(VideoState.PROCESSING):
             self._last, self._unchanged_since, self._limit_seconds = counts, self._clock(), FIRST_WARNING_SECONDS

@@ -1,7 +1,8 @@
-"""Send batches of tasks to SQS in parallel, and record each batch in the database before and after.
+"""Send batches of tasks to SQS in parallel, and write the rows of their videos to the database.
 
-A call to SQS takes 10 to 20 ms and sends at most 10 messages. Calls one after the other would be too slow, so they run
-in threads. Only the calling thread writes to the database, because SQLite has one writer at a time.
+The rows are inserted before a batch is sent, and get the send time afterwards. A call to SQS takes 10 to 20 ms and
+sends at most 10 messages. Calls one after the other would be too slow, so they run in threads. Only the calling thread
+writes to the database, because SQLite has one writer at a time.
 """
 
 from __future__ import annotations

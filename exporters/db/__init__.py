@@ -5,8 +5,8 @@
 3. `incremental_count` passes the rows to `run_aggregates`, which keeps counts and sums per run (`tally`).
 4. `families` turns these counts and sums into metric families. `run_text` caches their text per run.
 
-The table has one line per statement: the method of `Reader` that executes it, and the metric families that use its
-rows. `_status` is short for `aforo_run_status`, and so on.
+Each SQL statement has one row below: the method of `Reader` that executes it, and the metric families that use its
+result. `_status` is short for `aforo_run_status`, and so on.
 
 | statement                  | method of `Reader`     | metric families                                             |
 |----------------------------|------------------------|-------------------------------------------------------------|
@@ -25,10 +25,10 @@ rows. `_status` is short for `aforo_run_status`, and so on.
 | `videos_rest`              | `groups_of_rest`       | `aforo_videos`, `aforo_videos_total_*_seconds`              |
 | `videos_processing`        | `processing`           | `aforo_run_videos`, `aforo_videos` (uploaded or processing) |
 | `executions_changed`       | `changed_executions`   | same families as `executions_of_run`                        |
-| `executions_recent_of_run` | `recent_executions_of` | none: lets no execution be counted twice                    |
+| `executions_recent_of_run` | `recent_executions_of` | none: used so that no execution counts twice                |
 | `executions_of_run`        | `executions_of`        | `aforo_run_executions`, `_total_stage_seconds`,             |
 |                            |                        | `_total_ffmpeg_cpu_seconds`                                 |
 | `executions_lost`          | `lost_executions`      | `aforo_run_executions`                                      |
-| `runs_active`              | `has_active_run`       | none: an active run lets the SQS exporter poll faster       |
-| `waiting_oldest`           | `oldest_waiting`       | none: gives the SQS exporter the oldest waiting message     |
+| `runs_active`              | `has_active_run`       | none: the SQS exporter polls faster while a run is active   |
+| `waiting_oldest`           | `oldest_waiting`       | none: the SQS exporter makes a metric of the result         |
 """

@@ -23,11 +23,11 @@ Samples = dict[tuple[str, ...], float | None]
 
 
 def samples_of_run(run: Run, tally: Tally, executions: ExecutionTally, now: float, queue: str) -> Samples:
-    """Return the values of the metrics `aforo_run_*` of one run.
+    """Return the values of the metrics `aforo_run_*` of one run, by metric name and label values.
 
-    They come from the run's row, the sums over its videos (`tally`) and the sums over its executions. `now` (epoch
-    seconds) decides whether the test window of a sustained run has ended. `queue` is the name of the queue that carries
-    the tasks.
+    `run` is the row of the run. `tally` has the sums over its videos, and `executions` has the sums over its
+    executions. `now` is the current time in epoch seconds. The end of a sustained run's test window is unknown until
+    `now` has reached this end. `queue` is the name of the queue for a run whose row names no queue.
     """
     return {
         **_facts(run, queue),
@@ -48,9 +48,10 @@ def families_of_run(run_id: str, samples: Samples) -> list[Metric]:
 
 
 def database_families(aggregates: RunAggregates, queue: str) -> list[Metric]:
-    """Return the metric families over all videos and runs.
+    """Return the metric families with the totals over all runs and videos.
 
-    The videos are counted by queue. The videos of a run whose queue was not recorded are counted under `queue`.
+    The metric `aforo_videos` has the number of videos by queue and state. The videos of a run without a known queue
+    count for `queue`.
     """
     videos, runs, total = metrics.family("aforo_videos"), metrics.family("aforo_runs"), aggregates.all_videos
     for name, states in aggregates.states_by_queue(queue).items():
@@ -70,11 +71,11 @@ def database_families(aggregates: RunAggregates, queue: str) -> list[Metric]:
 
 
 def window(run: Run, tally: Tally, now: float) -> tuple[float | None, float | None]:
-    """Return the start and the end of a run's test window in epoch seconds. None means not known yet.
+    """Return the start and the end of a run's test window, both in epoch seconds.
 
-    The window of a burst goes from the first upload to the last completion. Its end is known when every expected video
-    is final. The window of a sustained run goes from the start of the run to a planned time. Its end is returned once
-    that time has passed.
+    The window of a burst goes from the first upload to the last completion. Its end is None until every expected video
+    is final. The window of a sustained run goes from the start of the run to a planned time. Its end is None until
+    `now` has reached the planned time. The start is None until the window has started.
     """
     if run.mode == Mode.BURST:
         return tally.first_upload, tally.last_done if tally.final >= run.expected else None

@@ -90,10 +90,11 @@ class IncrementalCount:
 
 
 def difference(current: RunAggregates, recounted: RunAggregates) -> int:
-    """Return how many videos `current` counts in a wrong state.
+    """Return how many videos `current` counts under a wrong state.
 
-    `recounted` is a full count of the same moment, and counts as right. The result is the larger of two sums over all
-    states: the videos that `current` has too many, and those that it has too few.
+    `recounted` is a full count of the same moment, which is taken as correct. For each state, the numbers of videos in
+    `current` and `recounted` are compared. The surpluses of all states are added up, and so are the deficits. The
+    result is the larger of these two sums.
     """
     one, other = current.all_videos.states, recounted.all_videos.states
     more = sum((one - other).values())

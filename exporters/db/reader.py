@@ -56,7 +56,7 @@ class Database:
 
 @dataclass(frozen=True)
 class Reader:
-    """Run the queries of `statements.sql` on one snapshot of the database, and return typed rows."""
+    """Execute the queries of `statements.sql` on one snapshot of the database, and return typed rows."""
 
     connection: Connection
     table: VideosTable
@@ -126,18 +126,18 @@ class Reader:
         return self._videos(self._rows("videos_live_of_run", run_id=run_id, since=since, final=self.table.final))
 
     def groups_of(self, run_id: str, window_end: float) -> list[Group]:
-        """Return the videos of one run as Groups, one for each state and failure reason.
+        """Return counts and sums over the videos of one run: one Group for each state and failure reason.
 
-        A Group has the number of its videos, and the sums of their response time, queue wait and service time in
-        seconds. It also has the number of its videos that were last updated at `window_end` or earlier. `window_end` is
-        the end of the test window in epoch seconds.
+        A Group has the number of its videos, and the sums of their response times, queue waits and service times in
+        seconds. Its field `in_window` is the number of its videos that were last updated at `window_end` or earlier.
+        `window_end` is the end of the run's test window in epoch seconds.
         """
         return self._groups("videos_of_run", run_id=run_id, window_end=window_end)
 
     def groups_of_rest(self, runs: Iterable[str]) -> list[Group]:
-        """Return the videos whose run id is not in `runs` as Groups, one for each state.
+        """Return counts and sums over the videos whose run id is not in `runs`: one Group for each state.
 
-        A Group has the number of its videos, and the sums of their response time, queue wait and service time in
+        A Group has the number of its videos, and the sums of their response times, queue waits and service times in
         seconds.
         """
         return self._groups("videos_rest", runs=list(runs))

@@ -78,9 +78,10 @@ class Run(NamedTuple):
 
 
 class OpenVideo(NamedTuple):
-    """One open video, with the state under which it is counted in the totals of its run.
+    """One open video as the totals count it: the id of its run, its state, and its upload time.
 
-    When the state changes, the totals subtract the video from the old state and add it to the new one.
+    `uploaded_at` is in epoch seconds. `state` is the state under which the totals count the video. When the database
+    shows another state, the totals count the video under that state instead.
     """
 
     run_id: str
@@ -90,7 +91,7 @@ class OpenVideo(NamedTuple):
 
 @dataclass
 class RunAggregates:
-    """Sums over videos and executions. Each of the newest runs (the tracked runs) has its own sums.
+    """Counts and sums of videos and executions. Each of the newest runs (the tracked runs) has its own.
 
     The videos of all other runs have common sums, called the rest. For each open video, this object remembers the state
     under which the video is counted. When the state changes, the video is counted under the new state instead. So no
@@ -117,16 +118,16 @@ class RunAggregates:
     _summed_by_database: set[str] = field(default_factory=set)
 
     def apply_videos(self, videos: Iterable[Video], since: float) -> None:
-        """Update the totals with video rows that have changed. A row that is passed twice counts once.
+        """Update the counts and sums with `videos`, the rows that have changed in the database.
 
-        `since` is the epoch time from which the caller has read changed rows. For two kinds of videos, this object does
-        not know how the totals include them:
+        `since` is the epoch time from which the caller has read changed rows. A row that is passed twice counts once.
+        Two kinds of videos are not counted, because the sums perhaps include them in an older state:
 
         - a video that was uploaded before `since`, and that this object does not remember,
-        - a video that changed again after its final state was counted.
+        - a video that has changed after its final state was counted.
 
-        The run of such a video is added to `runs_to_recount`. If the run is not tracked, `needs_full_count` is set to
-        True.
+        If the run of such a video is tracked, the id of the run is added to `runs_to_recount`. Otherwise
+        `needs_full_count` becomes True.
         """
         for video in videos:
             if video.id in self._open:
@@ -151,10 +152,10 @@ class RunAggregates:
                 self._mark_changed(execution.run_id)
 
     def set_lost(self, counts: Iterable[tuple[str, str, int]]) -> None:
-        """Replace the numbers of lost executions of all tracked runs.
+        """Replace the numbers of lost executions of all tracked runs by `counts`.
 
         The process of a lost execution died at an unknown time. Each item of `counts` is (run id, outcome, number of
-        lost executions). A tracked run without an item has no lost executions.
+        lost executions). For a tracked run without an item, the number is 0.
         """
         lost: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for run_id, outcome, count in counts:
@@ -175,19 +176,18 @@ class RunAggregates:
             self._change_state(video_id, VideoState.PROCESSING)
 
     def update_runs(self, newest: list[Run], limit: int, since: float) -> None:
-        """Update which runs are tracked: those in `newest`, the newest runs in the database.
+        """Update the set of tracked runs to `newest`, the newest runs in the database.
 
-        `newest` has at most `limit` runs. `since` is in epoch seconds.
+        `newest` has at most `limit` runs. `since` is the epoch time from which the caller reads changed rows
+        afterwards.
 
-        1. A tracked run that is no longer in `newest` is not tracked any more. Its videos are added to the rest, and
-           its execution sums are dropped.
+        1. A tracked run that newer runs have displaced from `newest` is not tracked any more. Its videos are added to
+           the rest, and its execution sums are dropped.
         2. A tracked run that was deleted from the database is dropped with all its sums.
         3. A run that was created at `since` or later is tracked from now on, and its id is added to `runs_to_recount`.
-           A run that is older than all tracked runs is left to rule 4.
-        4. Any other run that is not tracked yet sets `needs_full_count` to True. Only a full count can separate its
-           videos from the rest.
-
-        After this call, the caller reads the rows that have changed since `since`.
+           Rule 4 applies instead if the run is older than all tracked runs.
+        4. Any other run in `newest` that is not tracked stays untracked, and `needs_full_count` becomes True. Only a
+           full count can separate its videos from the rest.
         """
         counted_until = self._oldest_tracked()
         last = newest[-1].sort_key if len(newest) == limit else (-math.inf, "")
@@ -209,11 +209,11 @@ class RunAggregates:
         self.executions[run.id] = ExecutionTally()
 
     def replace(self, run_id: str, groups: Iterable[Group], live: Iterable[Video]) -> None:
-        """Replace the video totals of a run by `groups`, the totals that the database has just computed.
+        """Replace the video counts and sums of a run by `groups`, which the database has just computed.
 
-        `groups` has one Group per state and failure reason. `live` has the run's open videos and those that have just
-        changed. The new totals already include them. The next query for changed videos can return them again. This
-        method remembers them, so they do not count twice.
+        `groups` has one Group for each state and failure reason. `live` has the run's open videos and its recently
+        changed videos. `groups` already includes the videos in `live`. The next query for changed videos can return
+        them again. This method remembers them, so that they do not count twice.
         """
         for video_id in list(self._open_of.get(run_id, ())):
             self._close(video_id)
@@ -228,11 +228,11 @@ class RunAggregates:
     def replace_executions(
         self, run_id: str, sums: Iterable[tuple[str, int, tuple[float | None, ...]]], recent: Iterable[Execution]
     ) -> None:
-        """Replace the execution sums of a run by `sums`, which the database has just computed.
+        """Replace the execution counts and sums of a run by `sums`, which the database has just computed.
 
-        Each item of `sums` is (outcome, number, sums of the timings), as `Reader.executions_of` returns it. `recent`
-        has executions that these sums already include. The next query for changed executions can return them again.
-        This method remembers them, so they do not count twice.
+        `sums` is a result of `Reader.executions_of`: one item (outcome, number of executions, seconds) for each
+        outcome. `recent` has the run's executions that ended recently. `sums` already includes them. The next query for
+        changed executions can return them again. This method remembers them, so that they do not count twice.
         """
         tally = self.executions[run_id] = ExecutionTally(lost=self.executions[run_id].lost)
         for outcome, count, seconds in sums:
@@ -240,7 +240,7 @@ class RunAggregates:
         self._counted_executions.update({execution.id: execution.ended_at for execution in recent})
 
     def remember(self, live: Iterable[Video]) -> None:
-        """Remember that the totals already include the videos in `live`, so that these do not count twice."""
+        """Remember that the sums already include the videos in `live`, so that they do not count twice."""
         for video in live:
             if video.state in FINAL_STATES:
                 self._final[video.id] = (video.state, video.updated_at)
@@ -248,10 +248,10 @@ class RunAggregates:
                 self._add_open(video)
 
     def prune(self, since: float) -> None:
-        """Forget the ids of the counted videos and executions that ended before `since` (epoch seconds).
+        """Forget the ids of counted videos and executions that ended before `since` (epoch seconds).
 
-        Their counts in the totals stay. The ids served to recognise a row that is read again. The next query for
-        changed rows starts at `since`, so it does not return these rows.
+        The counts and sums do not change. An id is needed only while a query can return its row again. The next query
+        for changed rows starts at `since`.
         """
         self._final = {key: row for key, row in self._final.items() if row[1] >= since}
         self._counted_executions = {
@@ -263,7 +263,8 @@ class RunAggregates:
         """Return the ids of the runs whose sums the database must compute again.
 
         - The runs in the field `runs_to_recount`.
-        - The ended runs that have changed since the database last computed their sums.
+        - The ended runs that have changed since the database last computed their sums. A run has ended if its status is
+          final, or if all its expected videos are final.
         """
         return self.runs_to_recount | {run_id for run_id in self.runs if self._has_just_ended(run_id)}
 
@@ -299,7 +300,10 @@ class RunAggregates:
 
     @property
     def oldest_waiting(self) -> float | None:
-        """Return the epoch time at which the oldest waiting video was uploaded, or None if no video waits."""
+        """Return the epoch time at which the oldest waiting video was uploaded, or None if no video waits.
+
+        A video waits as long as its state is `uploaded`.
+        """
         while self._waiting and not self._waits(self._waiting[0][1]):
             heapq.heappop(self._waiting)
         return self._waiting[0][0] if self._waiting else None

@@ -1,7 +1,8 @@
-"""Text of the metrics `aforo_run_*`, rendered once and cached until a run changes.
+"""Text of the metrics `aforo_run_*` for the /metrics page, kept in memory for each run.
 
-The text of 200 runs has 5,000 lines. About 30 lines change between two scrapes. All these metrics are gauges. A gauge
-has the same lines in the Prometheus text format and in OpenMetrics, so one cached text serves both formats.
+The text of 200 runs has 5,000 lines, of which about 30 change between two scrapes. So only the lines of changed runs
+are rendered again. All these metrics are gauges. A gauge has the same lines in the Prometheus text format and in
+OpenMetrics, so one cached text serves both formats.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class RenderedRun(NamedTuple):
 
 @dataclass
 class RunText:
-    """Render the metrics `aforo_run_*` as text, and cache the lines of each run until it changes."""
+    """Render the metrics `aforo_run_*` as text, and cache the lines of each run until the run changes."""
 
     #: Queue that carries the tasks, for the label of the runs.
     queue: str = ""
@@ -42,9 +43,9 @@ class RunText:
     def render(self, aggregates: RunAggregates, now: float) -> str:
         """Return the text of the metrics `aforo_run_*` for all tracked runs in `aggregates`.
 
-        `now` is the current time in epoch seconds. A run is rendered anew if its id is in `aggregates.changed_runs`, or
-        if its row or test window has changed. All other runs keep their cached lines. Afterwards
-        `aggregates.changed_runs` is empty.
+        `now` is the current time in epoch seconds. The lines of a run are rendered again if its id is in
+        `aggregates.changed_runs`, or if its row or its test window has changed. The lines of all other runs come from
+        the cache. Afterwards `aggregates.changed_runs` is empty.
         """
         changed, aggregates.changed_runs = aggregates.changed_runs, set()
         self._cache = {run_id: self._of_run(aggregates, run_id, run_id in changed, now) for run_id in aggregates.runs}

@@ -63,7 +63,8 @@ class DatabaseSource:
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:
         """Read the changed rows within the time limit, and return the metric families of the database.
 
-        If the database fails or is too slow, raise an error:
+        The time limit is the smaller of `timeout_seconds` and `settings.timeout_seconds`. If the database fails or is
+        too slow, raise one of two errors:
 
         - Incomplete with the last result, if that result is at most `REPEAT_SECONDS` old.
         - Otherwise the original error, such as TimeoutError.
@@ -81,8 +82,8 @@ class DatabaseSource:
     def refresh(self) -> Collected:
         """Read the changed rows, and return the metric families of the database.
 
-        Raise SourceNotReady before the first full count has ended, or the error of that count if it failed. Raise
-        Incomplete with the new result if a later full count has failed since the last call.
+        While no full count has succeeded, raise the error of the last full count, or SourceNotReady if none has failed.
+        If a full count has failed since the last call, raise Incomplete with the new metric families.
         """
         if self._count is None and self._candidate is None:
             raise self._failure or SourceNotReady("the first full count has not finished")

@@ -152,10 +152,10 @@ class ExecutionTally:
     sums: list[float | None] = field(default_factory=lambda: [None] * (len(Stage) + 1))
 
     def add(self, outcome: str, executions: int, sums: tuple[float | None, ...]) -> None:
-        """Add a number of ended executions with the same outcome to this tally.
+        """Add `executions` ended executions with the same outcome to this tally.
 
-        `executions` is the number. `sums` has their summed stage seconds, then their CPU seconds of ffmpeg. `sums` is
-        ignored unless the outcome is done.
+        `sums` has their total seconds in each stage, then their total CPU seconds of ffmpeg. `sums` is ignored unless
+        the outcome is done.
         """
         self.outcomes[outcome] += executions
         if outcome == Outcome.DONE:
@@ -176,24 +176,24 @@ def group_of(video: Video, window_end: float) -> Group:
 
 
 def smaller(one: float | None, other: float | None) -> float | None:
-    """Return the smaller of two numbers. None means unknown: return the other number then.
+    """Return the smaller of two numbers. If one of them is None (unknown), return the other one.
 
-    The result is None if both numbers are None.
+    The result is None if both are None.
     """
     return other if one is None else one if other is None else min(one, other)
 
 
 def larger(one: float | None, other: float | None) -> float | None:
-    """Return the larger of two numbers. None means unknown: return the other number then.
+    """Return the larger of two numbers. If one of them is None (unknown), return the other one.
 
-    The result is None if both numbers are None.
+    The result is None if both are None.
     """
     return other if one is None else one if other is None else max(one, other)
 
 
 def total(one: float | None, other: float | None) -> float | None:
-    """Return the sum of two numbers. None means unknown: return the other number then.
+    """Return the sum of two numbers. If one of them is None (unknown), return the other one.
 
-    The result is None if both numbers are None.
+    The result is None if both are None.
     """
     return other if one is None else one if other is None else one + other

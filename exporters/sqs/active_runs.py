@@ -17,9 +17,10 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class ActiveRuns:
-    """Check for active runs in Aforo's database.
+    """Reader of Aforo's database that finds out whether any run is active.
 
-    `timeout_seconds` limits each check. `clock` returns the current time in epoch seconds.
+    `timeout_seconds` is the longest time that `exist` waits for the database. `clock` returns the current time in epoch
+    seconds.
     """
 
     database: Database
@@ -30,7 +31,7 @@ class ActiveRuns:
         self._call = TimeLimitedCall(self._read, "active runs")
 
     def exist(self) -> bool:
-        """Return True if any run is active now. Return False if the database does not answer in time."""
+        """Return True if any run is active now. Return False also if the database fails or is too slow."""
         try:
             return self._call.result(self.timeout_seconds)
         except Exception as error:  # the collector of the oldest message reports the database's state

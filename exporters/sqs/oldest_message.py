@@ -41,11 +41,11 @@ class OldestMessage:
         return self.settings.queue.name
 
     def poll(self, *, is_queue_empty: bool = False) -> None:
-        """Read the send time of the oldest waiting message from the database, and keep it in memory.
+        """Read the send time of the oldest waiting message from the database, and keep it for `fetch`.
 
-        `is_queue_empty` says that SQS has no message in the queue. The metric then has no value, even if the database
-        has waiting videos. Such videos are left by an interrupted run or a purged queue. If the database fails, nothing
-        is raised here: `fetch` raises that error until the next poll.
+        Pass `is_queue_empty=True` if SQS has no message in the queue. The metric then has no value. The database can
+        have waiting videos even then, for example after an interrupted run or a purge of the queue. This method raises
+        no error if the database fails. Instead, each call of `fetch` raises the database's error until the next poll.
         """
         try:
             sent_at = self._call.result(self.settings.exporters.timeout_seconds)

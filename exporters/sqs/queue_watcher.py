@@ -32,7 +32,7 @@ class CallCounter:
     calls: Counter[str] = field(default_factory=Counter)
 
     def attach(self, client: SQSClient) -> None:
-        """Count the HTTP requests of this boto3 client from now on."""
+        """Count every HTTP request that this boto3 client sends to SQS from now on."""
         client.meta.events.register("before-send.sqs", self._count)
 
     def _count(self, event_name: str, **_: Any) -> None:
@@ -64,9 +64,8 @@ class Reading:
 class QueueWatcher:
     """Find SQS queues by name or prefix, and read their attributes.
 
-    `patterns` has the names of the queues. A name that ends in `*` stands for all queues with this prefix. The
-    dead-letter queue of a watched queue is read too, but a reading has only its number of messages. Only one thread may
-    call the methods.
+    `patterns` has the names of the queues. A name that ends in `*` stands for all queues with this prefix. From the
+    dead-letter queue of each watched queue, only the number of messages is read. Call all methods from the same thread.
     """
 
     client: SQSClient

@@ -40,7 +40,7 @@ MOST_EXPECTED_QUEUES = 20
 
 @dataclass
 class QueueSource:
-    """Supply the metrics of the watched queues for /metrics, from the last reading of each queue."""
+    """Source of the metrics of the watched queues: `poll` reads SQS, `fetch` returns the metrics."""
 
     watcher: QueueWatcher
     counter: CallCounter
@@ -146,7 +146,7 @@ class QueueSource:
 
 @dataclass
 class SqsSources:
-    """Both sources of the SQS exporter (queues and oldest message), and the schedule of their polls.
+    """Both sources of the SQS exporter: the queues, and the oldest message. `keep_polling` polls them.
 
     `monotonic` returns a clock's time in seconds.
     """

@@ -1,6 +1,6 @@
 """Drop-down lists that several dashboards share, and label selectors for the chosen values.
 
-The links between the dashboards pass the chosen values on.
+A link from one dashboard to another passes the chosen values on.
 """
 
 from __future__ import annotations
@@ -49,19 +49,19 @@ NONE_KNOWN = Text("ninguno conocido", "none known")
 
 
 def numbered(expression: str, label: str, names: Iterable[str]) -> str:
-    """Return a PromQL query whose values are numbers that stand for values of the label `label`.
+    """Return a PromQL query whose values are numbers, one for each value of the label `label`.
 
-    The value of each series is the position of its label value in `names`, from 0. `expression` is the query that gives
-    the series. A panel shows the numbers as words. Such a panel can show a word even without data, which a panel of
-    label values cannot.
+    `expression` is a PromQL query whose series have this label. In the result, the value of each series is the position
+    of its label value in `names`, counted from 0. A panel maps each number to a word. Unlike a panel of label values,
+    such a panel can show a word when there are no data.
     """
     numbers = (f'label_replace(vector({number}), "{label}", "{name}", "", "")' for number, name in enumerate(names))
     return f"0 * ({expression}) + on ({label}) group_left () ({' or '.join(numbers)})"
 
 
 def of_queue_readers(metric: str) -> str:
-    """Return the PromQL query for `metric`, only of workers that read the chosen queue.
+    """Return the PromQL query for `metric`, limited to the workers that read the chosen queue.
 
-    The user chooses the queue on the dashboard. `metric` is a metric of workers.
+    The user chooses the queue on the dashboard. `metric` is the name of a metric of workers.
     """
     return f"({metric} and on (job, instance) aforo_worker_queue_info{OF_QUEUE})"

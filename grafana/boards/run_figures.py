@@ -1,6 +1,6 @@
 """PromQL queries for the dashboard *Capacity*: figures of each run, and means over the runs of a cell.
 
-In this module, all runs with one video size and one concurrency count as one cell.
+In this module, a cell is all runs with the same video size and the same concurrency.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ LABELS = ("size", "concurrency", "mode")
 def last(metric: str, *labels: str) -> str:
     """Return the PromQL query for the last value of `metric` of each run.
 
-    The resulting series have the label `run_id` and those in `labels`. The query reads the last 5 minutes of the
-    dashboard's time range. They contain every run that the exporter reports, because each scrape has all of them. A
-    query over the whole range would take seconds.
+    The series of the result have the label `run_id` and the labels in `labels`. The query reads only the last 5 minutes
+    of the dashboard's time range. A query over the whole range would take seconds. No run is missed, because each
+    scrape of the exporter contains every tracked run.
     """
     by = ", ".join(("run_id", *labels))
     return f"max by ({by}) (last_over_time({metric}[5m]))"
@@ -36,10 +36,10 @@ def capacity(bound: str) -> str:
 
 
 def verdict(kind: str) -> str:
-    """Return the PromQL query for each run's current verdict of one kind.
+    """Return the PromQL query for one verdict on each run: its stability or its bottleneck.
 
-    `kind` is `stability` or `bottleneck`. Each series has two labels: `run_id`, and one named after the kind. For
-    `bottleneck`, the label `bottleneck` has the verdict.
+    `kind` is `stability` or `bottleneck`. Each series has two labels. One is `run_id`. The other has the name in
+    `kind`, and the verdict as its value.
     """
     return f"max by (run_id, {kind}) ({_stored_verdict(kind)})"
 
@@ -89,9 +89,9 @@ def bursts(validity: str, chosen: str = CHOSEN) -> str:
 def by_cell(figure: str, chosen: str = CHOSEN) -> str:
     """Return the PromQL query for the mean of a figure over the complete bursts of each cell.
 
-    `figure` is a PromQL query with one value per run. Only the valid bursts of a cell count. If a cell has no valid
-    burst, its indicative bursts count. `bursts` says which bursts are complete. `chosen` is a list of PromQL label
-    matchers for the runs.
+    `figure` is a PromQL query with one value per run. The mean of a cell is over its valid complete bursts. If the cell
+    has none, the mean is over its indicative complete bursts. `bursts` says when a burst is complete. `chosen` is a
+    list of PromQL label matchers for the runs.
     """
     return " or ".join(
         f"avg by (size, concurrency) ({figure} * on (run_id) group_right () {bursts(validity, chosen)})"
@@ -102,14 +102,14 @@ def by_cell(figure: str, chosen: str = CHOSEN) -> str:
 def best_cell() -> str:
     """Return the PromQL query for the greatest mean X_sat of each video size.
 
-    The series of the result has the labels `size` and `concurrency` of the cell with this X_sat. X_sat is the
-    throughput with every slot busy.
+    The query gives one series per video size. Its labels `size` and `concurrency` name the cell with this X_sat. X_sat
+    is the throughput with every slot busy.
     """
     return f"topk by (size) (1, {by_cell(capacity('estimate'))})"
 
 
 def of_best_cell(expression: str) -> str:
-    """Return the PromQL query `expression`, limited to the cell with the greatest X_sat of each size.
+    """Return the PromQL query `expression` for the cell with the greatest X_sat of each video size.
 
     `expression` is a query whose series have the labels `size` and `concurrency`. X_sat is the throughput with every
     slot busy.
@@ -136,10 +136,9 @@ def validity_of_cell() -> str:
 
 
 def invalid_runs() -> str:
-    """Return the PromQL query for the invalid runs among the runs chosen on the dashboard.
+    """Return the PromQL query for all invalid runs that match the user's choice on the dashboard.
 
-    The query gives one series per run, with the value 0. This number stands for *only invalid runs* in
-    `wording.VALIDITY_NUMBERS`.
+    The query gives one series per run, with the value 0. In `wording.VALIDITY_NUMBERS`, 0 means *only invalid runs*.
     """
     return f'0 * ({FACTS} and on (run_id) aforo_run_validity_info{{validity="invalid"}})'
 
@@ -148,7 +147,7 @@ def bottleneck_of_cell() -> str:
     """Return the PromQL query for the most frequent bottleneck of each cell.
 
     Each series has the labels `size`, `concurrency` and `bottleneck`. Its value is the number of bursts with that
-    bottleneck. Valid and indicative complete bursts count.
+    bottleneck. Only complete bursts count, whether they are valid or indicative.
     """
     stored, usable = _stored_verdict("bottleneck"), f"({bursts('valid')} or {bursts('indicative')})"
     counted = (
@@ -166,8 +165,8 @@ def spaced(expression: str) -> str:
 
 
 def as_cell(expression: str) -> str:
-    """Return the PromQL query `expression` with a new label `cell`, made of size and concurrency.
+    """Return the PromQL query `expression` with a new label `cell`, such as `50 MB · 2`.
 
-    The label names a bar or a row, such as `50 MB · 2`.
+    The label is made of the labels `size` and `concurrency`. A panel shows it as the name of a bar or of a row.
     """
     return f'label_join({spaced(expression)}, "cell", " · ", "size", "concurrency")'
