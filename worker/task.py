@@ -170,9 +170,9 @@ class Execution:
     output_bytes: int = 0
 
     def run(self) -> dict[str, Any]:
-        """Run the stages of the execution and return the result of the Celery task.
+        """Run the stages of the execution. Return its figures, such as bytes and CPU time, for the metrics.
 
-        Raise VideoFailed if the video has failed for good. Raise Reject if the message returns to the queue.
+        Raise VideoFailed if the video has failed for good. Raise ReturnedToQueue if the message returns to the queue.
         """
         try:
             self._work()
