@@ -110,8 +110,8 @@ class TaskMessage:
 class Batch:
     """Up to ten videos to send: their rows in Aforo's table, and their task messages in the same order.
 
-    `app_facts` has measured values of the app under test, by name, to be stored in the run's row. It is empty for our
-    reference worker.
+    `app_facts` has figures of the app under test, such as `upload_offset_seconds`, to be stored in the run's row. It is
+    empty for our reference worker.
     """
 
     rows: list[dict[str, object]]

@@ -25,7 +25,8 @@ def warm_up(request: Request, slots: int, prepare: Callable[[Request], Injection
     the size that `request` names. If `request` names a mix, they have the size with the largest share. Tables of
     results do not list the warm-up run.
 
-    `prepare` returns the object that records and sends a requested run. `say` prints a line of text for the user.
+    `prepare` gets a request, and returns the object that records and sends the requested run. `say` prints a line of
+    text for the user.
     """
     count = VIDEOS_PER_SLOT * slots
     say(f"warm-up: {count} videos")

@@ -19,9 +19,9 @@ BANDWIDTH_LIMIT = "aforo_node_bandwidth_limit_bytes_per_second"
 class WorkerFleet:
     """The running workers: how many they are, how many slots they have, and the conditions of each.
 
-    The field `nodes` counts the workers, and the field `slots` all their slots. The field `workers` has the conditions
-    of each worker, such as versions and CPU (see `core.worker_conditions`). The field `bandwidth_limits` maps a
-    resource, such as `disk_write`, to its bandwidth limit in bytes/s.
+    The field `nodes` is the number of workers. The field `slots` is the number of all their slots. The field `workers`
+    has the conditions of each worker, such as versions and CPU (see `core.worker_conditions`). The field
+    `bandwidth_limits` maps a resource, such as `disk_write`, to its bandwidth limit in bytes/s.
     """
 
     nodes: int
@@ -41,7 +41,7 @@ class WorkerFleet:
 
     @property
     def versions(self) -> dict[str, str]:
-        """Return the version of each program of the workers, by the name of the program, such as `celery`.
+        """Return the versions of the workers' programs, by program name, such as `celery`.
 
         If the workers have different versions of a program, its value has all of them: `5.5.3 + 5.6.3`.
         """

@@ -73,7 +73,8 @@ def outputs_of(app: AppFile, videos: Sequence[InjectedVideo]) -> list[Path]:
 
     - aforo.toml has no such pattern.
     - aforo.toml names no database table for the app's videos.
-    - The pattern has no placeholder for the primary key of a video's row. It could then match files of other videos.
+    - The pattern has no placeholder for the primary key of a video's row. Such a pattern could match files of other
+      videos.
     """
     pattern = app.input.outputs
     if pattern is None or app.videos is None:

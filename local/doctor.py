@@ -99,7 +99,7 @@ def _stack(settings: Settings) -> str:
 
 
 def grafana_finding(settings: Settings) -> Finding:
-    """Return a finding about Grafana: a warning if it is too old for our dashboards, otherwise OK.
+    """Return a finding about Grafana: a warning if Grafana is too old for our dashboards, otherwise OK.
 
     The finding is also OK if no Grafana answers, because the stack works without Grafana.
     """
