@@ -172,8 +172,8 @@ class Execution:
     def run(self) -> dict[str, Any]:
         """Run the stages of the execution. Return the figures of the execution for the worker's metrics.
 
-        Examples of figures are the downloaded and uploaded bytes. Raise VideoFailed if the video has failed for good. Raise
-        ReturnedToQueue if the message returns to the queue.
+        Examples of figures are the downloaded and uploaded bytes. Raise VideoFailed if the video has failed for good.
+        Raise ReturnedToQueue if the message returns to the queue.
         """
         try:
             self._work()
