@@ -65,13 +65,15 @@ class SentBatch:
 
 
 class ParallelSender:
-    """Context manager that sends batches of tasks with several SQS calls at once.
+    """Context manager that sends batches of tasks, with several SQS calls at the same time.
 
-    1. The rows of a batch are committed to the database before its SQS call.
-    2. After the call, the rows are marked as sent, and the function `on_sent` is called with the task ids of the batch.
+    1. The rows of a batch are committed to Aforo's database.
+    2. An SQS call sends the messages of the batch. A failed call is repeated a few times.
+    3. The send time is written to the rows. Then the function `on_sent` is called with the task ids of the batch.
 
-    A failed call is repeated a few times. The end of the block waits for all calls and marks their rows. It raises the
-    error of a batch that could not be sent. After an exception in the block, no failed call is repeated.
+    At its end, the `with` block waits for all running calls and writes the send times. Then it raises the error of a
+    batch that could not be sent, if there is such a batch. If the code in the block raises an exception, failed calls
+    are no longer repeated.
     """
 
     def __init__(self, maker: BatchMaker, run_id: str, on_sent: Callable[[list[str]], None]) -> None:
@@ -107,11 +109,13 @@ class ParallelSender:
             raise error
 
     def rest(self, seconds: float | None) -> None:
-        """Wait until a running SQS call ends, or until `seconds` have passed. Then record the sent batches.
+        """Wait up to `seconds` for the end of a running SQS call. Then write the send times of sent batches.
 
-        With None, the wait has no time limit. If no call runs, wait for `seconds`, or not at all with None. After the
-        wait, the rows of sent batches are marked as sent. The heartbeat in the run's row, which shows that the injector
-        is alive, is renewed if it is ten seconds old. Raise an AforoError if a batch could not be sent.
+        - If `seconds` is None, the wait has no time limit.
+        - If no call is running, sleep for `seconds`. If `seconds` is None too, do not sleep.
+
+        The send times are written to the rows of the videos. If the heartbeat in the run's row is ten seconds old, it
+        is renewed. The heartbeat shows that the injector is alive. Raise an AforoError if a batch could not be sent.
         """
         if self._calls:
             wait(self._calls, seconds, FIRST_COMPLETED)
@@ -163,10 +167,11 @@ class ParallelSender:
 
 
 def send_videos(maker: BatchMaker, videos: Sequence[NewVideo]) -> list[str]:
-    """Send these videos of one run as fast as possible, and record them. Return their task ids.
+    """Send these videos of one run as fast as possible. Return the ids of their tasks.
 
-    The ids have the order in which the batches were sent. `maker` makes the rows and messages. Raise an AforoError if a
-    database rejects a row, or if SQS rejects the tasks.
+    `maker` makes the database rows and the messages of the videos. The rows are written to Aforo's database. The task
+    ids have the order in which the batches were sent. Raise an AforoError if a row cannot be written, or if SQS rejects
+    a message.
     """
     task_ids: list[str] = []
     with ParallelSender(maker, videos[0].run_id, task_ids.extend) as sender:

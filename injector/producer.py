@@ -22,7 +22,7 @@ ANSWER_SECONDS = 60
 class Produced:
     """Answer of the app's script for one video.
 
-    `args` and `kwargs` are the arguments of the task. `row` is the key of the inserted row.
+    `args` and `kwargs` are the arguments of the task. `row` is the primary key of the row that the script inserted.
     """
 
     args: list[Any]

@@ -14,7 +14,11 @@ from core.size_mix import SizeMix
 
 @dataclass(frozen=True)
 class Source:
-    """One stored input file. `seconds` is its duration, or None if the container does not state it."""
+    """One input file in the storage.
+
+    `key` is its storage key. `seconds` is the duration of the video, or None if the file does not state the duration.
+    `origin` says where the file comes from: the path that the user gave, or a text such as `generated 50MB`.
+    """
 
     key: str
     size_bytes: int
@@ -25,10 +29,10 @@ class Source:
 
 @dataclass(frozen=True)
 class RunInputs:
-    """Input files of a run, and which of them each video uses.
+    """Input files of a run, and which of these files each video uses.
 
-    `sources` has the files. `order` has one item per video: the position of its file in `sources`. `sizes` has the
-    sizes and shares of generated files, or None if the user gave a file.
+    `sources` has the files. `order` has one number per video: the position of the video's file in `sources`, from 0.
+    `sizes` has the size or the mix for which Aforo generated the files. `sizes` is None if the user gave a file.
     """
 
     sources: tuple[Source, ...]
@@ -67,13 +71,13 @@ class RunInputs:
 
     @property
     def origin(self) -> str:
-        """Return where the videos come from, such as `generated 50MB`."""
+        """Return where the videos come from: the path that the user gave, or a text such as `generated 50MB`."""
         return self.sources[0].origin if len(self.sources) == 1 else f"generated {self.label}"
 
     def as_json(self) -> dict[str, Any]:
-        """Return the files of a mix with their shares, as JSON to be stored in the run's row.
+        """Return the size, digest, duration and share of each file of a mix, to be stored in the run's row.
 
-        Return an empty dictionary if the run has a single file.
+        The result has one key, `mix`, and can be stored as JSON. It is empty if the run has a single file.
         """
         if self.sizes is None or len(self.sources) == 1:
             return {}

@@ -56,11 +56,14 @@ class Sender:
     queue_url: str
 
     def send(self, messages: Mapping[str, str], stopping: Event | None = None) -> None:
-        """Send up to ten messages. Repeat those that SQS has not confirmed.
+        """Send up to ten messages to the queue. Send a message again if SQS has not confirmed it.
 
         `messages` maps an id to a message body. An id consists of letters, digits, '-' and '_'. Raise EnvironmentFault
-        if a message is still unconfirmed after `SEND_ATTEMPTS` attempts. Raise it earlier if `stopping` is set between
-        two attempts. A message is sent twice if the response of SQS is lost. Aforo's task tolerates that.
+        if a message is still unconfirmed after `SEND_ATTEMPTS` attempts. If `stopping` is set, raise this error without
+        a further attempt.
+
+        If an answer of SQS is lost, its messages are sent twice. Our reference worker ends the second delivery of a
+        task as a duplicate.
         """
         unsent, stopping = dict(messages), stopping or Event()
         for attempt in range(SEND_ATTEMPTS):
@@ -107,7 +110,8 @@ class TaskMessage:
 class Batch:
     """Up to ten videos to send: their rows in Aforo's table, and their task messages in the same order.
 
-    `app_facts` has facts about the app under test that the sender of the batch stores with the run.
+    `app_facts` has figures of the app under test, such as `upload_offset_seconds`, to be stored in the run's row. It is
+    empty for our reference worker.
     """
 
     rows: list[dict[str, object]]
@@ -157,10 +161,10 @@ def encode_batch(app: Celery, batch: Batch) -> dict[str, str]:
 
 
 def encode_task(app: Celery, task: TaskMessage) -> str:
-    """Return the SQS message body that kombu would send for this task: JSON in base64.
+    """Return the SQS message body for this task, in kombu's format: JSON in base64.
 
-    The body contains the current time in a header, as the send time. A worker with kombu before 5.5 cannot get this
-    time from SQS.
+    A header in the body has the current time in epoch seconds. The worker reads the send time of the message from this
+    header, because kombu before 5.5 does not provide SQS's own send time.
     """
     encode = app.amqp.as_task_v2 if task.protocol == 2 else app.amqp.as_task_v1
     message = encode(task.task_id, task.name, args=list(task.args), kwargs=dict(task.kwargs))
@@ -184,7 +188,10 @@ def encode_task(app: Celery, task: TaskMessage) -> str:
 
 
 def write_tasks_log(lines: Iterable[str], file: object) -> None:
-    """Append task ids to the open log file, one per line, as the scenario requires."""
+    """Append task ids to the open text file `file`, one per line. The scenario requires this log.
+
+    `lines` has the task ids.
+    """
     print(*lines, sep="\n", file=file, flush=True)  # type: ignore[call-overload]
 
 

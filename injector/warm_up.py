@@ -21,9 +21,12 @@ LONGEST_COUNT_SECONDS = 60.0
 def warm_up(request: Request, slots: int, prepare: Callable[[Request], Injection], say: Callable[[str], None]) -> None:
     """Send the warm-up videos as a run of their own, and wait until all have ended.
 
-    The run is a burst with two videos per slot. They have the size in `request`, or the size with the largest share of
-    a mix. This run appears in no table of results. `slots` is the number of all slots. `prepare` makes a run from a
-    request. `say` prints a line of text for the user.
+    The warm-up run is a burst with two videos per slot. `slots` is the sum of the slots of all workers. The videos have
+    the size that `request` names. If `request` names a mix, they have the size with the largest share. Tables of
+    results do not list the warm-up run.
+
+    `prepare` gets a request, and returns the object that records and sends the requested run. `say` prints a line of
+    text for the user.
     """
     count = VIDEOS_PER_SLOT * slots
     say(f"warm-up: {count} videos")

@@ -17,11 +17,11 @@ BANDWIDTH_LIMIT = "aforo_node_bandwidth_limit_bytes_per_second"
 
 @dataclass(frozen=True)
 class WorkerFleet:
-    """The running workers: how many they are, how many slots they have, and facts about each.
+    """The running workers: how many they are, how many slots they have, and the conditions of each.
 
-    `nodes` is the number of workers, and `slots` the sum of their slots. `workers` has the conditions of each worker,
-    such as versions and CPU (see `core.worker_conditions`). `bandwidth_limits` maps a resource, such as `disk_write`,
-    to its bandwidth limit in bytes/s.
+    The field `nodes` is the number of workers. The field `slots` is the number of all their slots. The field `workers`
+    has the conditions of each worker, such as versions and CPU (see `core.worker_conditions`). The field
+    `bandwidth_limits` maps a resource, such as `disk_write`, to its bandwidth limit in bytes/s.
     """
 
     nodes: int
@@ -33,7 +33,7 @@ class WorkerFleet:
 
     @property
     def slots_per_node(self) -> int:
-        """Return the number of slots of one node, which the scenario calls concurrency.
+        """Return the number of slots of each worker. The scenario calls this number concurrency.
 
         If the workers have different numbers of slots, return the largest number.
         """
@@ -41,7 +41,10 @@ class WorkerFleet:
 
     @property
     def versions(self) -> dict[str, str]:
-        """Return the versions of the workers' programs, by program. Different versions are joined by ` + `."""
+        """Return the versions of the workers' programs, by program name, such as `celery`.
+
+        If the workers have different versions of a program, its value has all of them: `5.5.3 + 5.6.3`.
+        """
         values = {name: sorted({str(worker[name]) for worker in self.workers if name in worker}) for name in VERSIONS}
         return {name: " + ".join(each) for name, each in values.items() if each}
 
@@ -67,15 +70,15 @@ def read_fleet(settings: Settings) -> WorkerFleet:
 
 
 def read_app_fleet(settings: Settings, app: AppFile, concurrency: int, workers: int) -> WorkerFleet:
-    """Return the running workers of the app under test.
+    """Return the number, the slots and the conditions of the running workers of the app under test.
 
-    The caller expects `workers` workers with `concurrency` slots each. Workers without instrumentation
-    (`worker.instrument = false` in aforo.toml) cannot be asked. For them, the result has the expected numbers, and
-    `is_measured` is False.
+    The caller expects `workers` workers with `concurrency` slots each.
 
-    Each instrumented worker is asked for its slots over HTTP (/metrics). A worker that does not answer is left out.
-    Raise EnvironmentFault if no worker answers. Also raise EnvironmentFault if the number of answering workers, or the
-    sum of their slots, is not the expected number.
+    - If aforo.toml has `worker.instrument = false`, nothing is read from the workers. The result has the numbers that
+      the caller expects, and its field `is_measured` is False.
+    - Otherwise, the slots are read from the /metrics of each worker. A worker whose /metrics does not answer is not
+      counted. Raise EnvironmentFault if no worker is counted. Also raise EnvironmentFault if the number of workers, or
+      the sum of their slots, is not what the caller expects.
     """
     declared = WorkerFleet(workers, workers * concurrency, is_measured=False)
     if not app.worker.instrument:

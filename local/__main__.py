@@ -52,10 +52,10 @@ def main() -> None:
     "--workers", "WORKERS", "Workers of an app that `scale` starts", default=1, type=cli.WholeNumber(1, MOST_WORKERS)
 )
 def up(concurrency: int | None, profile: str | None, workers: int) -> None:
-    """Start the programs that do not run, set the number of worker slots, and wait until all are ready.
+    """Start all programs that are not running yet, and wait until all programs are ready.
 
-    Prometheus then collects metrics from all of them. With AFORO_APP_FILE, start the worker of that app in place of the
-    reference worker.
+    The worker gets the given number of slots and the given profile. If AFORO_APP_FILE is set, start the worker of that
+    app in place of the reference worker.
     """
     settings = Settings.from_process()
     options = dataclasses.replace(worker_options(settings, concurrency, profile), workers=workers)
@@ -124,7 +124,7 @@ def logs(program: str, follow: bool, lines: int) -> None:
 def doctor(send: bool, user_id: str | None) -> None:
     """Check what a run needs, and show a remedy for each problem. Exit code 3 if there is an error.
 
-    With AFORO_APP_FILE, check every line of that aforo.toml instead.
+    If AFORO_APP_FILE names an app's aforo.toml, check every line of this file instead.
     """
     settings, levels = Settings.from_process(), set()
     app = settings.app
@@ -197,9 +197,11 @@ def video_folders(settings: Settings) -> list[Path]:
 def worker_options(settings: Settings, concurrency: int | None, profile: str | None) -> stack.WorkerOptions:
     """Return the options with which to start the worker: slots, profile and threads of ffmpeg.
 
-    `concurrency` is the number of slots. An argument that is None is read from the settings. The worker always starts
-    with a built-in profile. If `profile` is a file of the user, the worker starts with the profile in
-    AFORO_WORKER_PROFILE. Later, the worker reads the user's profile from each run.
+    `concurrency` is the number of slots. `profile` is the name of a built-in profile or the path of a user's profile.
+    If an argument is None, its value in `settings` is used.
+
+    The options always name a built-in profile. In place of a user's profile, they name the profile of the setting
+    AFORO_WORKER_PROFILE. The worker reads a user's profile later, from the row of each run.
     """
     slots = concurrency or settings.worker.concurrency
     chosen = profile or settings.profile

@@ -28,8 +28,8 @@ CLEANED = ".cleaned"
 class Leftovers:
     """Rows and input files that the runs of one app left in its systems.
 
-    The field `lists` has the files in which the runs listed these rows and inputs. The field `videos` has the entries
-    of these files, one per video.
+    Each run has a list of its videos, which is a file in its results folder. The field `lists` has the paths of these
+    files. The field `videos` has the videos of all lists, each with the key of its row and the place of its input file.
     """
 
     lists: tuple[Path, ...]
@@ -37,7 +37,10 @@ class Leftovers:
 
 
 def leftovers(settings: Settings, app: AppFile) -> Leftovers:
-    """Return the rows and input files that runs left in the app's systems, from the runs' results folders."""
+    """Return the rows and input files that the runs of `app` left in the app's systems.
+
+    They are read from the list of videos in the results folder of each run.
+    """
     lists = [file for file in settings.results.path.glob(f"runs/*/{FILE}") if _is_of(file.parent, app)]
     videos = [video for file in lists for video in injected(file.parent)]
     return Leftovers(tuple(lists), tuple(videos))
@@ -64,11 +67,14 @@ def clean_app(settings: Settings, app: AppFile, *, rows: bool, outputs: bool, as
 
 
 def outputs_of(app: AppFile, videos: Sequence[InjectedVideo]) -> list[Path]:
-    """Return the output files that the app wrote for these videos.
+    """Return the paths of the output files that the app wrote for these videos.
 
-    The files are found with the file name pattern `input.outputs` of aforo.toml. Raise UsageError if aforo.toml has no
-    such pattern or no table of videos. Also raise UsageError if the pattern does not contain the key of the video's
-    row: such a pattern could match the files of other videos.
+    The files are found with the file name pattern `input.outputs` of aforo.toml. Raise UsageError in these cases:
+
+    - aforo.toml has no such pattern.
+    - aforo.toml names no database table for the app's videos.
+    - The pattern has no placeholder for the primary key of a video's row. Such a pattern could match files of other
+      videos.
     """
     pattern = app.input.outputs
     if pattern is None or app.videos is None:

@@ -28,10 +28,11 @@ CONTAINER_LINES = (
 
 
 def findings(settings: Settings, app: AppFile, user_id: str | None) -> Iterator[Finding]:
-    """Check what aforo.toml says about the app: its worker, queue, database and videos. Yield findings.
+    """Check an app's aforo.toml: its worker, queue, database and videos. Yield the result of each check.
 
-    A failed check does not stop the next one. One check inserts the row of a video into the app's database, and rolls
-    it back. `user_id` is the owner of that video, or None if the app needs no owner.
+    A result (finding) has a level: OK, warning or error. Its text has a remedy for each problem. A failed check does
+    not stop the next check. One check inserts the row of a video into the app's database, and rolls the insert back.
+    `user_id` is the owner of that video, or None if the app needs no owner.
     """
     yield Finding(app.path.name, Level.OK, f"{app.name}, every line is known")
     yield from _worker(app)

@@ -27,10 +27,11 @@ OF_REFERENCE_WORKER = "replacement: aforo"
 
 
 def supervisord_environment(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment variables of supervisord, which all programs of the stack inherit.
+    """Return the environment variables for supervisord, which all programs of the stack inherit.
 
-    The result has the variables in `environment`, except options of a single run, such as SIZE. The result also has the
-    port of each program, the folder of our Python, and some values of `settings`.
+    The result has the variables in `environment`, without the options of a single run, such as SIZE. The result also
+    has the port of each program, the folder of the Python interpreter, and values from `settings`, such as the URL of
+    Prometheus.
     """
     inherited = {name: value for name, value in environment.items() if name not in NOT_INHERITED}
     optional = ("emulator", "events", "prometheus", "celery-exporter", "grafana")
@@ -114,9 +115,11 @@ def write_prometheus_config(
 def prometheus_config(source: str, scraped: Iterable[Program], folder: Path, app: AppFile | None = None) -> str:
     """Return the text of Prometheus' configuration for this machine, made from the text `source`.
 
-    Each job gets the port of its program. A job is removed if its program is not in `scraped`. The paths of rule files
-    begin with `folder`. If `app` is given, the workers' `_info` metrics get the name of the app as the label `app`. If
-    the aforo.toml of the app lists addresses in `worker.metrics`, the job `worker` scrapes these addresses.
+    Each scrape job in `source` has the name of a program. If the program is in `scraped`, the job gets the port of the
+    program. Otherwise, the job is removed. The paths of rule files begin with `folder`.
+
+    If `app` is given, the workers' `_info` metrics get the name of the app as the label `app`. If the app's aforo.toml
+    lists addresses in `worker.metrics`, the job `worker` scrapes these addresses.
     """
     ports = {program.name: program.port for program in scraped if program.scraped or program.name == "prometheus"}
     targets = {name: [f"127.0.0.1:{port}"] for name, port in ports.items()}

@@ -88,7 +88,10 @@ def check_central_store(settings: Settings) -> None:
 
 
 def check_disk(folder: str = ".") -> str:
-    """Return the free disk space of a folder as text. Raise EnvironmentFault if it is below 1 GB."""
+    """Return the free disk space of a folder as text, such as `12.3 GB free`.
+
+    Raise EnvironmentFault if less than 1 GB is free.
+    """
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE_BYTES:
         raise EnvironmentFault("disk", f"only {free / 1e6:.0f} MB are free", "free 1 GB or more")

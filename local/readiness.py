@@ -52,10 +52,9 @@ def worker_slots(program: Program) -> int | None:
 
 
 def is_scraped(prometheus_url: str, job: str, port: int) -> bool:
-    """Return True if Prometheus' last scrape of the job `job` on `port` succeeded.
+    """Return True if Prometheus' last scrape of the job `job` on this machine's port `port` succeeded.
 
-    Return False if the scrape failed, or if Prometheus does not answer. After a program has moved to a new port,
-    Prometheus still shows the scrapes of the old port for up to five minutes. They do not count.
+    Return False if the scrape failed, if there was no scrape of this port, or if Prometheus does not answer.
     """
     return promql.single(prometheus_url, f'up{{job="{job}",instance="127.0.0.1:{port}"}}') == 1
 

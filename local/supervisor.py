@@ -88,16 +88,18 @@ def launch(environment: Mapping[str, str]) -> None:
 
 
 def start(name: str) -> None:
-    """Ask supervisord to start the program `name`, without waiting. Do nothing if the program runs.
+    """Ask supervisord to start the program `name`, without waiting until it runs.
 
-    If the program exits immediately, supervisord starts it again. Raise EnvironmentFault if supervisord does not
-    answer.
+    If the program is already running, nothing happens. Raise EnvironmentFault if supervisord does not answer.
     """
     _call_tolerantly("supervisor.startProcess", name, False)
 
 
 def stop(name: str) -> None:
-    """Ask supervisord to stop the program `name`, without waiting. `processes` shows when it has stopped."""
+    """Ask supervisord to stop the program `name`, without waiting until it has stopped.
+
+    To see whether the program has stopped, call `processes`. Raise EnvironmentFault if supervisord does not answer.
+    """
     _call_tolerantly("supervisor.stopProcess", name, False)
 
 
@@ -111,11 +113,13 @@ def shut_down() -> None:
 
 
 def orphans() -> list[psutil.Process]:
-    """Return all running processes of this checkout's stack, except the calling process.
+    """Return the running processes of this checkout's stack, except the calling process.
 
-    After the death of supervisord, these processes are orphans. While supervisord runs, the result has supervisord and
-    its programs. A process belongs to the stack if its environment variable AFORO_STACK_FOLDER names this checkout.
-    Redis is recognised by its working directory. Pid files are not used, because they can be stale.
+    If supervisord has died, these processes are its orphans. If supervisord is running, the result has supervisord and
+    its programs.
+
+    A process belongs to the stack if its environment variable AFORO_STACK_FOLDER names this checkout. A Redis belongs
+    to the stack if its working directory is the folder `.local/run` of this checkout.
     """
     return [p for p in psutil.process_iter() if p.pid != os.getpid() and _is_ours(p)]
 

@@ -22,7 +22,7 @@ _LOCKED = re.compile(r"^([a-z0-9][a-z0-9._-]*)(?:\[.*?\])?==([^\s;\\]+)", re.MUL
 
 
 def locked_versions(folder: Path = LOCKS) -> dict[tuple[str, str], list[str]]:
-    """Map each locked package and version to the names of the lock files that pin it.
+    """Return the names of the lock files that pin a package, for each package name and version.
 
     The lock files are the `*.txt` files in `folder`.
     """

@@ -54,9 +54,10 @@ def interlaced(path: Path, size: str = "720x576", *codec: str) -> Path:
 
 
 def high_dynamic_range(path: Path, transfer: str, *picture: str) -> Path:
-    """Generate a 10-bit HEVC video in BT.2020 with the transfer function `transfer`, as phones record it.
+    """Generate a 10-bit HEVC video with BT.2020 colours, like the HDR video of a phone. Return its path.
 
-    `picture` are ffmpeg options that replace the default picture source. Return the path of the file.
+    `path` is the file to write. `transfer` is the transfer function, by its name in ffmpeg. `picture` has ffmpeg's
+    input options. By default, the input is a test picture.
     """
     tags = ("-color_primaries", "bt2020", "-color_trc", transfer, "-colorspace", "bt2020nc", "-color_range", "tv")
     codec = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-pix_fmt", "yuv420p10le")

@@ -52,7 +52,10 @@ class Fault:
 
 @dataclass
 class FaultProxy:
-    """HTTP proxy to `upstream`. `inject` and `heal` set and remove faults while the proxy runs."""
+    """HTTP proxy that forwards requests to the URL `upstream`, with faults that a test sets.
+
+    The proxy runs in a `with` block. In the block, `inject` sets a fault, and `heal` removes all faults.
+    """
 
     upstream: str
     port: int = 0
@@ -94,9 +97,9 @@ class FaultProxy:
         self.faults[action] = fault
 
     def heal(self) -> float:
-        """Remove all faults, so that all later requests are forwarded. Return the current time.
+        """Remove all faults, so that all later requests are forwarded. Return the time of the removal.
 
-        The time can be passed to `count` as `since`. A request that already hangs stays without an answer.
+        Pass this time to `count` as `since` to count only later requests. A request that hangs already gets no answer.
         """
         self.faults.clear()
         return time.monotonic()

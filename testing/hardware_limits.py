@@ -17,7 +17,7 @@ DISK_BYTES = 512 << 20
 
 
 def missing_requirement() -> str | None:
-    """Return why CPU and disk cannot be limited on this machine, or None if they can."""
+    """Return a text that says why CPU and disk cannot be limited on this machine, or None if they can."""
     if os.geteuid() != 0:
         return "only root can limit a disk and the CPU"
     if not (CPU / "cpu.cfs_quota_us").exists() and not (CPU / "cgroup.procs").exists():

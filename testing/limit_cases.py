@@ -1,6 +1,6 @@
 """Twelve test cases in which an imposed limit makes one known resource the bottleneck.
 
-The real programs run each case, and the verdict of `report` is compared with the known bottleneck.
+The real programs run each case. The test compares the bottleneck that the command `report` names with the known one.
 """
 
 from __future__ import annotations
@@ -30,11 +30,15 @@ Limit = Callable[[Stack], AbstractContextManager[tuple[dict[str, str], Callable[
 
 @dataclass(frozen=True)
 class Case:
-    """One test case: a limit that is imposed, and the bottleneck that `report` must name.
+    """One test case: a limited resource, and the bottleneck that the command `report` must name.
 
-    The field `limit` imposes the limit, and the field `label` is the bottleneck. Two runs are made under the limit. The
-    judged run has `slots` slots and `count` videos. The comparable run has `comparable_slots` slots and
-    `comparable_count` videos. `report` judges the judged run twice: alone, and together with the comparable run.
+    The field `limit` is a function that limits the resource. The field `label` is the expected bottleneck. Two runs are
+    made under the limit:
+
+    - The judged run has `slots` slots and `count` videos.
+    - The comparable run has `comparable_slots` slots and `comparable_count` videos.
+
+    The command `report` judges the judged run twice: alone, and together with the comparable run.
     """
 
     name: str
@@ -49,7 +53,11 @@ class Case:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Bottleneck of one run as `report --json` names it, with its evidence and the run's warnings."""
+    """Bottleneck of one run, read from the output of `report --json`, with its evidence.
+
+    `cause` is the bottleneck, and `evidence` has the texts that prove it. `flags` has the names of the run's warnings.
+    `videos_per_minute` is the nominal capacity X_sat.
+    """
 
     cause: Cause
     confidence: str
@@ -67,10 +75,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Result of a test case: two verdicts on its judged run.
+    """Result of a test case: two verdicts of the command `report` on the judged run.
 
-    For the verdict `alone`, `report` reads only the judged run. For the verdict `with_comparable`, `report` also reads
-    the comparable run.
+    For the verdict `alone`, the command reads only the judged run. For the verdict `with_comparable`, it also reads the
+    comparable run.
     """
 
     case: Case

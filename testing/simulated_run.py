@@ -34,11 +34,11 @@ CALIBRATION_SECONDS = (0.0685, 0.0878)
 
 @dataclass(frozen=True)
 class Load:
-    """Load of a simulated run, and the number of slots that process it.
+    """Parameters of a simulated run: its slots, its length, its service times and its utilisation.
 
-    The run lasts about `seconds`. `service_seconds` is the mean service time, and `service_cv` the coefficient of
-    variation of the service times. `cpu_cv` is the coefficient of variation of the CPU seconds per video. `utilisation`
-    is offered rate × mean service time / slots, or None for a burst.
+    `slots` is the number of slots. The run lasts about `seconds`. `service_seconds` is the mean service time, and
+    `service_cv` the coefficient of variation of the service times. `cpu_cv` is the coefficient of variation of the CPU
+    seconds per video. `utilisation` is offered rate × mean service time / slots, or None for a burst.
     """
 
     slots: int

@@ -13,9 +13,9 @@ CHUNK_BYTES = 65536
 class TcpProxy:
     """TCP proxy to `host:port`, whose connections can be slowed, stalled and broken.
 
-    Every request waits `delay_seconds`. In each direction, all connections together carry at most `bytes_per_second`.
-    None means no limit. With `only_back`, the limit applies only to bytes from the server to the client. The attribute
-    `delay_seconds` can be changed while connections are open.
+    The proxy forwards each request after a delay of `delay_seconds`. This attribute can be changed while connections
+    are open. In each direction, all connections together carry at most `bytes_per_second`. If `bytes_per_second` is
+    None, the bandwidth is not limited. With `only_back`, the limit applies only to bytes from the server to the client.
     """
 
     def __init__(
@@ -108,10 +108,10 @@ class TcpProxy:
 
 
 class Sender:
-    """The side of a connection, client or server, that sent the last bytes.
+    """Find the beginning of each request on one connection of a TcpProxy.
 
-    TcpProxy uses this to find the beginning of a request. Bytes from the client begin a request in two cases: they are
-    the first bytes of the connection, or the bytes before them came from the server.
+    The object remembers whether the client or the server sent the last bytes. Bytes from the client begin a request in
+    two cases: they are the first bytes of the connection, or the bytes before them came from the server.
     """
 
     def __init__(self) -> None:

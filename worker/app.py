@@ -96,9 +96,10 @@ def _harden(app: Celery, worker_metrics: WorkerMetrics) -> None:
 
 
 def serve_metrics(parts: WorkerApp, settings: Settings) -> None:
-    """Make the worker's main process serve /metrics and send Celery events to Redis.
+    """Prepare the worker's main process to serve /metrics and to send Celery events to Redis.
 
-    Call this before the worker starts. Both begin when the worker is ready, after the pool has forked.
+    Call this before the worker starts. The main process starts to serve and to send when the worker is ready. The pool
+    has forked by then.
     """
     worker, limits = settings.worker, bandwidth_limits(settings)
     places = {"work": worker.work_path, "storage": settings.storage.path}
@@ -118,10 +119,10 @@ def serve_metrics(parts: WorkerApp, settings: Settings) -> None:
 
 
 def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
-    """Make the worker start a thread that marks the videos of dead-lettered messages as failed.
+    """Prepare the worker to mark the videos of dead-lettered messages as failed, in a thread.
 
-    Call this before the worker starts. The thread starts when the worker is ready. The work needs a thread because the
-    event loop must not wait for SQS, the storage or the database.
+    Call this before the worker starts. The thread starts when the worker is ready. A thread is used because the event
+    loop of the worker must not wait for SQS, the storage or the database.
     """
     delete_outputs = partial(cleanup.delete_outputs, open_storage(settings))
     client = aws.client(settings, "sqs", read_timeout_seconds=5)
@@ -134,10 +135,11 @@ def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
 
 
 def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
-    """Make the worker write a heartbeat row to the database every 20 s after it has become ready.
+    """Prepare the worker to write a heartbeat to the database every 20 s.
 
-    Call this before the worker starts. The row shows other workers that this worker is alive. A worker that stops looks
-    for the rows of others, to find out whether it is the last worker.
+    Call this before the worker starts. The first heartbeat is written when the worker is ready. The heartbeat is a row
+    with the current time, which shows other workers that this worker is alive. When a worker stops, it reads the
+    heartbeats of other workers to find out whether it is the last worker.
     """
     claims, worker = _claims(settings, forks=True), WorkerProcess.this()
 
@@ -159,7 +161,7 @@ def clean_up(parts: WorkerApp, settings: Settings) -> None:
     """Delete the work files and the unfinished uploads that an earlier, killed worker left.
 
     The work files are all files in the worker's work folder. Only uploads that are older than 24 hours are deleted. If
-    the storage rejects this, the uploads stay, and the error is logged and counted.
+    the storage fails, the uploads stay, and the error is logged and counted.
     """
     cleanup.clean_up_work_folder(settings.worker.work_path)
     try:

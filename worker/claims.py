@@ -112,7 +112,11 @@ class Claims:
             return self._grant(session, video, slot, receive_count, started_at)
 
     def renew(self, claim: Claim) -> bool:
-        """Extend the claim's lease. Return False if another execution has claimed the video since."""
+        """Extend the lease of a claim. Return True if the lease was extended.
+
+        Return False if the execution has lost the claim: another execution has claimed the video since, or the video is
+        no longer in the state `processing`.
+        """
         changed = update(VideoRow).where(*_is_current(claim)).values(lease_until=time.time() + self.lease_seconds)
         with self.sessions.begin() as session:
             return bool(session.execute(changed).rowcount)  # type: ignore[attr-defined]
@@ -122,9 +126,10 @@ class Claims:
     ) -> Outcome:
         """End the execution and write the final state of its video. Return the outcome of the execution.
 
-        If the execution has lost its claim, the video stays unchanged, and the outcome is `superseded`. `measured` has
-        values for columns of the execution's row. If `state` is `done`, `measured` also has `output_bytes`, a column of
-        the video. If `state` is `failed`, `reason` says why.
+        `state` is the final state. `reason` says why the video failed, and is None if `state` is `done`. `measured` has
+        values for columns of the execution's row, by column name. If `state` is `done`, `measured` also has the key
+        `output_bytes`: the size of the output, which is written to the video's row. If the execution has lost its
+        claim, the video stays unchanged, and the outcome is `superseded`.
         """
         ending = _Ending(measured, reason)
         values: dict[str, Any] = {"state": state, "reason": reason, "updated_at": ending.at, **_UNOWNED}
@@ -137,10 +142,15 @@ class Claims:
         return outcome
 
     def release(self, claim: Claim, reason: Reason, measured: dict[str, Any]) -> Outcome:
-        """End the execution and free its claim, so that the next delivery can process the video.
+        """End the execution and give up its claim, so that the next delivery can process the video.
 
-        `measured` has values for columns of the execution's row. If this was the last allowed execution, the video
-        becomes `failed` with `reason`. Return the outcome of the execution.
+        Return the outcome of the execution:
+
+        - `retried`: the video can be claimed again.
+        - `failed`: this was the last allowed execution, and the video is now `failed` with `reason`.
+        - `superseded`: the execution had already lost its claim, and the video stays unchanged.
+
+        `measured` has values for columns of the execution's row, by column name.
         """
         if claim.execution_number >= self.max_executions:
             return self.finish(claim, VideoState.FAILED, measured, reason)
@@ -162,10 +172,11 @@ class Claims:
     def fail_dead_lettered(self, video_id: str, task_id: str) -> tuple[str, ...] | None:
         """Mark the video of a dead-lettered message as failed. Return the storage keys of its outputs.
 
-        The caller deletes the outputs with these keys. In two cases, nothing is changed:
+        The result has one key for each execution of the video. The caller deletes the outputs with these keys. In two
+        cases, the video stays unchanged:
 
-        - A running execution holds the claim on the video. Return None.
-        - The video is final, or the database has no such video with the task `task_id`. Return an empty tuple.
+        - A running execution holds the claim on the video. The result is None.
+        - The video is final, or the database has no such video with the task `task_id`. The result is an empty tuple.
         """
         with self.sessions.begin() as session:
             video = session.get(VideoRow, video_id, with_for_update=True)
@@ -199,10 +210,10 @@ class Claims:
             session.merge(WorkerRow(owner=worker.owner, seen_at=time.time(), queue=self.queue))
 
     def remove_worker(self, worker: WorkerProcess) -> bool:
-        """Delete the heartbeat rows of this worker and of dead workers. Return True if no worker is left.
+        """Delete the heartbeat rows of this worker and of dead workers.
 
-        Workers of another queue do not count. One transaction deletes the rows. A second transaction reads the
-        remaining rows. If several workers stop together, at least one of them therefore gets True.
+        Return True if no other worker of this queue is alive, and False otherwise. If several workers stop at the same
+        time, at least one of them gets True, because the rows are deleted in one transaction and read in a second one.
         """
         oldest = time.time() - SILENCE_SECONDS
         with self.sessions.begin() as session:

@@ -60,10 +60,9 @@ def clean_up_work_folder(folder: Path) -> None:
 
 
 def delete_outputs(storage: Storage, keys: Iterable[str]) -> None:
-    """Delete the outputs with these storage keys.
+    """Delete the output files with these storage keys. The caller gives only outputs that no video uses.
 
-    The outputs belong to executions that can no longer complete their video. Some storages forbid deletes. An error is
-    therefore logged and counted, but not raised.
+    An error is logged and counted, but not raised, because some storages forbid deletes.
     """
     for key in keys:
         try:

@@ -22,8 +22,8 @@ _STATE = struct.Struct("dQ")  # monotonic time of the last line, number of error
 class OutageLog:
     """Log of database failures that all processes of a worker share. Create it before the pool forks.
 
-    The processes share the time of the last line. No lock protects this time. Two slots that fail at the same moment
-    can therefore both write a line.
+    All processes together write at most one line per minute. One exception is possible: if two slots fail at the same
+    moment, both can write a line.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -32,7 +32,11 @@ class OutageLog:
         _STATE.pack_into(self._state, 0, -PAUSE_SECONDS, 0)
 
     def note(self, consequence: str, error: Exception) -> None:
-        """Log a database error and its consequence. Write at most one line per minute."""
+        """Log a database error, unless a line was already written in the last minute.
+
+        `consequence` is a text that says what follows from the error, such as `each delivery returns to the queue`.
+        Errors that are not logged are counted, and the next line has their number.
+        """
         written_at, more = _STATE.unpack_from(self._state)
         now = self._clock()
         if now - written_at < PAUSE_SECONDS:

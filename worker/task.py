@@ -170,9 +170,10 @@ class Execution:
     output_bytes: int = 0
 
     def run(self) -> dict[str, Any]:
-        """Run the stages of the execution and return the result of the Celery task.
+        """Run the stages of the execution. Return the figures of the execution for the worker's metrics.
 
-        Raise VideoFailed if the video has failed for good. Raise Reject if the message returns to the queue.
+        Examples of figures are the downloaded and uploaded bytes. Raise VideoFailed if the video has failed for good.
+        Raise ReturnedToQueue if the message returns to the queue.
         """
         try:
             self._work()

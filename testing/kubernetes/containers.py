@@ -24,13 +24,13 @@ def command_of(container: Mapping[str, Any], default: list[str]) -> list[str]:
 
 
 def environment_of(plane: ControlPlane, container: Mapping[str, Any], folder: Path) -> dict[str, str]:
-    """Return the environment variables of a container, for a process on this machine.
+    """Return the environment variables for the process that takes the place of a container.
 
-    Each volume of the container becomes a new folder below `folder`. If the value of a variable is a path in a volume,
-    the value becomes the same path in the new folder.
+    Each volume of the container becomes a new subfolder of `folder`. If the value of a variable is a path in a volume,
+    the value becomes the same path in the subfolder.
 
-    A volume at /tmp is an exception. Variables with paths in /tmp stay unchanged, because the test has its own files
-    there. The variable TMPDIR names the new folder of that volume.
+    A volume at /tmp is treated differently, because the test has its own files in /tmp. Values with paths in /tmp stay
+    unchanged. The variable TMPDIR gets the path of the volume's subfolder.
     """
     variables: dict[str, str] = {}
     for source in container.get("envFrom", []):

@@ -25,11 +25,11 @@ NAMESPACE = "aforo"
 
 @dataclass
 class Installation:
-    """Aforo as a test installs it in the namespace `aforo` of a Kubernetes control plane.
+    """Installation of Aforo in the namespace `aforo` of a Kubernetes control plane, for one test.
 
-    The field `overlay` has the values that the test sets in the Kustomize overlay. The files of the overlay are written
-    to the folder `folder` and applied from there. KEDA reads the queue through the field `proxy`, which can inject
-    faults.
+    The field `overlay` has the test's values for the Kustomize overlay. The files of the overlay are written to the
+    folder in the field `folder`, and applied from there. The field `proxy` is the proxy through which KEDA reads the
+    queue. With this proxy, a test can inject faults.
     """
 
     plane: ControlPlane
@@ -101,9 +101,9 @@ class Installation:
         until(lambda: self.replicas() == number, f"{number} replicas; there are {self.replicas()}", seconds, 0.5)
 
     def planned_queue_length(self) -> int:
-        """Return KEDA's setting `queueLength`, in messages per worker, as `capacity plan` computes it.
+        """Return the value for KEDA's `queueLength` that `capacity plan` prints: messages per worker.
 
-        The options of `capacity plan` are read from the annotation `aforo/plan` of the ScaledObject.
+        The command runs with the options in the annotation `aforo/plan` of the ScaledObject.
         """
         options = self.plane.get("scaledobject", "worker")["metadata"]["annotations"]["aforo/plan"]
         command = [sys.executable, "-m", "capacity", "plan", *shlex.split(options), "--json"]
@@ -126,8 +126,7 @@ class Installation:
     def ready_pods(self, name: str = "worker") -> int:
         """Return the number of ready pods with the label `app.kubernetes.io/name`=`name`.
 
-        The status of each pod is read. The number of ready pods in the Deployment's status is not used. That number can
-        be too low here, because kwok makes each pod ready at the moment of its creation.
+        The pods are counted one by one, because the number in the Deployment's status can be too low here.
         """
         conditions = [each for pod in self.pods(name) for each in pod["status"].get("conditions", [])]
         return sum(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

@@ -71,7 +71,7 @@ class StandIn:
 class StandIns:
     """Processes of this machine that take the place of the containers of one program's pods.
 
-    The field `name` is the program, for example `worker`. The pods of a program have its name in the label
+    The field `name` is the name of the program, such as `worker`. Each pod of the program has this name in the label
     `app.kubernetes.io/name`.
     """
 

@@ -8,7 +8,7 @@ encoded H.264 from 1080p to 2160p with 1 to 32 threads. On one machine, ffmpeg u
 - 16 threads: address space 2380 MiB, resident memory at 2160p 704 MiB
 - 32 threads: address space 4353 MiB, resident memory at 2160p 1251 MiB
 
-The address space grows with each thread, up to 8 threads per core.
+The address space grows with the number of threads. It stops growing at 8 threads per core.
 """
 
 from __future__ import annotations
