@@ -1,11 +1,8 @@
 """Public functions of Aforo for Celery apps: `instrument`, `stage` and `harden`.
 
-`instrument(app)` makes the workers of an app export metrics. `stage(name)` measures a step of a task. `harden(app)`
-makes the workers of an app survive failures of Amazon SQS and malformed messages.
-
-Each function is imported when it is first used, so `import aforo` needs no other package. If the import fails, or if
-Aforo was not tested with the installed Celery, `instrument` and `stage` log one line and do nothing. With
-AFORO_STRICT=1, they end the worker instead.
+`instrument(app)` makes workers export metrics. `stage(name)` measures a step of a task. `harden(app)` makes workers
+survive SQS failures and malformed messages. With an untested version of Celery, `instrument` and `stage` log one line
+and do nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +17,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "harden", "instrument", "stage"]
+# imported when first used, so that `import aforo` needs no other package
 _MODULES = {
     "harden": "aforo.sqs.hardening",
     "instrument": "aforo.telemetry.instrument",

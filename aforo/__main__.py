@@ -35,13 +35,10 @@ def version() -> None:
 )
 @click.option("--s3", "bucket", metavar="s3://BUCKET/PREFIX", help="Measure this bucket too, with four small objects.")
 def measure_limits(folder: Path, bucket: str | None) -> None:
-    """Measure the bandwidth of disk and S3 on a worker's machine, before the worker starts.
+    """Measure the bandwidth of this machine's disk, and of S3 with --s3, before a worker starts.
 
-    Takes some seconds. Writes and reads a file of up to 256 MiB. With --s3, also moves about 90 MB to and from S3.
-    Deletes the file and the objects at the end.
-
-    The limits are stored on this machine for a day. Workers that this user starts on that day export them in /metrics,
-    and each run of videos stores them.
+    Takes some seconds. Writes, reads and deletes a file of up to 256 MiB. With --s3, also moves about 90 MB to and from
+    S3. Workers that this user starts within a day export the bandwidth in /metrics.
 
     Exit codes: 0 measured, 2 wrong input, 3 the measurement failed.
     """

@@ -1,8 +1,7 @@
 """Instrument Celery workers without a change of the app's code, and add the command `celery aforo`.
 
-This module is an entry point of the package `aforo` in the group `celery.commands`. Celery's command line therefore
-imports it before the app. With AFORO_INSTRUMENT=1, this module instruments the app of each worker that starts. It
-imports little of Aforo, so that other Celery commands stay fast.
+Celery's command line imports this module as an entry point of the group `celery.commands`. With AFORO_INSTRUMENT=1,
+each worker that starts exports metrics.
 """
 
 from __future__ import annotations

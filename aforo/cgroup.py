@@ -12,10 +12,10 @@ NO_LIMIT_BYTES = 1 << 60
 
 @dataclass(frozen=True)
 class CpuQuota:
-    """CPU quota of a cgroup, and how often and for how long it has stopped processes.
+    """CPU quota of a cgroup, and how often and how long the quota stopped processes.
 
-    `cores` is the quota in CPU cores. `periods` counts the scheduler periods. `throttled_periods` counts the periods in
-    which the quota stopped processes. `throttled_seconds` is the total time for which processes were stopped.
+    `cores` is the quota in CPU cores. `periods` counts the scheduler periods. `throttled_periods` counts the periods
+    with a stop. `throttled_seconds` is the total time of the stops.
     """
 
     cores: float

@@ -49,10 +49,10 @@ def may_live(owner: str) -> bool:
 
 
 def start_of(pid: int) -> str | None:
-    """Return the start time of process `pid` as text to compare, or None if no such process is alive.
+    """Return a text for the start time of process `pid`, or None if no such process is alive.
 
-    On Linux, the text is the boot id and the number of kernel ticks from boot to the start. This text stays the same
-    when the clock is changed. On other systems, the text is the start time from psutil.
+    The text is for comparison only. On Linux, the text has the boot id and the kernel ticks from boot to the start. On
+    other systems, the text is the start in epoch seconds.
     """
     boot = boot_id()
     if boot is None:

@@ -42,8 +42,7 @@ def write_limits(file: Path, limits: Limits, **conditions: str | None) -> None:
     """Write bandwidth limits to `file`, with the current time and the conditions of the measurement.
 
     `limits` maps a resource to bytes/s. `conditions` are texts by name, such as the boot id of the machine.
-    `read_limits` returns the limits only to a caller that names the same conditions. An existing file is replaced in
-    one step. Raise OSError if the file cannot be written.
+    `read_limits` requires the same conditions. Raise OSError if the file cannot be written.
     """
     partial = file.with_suffix(".part")
     content = {**conditions, "measured_at": time.time(), "limits": limits}

@@ -1,8 +1,7 @@
 """Folders of the spools (execution records on disk) of this machine's workers.
 
-The main process of each worker has its own folder below a base folder. While the process lives, it holds a lock on the
-file `lock` in its folder. The folder of a dead process stays for a day. Until then, the other workers of the same user
-serve its records.
+The main process of each worker has its own folder, with a locked file. The folder of a dead process stays for a day.
+Other workers of the same user serve the records in this folder.
 """
 
 from __future__ import annotations
@@ -31,10 +30,10 @@ KEPT_SECONDS = 24 * 3600.0
 
 @dataclass(frozen=True)
 class DeadSpool:
-    """Spool of a dead worker process: the folder with the execution records that the process left on disk.
+    """Spool of a dead worker: the folder of execution records that the worker's process left on disk.
 
-    `path` is the path of the folder, and `id` its name. `owner` says whose records they are: its key `node` has the
-    Celery name of the dead worker.
+    `id` is the name of the folder. `owner` has the Celery name of the dead worker in the key `node`. `owner` is empty
+    if this name cannot be read.
     """
 
     id: str
@@ -44,8 +43,8 @@ class DeadSpool:
     def after(self, number: int, max_bytes: int) -> Slice:
         """Return the dead worker's execution records with numbers above `number`, oldest first.
 
-        The encoded records have at most `max_bytes` bytes in total. The first record is returned even if it is larger.
-        The Slice also has the lowest and the highest record number of the whole spool.
+        The records have at most `max_bytes` bytes in total. A larger first record is returned alone. The Slice also has
+        the oldest and newest record number of the whole spool.
         """
         files = sorted(self.path.glob(f"*{SUFFIX}"))
         firsts = [_first(file) for file in files]
@@ -64,12 +63,10 @@ def default_base() -> Path:
 
 
 def claim(base: Path, spool_id: str, owner: Mapping[str, Any]) -> Path | None:
-    """Create the folder `spool_id` below `base` for this process's execution records, and return its path.
+    """Create and lock the folder `spool_id` in `base` for this process's execution records.
 
-    The process locks a file in the folder and writes `owner` into this file. The kernel releases the lock when the
-    process ends, even if it is killed. Forked children do not hold the lock.
-
-    Return None if the folder cannot be created, or if other users can write to `base`.
+    Return the path of the folder, or None if the folder cannot be created or if other users can write to `base`.
+    `owner` is written into the lock file. The lock ends with the process.
     """
     try:
         _require_private(base)

@@ -1,12 +1,8 @@
-"""WSGI page `/executions?spool=ID&after=N`: JSON with execution records of one spool.
+"""WSGI page `/executions?spool=ID&after=N`: execution records of one spool, as JSON.
 
-A worker serves its own spool, and the spools of dead workers of the same user on this machine. The records of a spool
-are numbered. The page has the records of spool ID with numbers above N, oldest first, up to about 1 MiB. If the worker
-serves no spool with this ID, the page has the oldest records of the worker's own spool. If N is not a number, the
-answer is 400.
-
-The JSON also names the served spool and the worker that wrote it. It has the oldest and newest record number of this
-spool, and the ids of the dead workers' spools.
+The page has the records with numbers above N, oldest first, up to about 1 MiB. For an unknown ID, the page has the
+oldest records of the worker's own spool. If N is not a number, the answer is 400. The page also lists the spools of
+dead workers.
 """
 
 from __future__ import annotations
@@ -31,10 +27,10 @@ READER_SECONDS = 5.0
 
 class _Readable(Protocol):
     def after(self, number: int, max_bytes: int) -> Slice:
-        """Return the records of this spool with numbers above `number`, oldest first.
+        """Return the execution records of this spool with numbers above `number`, oldest first.
 
-        The encoded records have at most `max_bytes` bytes in total. The first record is returned even if it is larger.
-        The Slice also has the lowest and the highest record number of the whole spool.
+        The records have at most `max_bytes` bytes in total. A larger first record is returned alone. The Slice also has
+        the oldest and newest record number of the whole spool.
         """
 
 

@@ -23,11 +23,11 @@ MAX_SENT = 1000
 
 @dataclass(frozen=True)
 class Identity:
-    """Facts about one delivery of a task, read from its message in the worker's main process.
+    """Facts about one delivery of a task, read from the task's message in the worker's main process.
 
-    `task` is the name of the task. `task_id` is Celery's id of the task, and `root_id` that of the first task of its
-    workflow. `run` is the run id from a message header that Aforo's injector writes. It is None without that header.
-    `retries` is the number of retries before this delivery.
+    `task` is the task's name, and `task_id` Celery's id of the task. `root_id` is the id of the first task of the
+    workflow. `run` is the run id that Aforo's injector wrote into the message, or None. `retries` is the number of
+    retries before this delivery.
     """
 
     task: str
@@ -54,9 +54,7 @@ class _Running:
 class Recorder:
     """Assemble one execution record for each delivery of a task.
 
-    The facts come from telemetry events, which the process of the task sends. Each event carries a key that identifies
-    its delivery (aforo.telemetry.task_result.delivery_key). When the task ends, the finished record is passed to the
-    function `keep`.
+    `observe` collects facts from telemetry events. `ended` passes the finished record to the function `keep`.
     """
 
     def __init__(self, keep: Callable[[Mapping[str, Any]], None], clock: Callable[[], float] = time.time) -> None:
@@ -81,12 +79,9 @@ class Recorder:
     def ended(self, delivery: str, identity: Identity, outcome: str, reason: str | None, accepted_at: float) -> None:
         """Finish the execution record of a task that has ended, and pass the record to `keep`.
 
-        `delivery` is the key of the task's delivery. `outcome` is a label value such as `succeeded`. `reason` is the
-        failure reason, or None if the outcome is not `failed`.
-
-        The process of the task normally reports when the task started and ended. If it did not report the start,
-        `accepted_at` (epoch seconds) is recorded as the start. If it did not report the end, for example because it was
-        killed, the current time is recorded as the end.
+        `delivery` is the delivery key. `outcome` is a label value such as `succeeded`. `reason` is the failure reason,
+        or None without a failure. An unknown start is recorded as `accepted_at` (epoch seconds). An unknown end is
+        recorded as the current time.
         """
         running = self._running.pop(delivery, None) or _Running()
         self._keep(

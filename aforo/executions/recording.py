@@ -24,11 +24,8 @@ END_SECONDS = 3.0
 class Recording:
     """Record the executions of one worker: keep the records on disk and serve them over HTTP.
 
-    The records are kept in the worker's spool. If the setting AFORO_EXECUTIONS_FILE names an export file, the records
-    are also appended to the export file.
-
-    `on_lost` is called with the number of lost records. A record is lost if the spool drops it before a collector has
-    read it, or if it cannot be written to the export file. `on_disk_error` is called each time a file of the spool
+    The setting AFORO_EXECUTIONS_FILE names an export file for the same records. `on_lost` is called with the number of
+    records that were deleted unread or could not be exported. `on_disk_error` is called each time a file of the spool
     cannot be written.
     """
 

@@ -31,9 +31,8 @@ class _Lane(Generic[Item]):
 class BatchThreads(Generic[Item]):
     """Background threads that pass items to the function `serve`, up to 10 items of one key per call.
 
-    `serve` gets the key and a list of items. For each key, at most `threads` calls run at the same time. While fewer
-    run, a new item is passed to `serve` at once. Otherwise the item waits, and a later call gets it together with other
-    waiting items of its key. One key never delays another key. `serve` must not raise an exception.
+    `serve` gets the key and a list of items, and must not raise. For each key, at most `threads` calls run at the same
+    time. Further items wait for the next call. One key never delays another key.
     """
 
     def __init__(self, name: str, serve: Callable[[str, list[Item]], None], threads: int) -> None:

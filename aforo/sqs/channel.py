@@ -1,8 +1,7 @@
 """The hardened channel: kombu's SQS channel, extended to survive SQS failures and malformed messages.
 
-It is for the pools prefork, threads and solo, which receive messages in kombu's event loop. With eventlet and gevent,
-kombu receives messages in other code, which this module does not change. Some methods correct a defect of kombu 5.7.0.
-Their docstrings name the defect.
+The channel is for the pools prefork, threads and solo. With eventlet and gevent, kombu receives messages in other code.
+The corrected defects are those of kombu 5.7.0.
 """
 
 from __future__ import annotations
@@ -110,11 +109,10 @@ class Channel(FinishingChannel):
     def undeliverable(self, delivery_tag: str) -> None:
         """Give up the delivery of a message for which Celery raised an error.
 
-        `delivery_tag` is the receipt handle of the message. The worker then has room to receive another message. The
-        message stays in its queue, and SQS delivers it again later. The cause of the error can be Celery, so the
-        message is not moved to the dead-letter queue at once. After too many deliveries, the redrive policy of the
-        queue moves it there.
+        `delivery_tag` is the receipt handle of the message. The message stays in its queue. SQS delivers the message
+        again, or moves it to the dead-letter queue after too many deliveries.
         """
+        # not dead-lettered at once, because the cause of the error can be Celery
         self._hardening.observer.invalid_message(InvalidReason.UNDELIVERABLE)
         self.qos.ack(delivery_tag)
         self._wake()

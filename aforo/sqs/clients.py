@@ -25,9 +25,9 @@ class TimedChannel(SQS.Channel):
     def endpoint_url(self) -> str | None:
         """Return the URL of the SQS endpoint, from the broker URL or the transport option `endpoint_url`.
 
-        If the result is None, boto3 chooses the endpoint. This method corrects a defect: without a host in the broker
-        URL, kombu uses `localhost` as the endpoint.
+        If the result is None, boto3 chooses the endpoint.
         """
+        # corrects a defect: without a host in the broker URL, kombu uses `localhost` as the endpoint
         host, port = self.conninfo.hostname, self.conninfo.port
         is_named = host not in {None, "localhost"} or port is not None
         endpoint: str | None = super().endpoint_url if is_named else self.transport_options.get("endpoint_url")
@@ -103,9 +103,8 @@ class TimedChannel(SQS.Channel):
 
         The result is the dict `Credentials` in the answer of AWS STS. The credentials expire after
         `token_expiry_seconds`.
-
-        This method corrects a defect: kombu makes this request in the event loop with botocore's long timeouts.
         """
+        # corrects a defect: kombu makes this call in the event loop with botocore's long timeouts
         client = boto3.client("sts", config=SHORT)
         answer = client.assume_role(RoleArn=role_arn, RoleSessionName="Celery", DurationSeconds=token_expiry_seconds)
         return answer["Credentials"]

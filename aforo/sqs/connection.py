@@ -25,10 +25,9 @@ _DENIED = ("AccessDenied", "Expired", "InvalidClientTokenId", "Signature", "Unre
 
 
 class FailedPoll(dict[str, Any]):
-    """Result of a failed call to SQS, passed on in place of SQS's answer.
+    """Result of a failed call to SQS: an empty dict, which kombu reads as an answer without messages.
 
-    `result` is the kind of failure, `detail` its description. A FailedPoll is also an empty dict. kombu therefore reads
-    it as an answer without messages.
+    `result` is the kind of failure, `detail` its description.
     """
 
     def __init__(self, result: PollResult, detail: str) -> None:
@@ -54,12 +53,9 @@ class PollConnection(AsyncSQSConnection):
     ) -> Any:
         """Ask SQS for up to `number_messages` messages. Return `callback` without waiting for the answer.
 
-        Later, `callback` is called with the parsed answer, a dict with the list `Messages`. If the call to SQS fails,
-        `callback` is called with a FailedPoll. The call to SQS times out after `wait_time_seconds` (the long poll) plus
-        `answer_timeout_seconds`.
-
-        `attributes` says which attributes SQS returns with each message. Its keys are parameters of the SQS call, such
-        as `MessageAttributeNames`. Its values are lists of attribute names.
+        `callback` later gets the parsed answer, a dict with the list `Messages`. After a failure, `callback` gets a
+        FailedPoll. The call times out after `wait_time_seconds` plus `answer_timeout_seconds`. `attributes` maps
+        parameters of the call, such as `MessageAttributeNames`, to lists of attribute names.
         """
         params = {"MaxNumberOfMessages": number_messages, "WaitTimeSeconds": wait_time_seconds, **attributes}
         timeout_seconds = wait_time_seconds + answer_timeout_seconds
@@ -68,8 +64,8 @@ class PollConnection(AsyncSQSConnection):
     def probe(self, queue_url: str, timeout_seconds: float, callback: Any) -> Any:
         """Test whether SQS answers, by a call that receives no message. Return `callback` without waiting.
 
-        Later, `callback` is called with the answer of SQS, a dict. If the call to SQS fails or takes longer than
-        `timeout_seconds`, `callback` is called with a FailedPoll.
+        `callback` later gets the answer of SQS, a dict. After a failure, or without an answer for `timeout_seconds`,
+        `callback` gets a FailedPoll.
         """
         params = {"AttributeNames": ["QueueArn"]}
         return self._call("GetQueueAttributes", queue_url, params, timeout_seconds, callback)
@@ -113,11 +109,9 @@ class _TimedConnection(AsyncHTTPSConnection):
     trusted: bool | str = True
 
     def getrequest(self) -> Any:
-        """Return kombu's HTTP request with two additions: timeouts, and the CA certificates that boto3 trusts.
-
-        This method corrects a defect: kombu always uses botocore's own certificates, even if AWS_CA_BUNDLE, the setting
-        `ca_bundle` or the boto3 client names other ones.
-        """
+        """Return kombu's HTTP request with timeouts, and with the CA certificates that boto3 trusts."""
+        # corrects a defect: kombu always uses botocore's own certificates, even if AWS_CA_BUNDLE, the
+        # setting `ca_bundle` or the boto3 client names other ones
         request = super().getrequest()
         request.on_prepare = self._set_timeouts
         request.validate_cert = bool(self.trusted)

@@ -19,10 +19,9 @@ logger = logging.getLogger(__name__)
 
 
 class QoS(SQS.QoS):
-    """Set of the messages that a worker has received and not yet finished (a subclass of kombu's QoS).
+    """Set of the messages that a worker has received and not yet acknowledged or rejected.
 
-    A message is finished when the worker acknowledges or rejects it. `apply_backoff_policy` returns a rejected message
-    to its queue after a pause. The call to SQS for this blocks the worker for 5 s at most.
+    With this subclass of kombu's QoS, a back-off policy neither raises nor blocks the worker for long.
     """
 
     def apply_backoff_policy(
@@ -31,12 +30,10 @@ class QoS(SQS.QoS):
         """Return a rejected message to its queue after the pause that the app's back-off policy defines.
 
         `delivery_tag` is the receipt handle of the message. `backoff_policy` maps a receive count to a pause in
-        seconds. `backoff_tasks` has the names of the tasks to which the policy applies. If the policy has no pause for
-        the message's task and receive count, the method does nothing. `routing_key` is ignored.
-
-        This method corrects a defect: if SQS rejects the visibility change, kombu raises an error in the event loop. If
-        SQS does not answer, kombu blocks the event loop until botocore's timeouts end.
+        seconds, for the tasks in `backoff_tasks`. A message without such a pause is left alone. `routing_key` is
+        ignored.
         """
+        # corrects a defect: kombu raises in the event loop if SQS rejects the call, and blocks if SQS does not answer
         task, receives = self.extract_task_name_and_number_of_retries(delivery_tag)
         pause_seconds = backoff_policy.get(receives) if task in backoff_tasks else None
         if pause_seconds is not None:
@@ -62,13 +59,11 @@ class FinishingChannel(PollingChannel):
         """Delete a message whose task has finished, then receive another message if the worker can hold one.
 
         `delivery_tag` is the receipt handle of the finished message. A background thread deletes the message.
-
-        This method corrects a defect: in kombu, a failed delete raises an error in the event loop, or blocks it for
-        minutes.
         """
         message = self._message_of(delivery_tag)
         if message is not None:
             self._deletes.delete(message)
+        # corrects a defect: in kombu, a failed delete raises an error in the event loop, or blocks it for minutes
         virtual.Channel.basic_ack(self, delivery_tag, multiple)
         self._wake()
 
@@ -76,13 +71,11 @@ class FinishingChannel(PollingChannel):
         """Reject a message, then receive another message if the worker can hold one.
 
         `delivery_tag` is the receipt handle of the rejected message. With `requeue`, the message returns to its queue.
-        Without `requeue`, the message is deleted if its queue has no redrive policy and the app has no back-off policy
-        for its task. If there is such a policy, SQS delivers the message again. An error of SQS is logged, not raised.
-
-        This method corrects a defect: before version 5.7, kombu never deletes a rejected message, so SQS delivers it
-        until it expires.
+        Without `requeue`, SQS delivers the message again if its queue has a redrive policy or its task a back-off
+        policy. Otherwise the message is deleted.
         """
         try:
+            # corrects a defect: before version 5.7, kombu never deletes a rejected message
             if not requeue and not self.qos.has_backoff_policy(delivery_tag):
                 self._delete_rejected_message(delivery_tag)
             virtual.Channel.basic_reject(self, delivery_tag, requeue=requeue)
@@ -95,9 +88,8 @@ class FinishingChannel(PollingChannel):
     def close(self) -> None:
         """Finish the channel's background work, then close the channel.
 
-        First, invalid messages are moved to the dead-letter queue. Then finished messages are deleted, and failed
-        deletes are retried once. Each of the two steps takes about 5 seconds at most. A message that is left stays in
-        SQS, which delivers it again.
+        Invalid messages are dead-lettered, then finished messages are deleted, for about 5 seconds each. SQS delivers
+        every remaining message again.
         """
         if not self.closed:
             self._dead_letters.close()

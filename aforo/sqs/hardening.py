@@ -33,14 +33,11 @@ class UnsupportedApp(ValueError):
 class Hardening:
     """Observer, message policy and stall detector of one hardened app, for its SQS transport.
 
-    `observer` is called for each transport event. `policy` decides which messages are valid. `stall` detects that the
-    worker no longer receives messages although it has free slots. `harden` stores this object in the app's transport
-    options, and kombu passes the options to the transport.
-
-    Two apps share a connection if the `repr` of their transport options is equal. The `repr` of each Hardening is
-    unique (Python's default), so two hardened apps never share a connection.
+    `observer` is called for each transport event. `policy` decides which messages are valid. `stall` detects a worker
+    that has free slots but receives no messages.
     """
 
+    # Do not define `__repr__`: apps share a connection if the repr of their transport options is equal.
     def __init__(self, observer: Observer | None = None, policy: MessagePolicy | None = None) -> None:
         self.observer = observer or SilentObserver()
         self.policy = policy or MessagePolicy()
@@ -50,9 +47,9 @@ class Hardening:
 def harden(app: Celery, observer: Observer | None = None, policy: MessagePolicy | None = None) -> None:
     """Make a Celery app with an SQS broker use the hardened transport.
 
-    Call this after configuring the app. `observer` is called for each transport event. Without an observer, the events
-    are ignored. `policy` decides which messages are valid. Without a policy, every message that Celery can deliver is
-    valid. Raise UnsupportedApp if the transport cannot serve the app, for example because its broker is not SQS.
+    Call this after configuring the app. `observer` is called for each transport event. `policy` decides which messages
+    are valid: by default, every message that Celery can deliver. Raise UnsupportedApp if the transport cannot serve the
+    app.
     """
     hardening = Hardening(observer, policy)
     _require_support(app, hardening.policy)

@@ -1,7 +1,7 @@
 """Interface by which the hardened SQS transport reports its events to an app, which can count them.
 
 The events are receive calls, invalid messages, pending deletes, handled errors, ticks of the visibility heartbeat, and
-slots that are stopped by SIGSTOP.
+stopped slots.
 """
 
 from __future__ import annotations
@@ -60,9 +60,8 @@ class Operation(Label):
 class ExtensionResult(Label):
     """Result of one tick of the visibility heartbeat, as a metric label value.
 
-    While a task runs, each tick renews the lease of its video and extends the visibility of its message. `ok` means
-    that both succeeded. `failed` means that a call failed and that the next tick tries again. `gone` means that the
-    lease or the message belongs to another worker. If one is `gone` and the other `failed`, the result is `gone`.
+    A tick renews the lease of a video and extends the visibility of its message. The worse of the two results counts:
+    `gone` is worse than `failed`, and `failed` is worse than `ok`.
     """
 
     OK = "ok"
@@ -74,8 +73,7 @@ class Observer(Protocol):
     """Callbacks for the transport events that an app may want to count.
 
     The methods are also called from background threads. `visibility_extended` is called in the process that runs the
-    task. In a prefork pool, this process is a child, and each child has its own copy of the observer. The worker's main
-    process does not see what such a copy stores in memory.
+    task. In a prefork pool, this process is a child with its own copy of the observer.
     """
 
     def polled(self, result: PollResult) -> None:
@@ -85,12 +83,7 @@ class Observer(Protocol):
         """Handle an invalid message, by its reason. The transport calls this for each invalid message."""
 
     def pending_deletes(self, count: int) -> None:
-        """Take the current number of pending deletes, `count`, for example to export it as a metric.
-
-        The transport calls this after each delete call.
-
-        A pending delete is a finished message whose delete failed and is being retried.
-        """
+        """Handle the number of pending deletes, `count`. The transport calls this after each delete call."""
 
     def handled_error(self, operation: Operation) -> None:
         """Handle an error that the transport has logged and ignored. The transport calls this for each one.
@@ -102,11 +95,10 @@ class Observer(Protocol):
         """Handle the result of one tick of the visibility heartbeat. The heartbeat calls this after each tick."""
 
     def stopped_slots(self, count: int, replaced: int) -> None:
-        """Take the current number of stopped slots, `count`, for example to export it as a metric.
+        """Handle the current number of stopped slots, `count`.
 
-        A stopped slot is a slot whose process was stopped by SIGSTOP. `replaced` is the number of processes that the
-        transport has just replaced, because they were stopped for too long. The transport calls this method when
-        `count` changes and when it replaces processes.
+        `replaced` is the number of stopped processes that the transport has just replaced. The transport calls this
+        when `count` changes and when it replaces processes.
         """
 
 

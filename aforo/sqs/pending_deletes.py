@@ -1,7 +1,7 @@
 """Delete finished messages from SQS, and retry deletes that failed.
 
-This module corrects a defect: kombu tries a delete once, for up to five minutes. If the delete fails, SQS delivers the
-message again and the finished task runs a second time.
+This module corrects a defect: kombu tries a delete only once. If the delete fails, SQS delivers the message again and
+the finished task runs a second time.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class _Queue:
 class PendingDeletes:
     """Delete each finished message immediately, and retry failed deletes in batches.
 
-    Background threads call SQS, because the event loop must not wait for SQS. Any thread may call the methods. A
-    waiting retry does not delay a new delete. After `close`, `delete` calls SQS in the calling thread.
+    Background threads call SQS. Any thread may call the methods. After `close`, `delete` calls SQS in the calling
+    thread.
     """
 
     def __init__(self, client_of: ClientOf, observer: Observer | None = None) -> None:
@@ -83,9 +83,8 @@ class PendingDeletes:
     def delete_if_finished(self, message: ReceivedMessage) -> bool:
         """Delete a message that SQS delivered again, if its task has already finished.
 
-        Return True if the task has finished: the caller must not run it again. Return False for any other message, and
-        do not delete it. SQS delivers a finished message again if its delete failed or came too late. `message` is the
-        new delivery. Its receipt handle is used, because the old handle may no longer work.
+        Return True if the task has finished: the caller must not run it again. Otherwise return False and delete
+        nothing. `message` is the new delivery.
         """
         with self._lock:
             newest = self._finished.get(message.id)

@@ -23,6 +23,7 @@ from aforo.sqs.observer import PollResult
 from aforo.sqs.waker import waker_of
 
 logger = logging.getLogger(__name__)
+#: short, so that a worker receives again within 15 s after a network failure
 LONGEST_POLL_SECONDS = 10
 #: an empty answer before this time was no long poll, so the next poll waits
 SHORTEST_EMPTY_POLL_SECONDS = 0.5
@@ -52,8 +53,7 @@ class PollingChannel(TimedChannel):
     def wait_time_seconds(self) -> int:
         """Return the long-poll time of a receive call: how many seconds SQS may wait for a message.
 
-        The result is at most LONGEST_POLL_SECONDS. This limit is short so that a worker receives again within 15 s
-        after a network failure.
+        The result is at most LONGEST_POLL_SECONDS.
         """
         return min(LONGEST_POLL_SECONDS, int(super().wait_time_seconds))
 
@@ -61,11 +61,9 @@ class PollingChannel(TimedChannel):
     def requested_attributes(self) -> dict[str, list[str]]:
         """Return which attributes SQS has to send with each message, as parameters of the receive call.
 
-        A key is the name of a parameter, such as `MessageAttributeNames`. Its value is a list of attribute names. The
-        send time and the receive count are always among these names.
-
-        The app can request more attributes by the transport option `fetch_message_attributes`. This option is a list of
-        system attributes, or a dict with the keys `MessageSystemAttributeNames` and `MessageAttributeNames`.
+        The result maps a parameter, such as `MessageAttributeNames`, to attribute names. The send time and the receive
+        count are always included. The transport option `fetch_message_attributes` adds more: a list of system
+        attributes, or a dict like the result.
         """
         option = self.transport_options.get("fetch_message_attributes") or []
         names = option if isinstance(option, dict) else {SYSTEM: [option] if isinstance(option, str) else option}
@@ -97,10 +95,9 @@ class PollingChannel(TimedChannel):
     def basic_cancel(self, consumer_tag: str) -> None:
         """Stop receiving for the consumer `consumer_tag`, and wait until the running receive call ends.
 
-        Messages that this call receives are returned to the queue. This method corrects a defect: kombu does not wait,
-        and SQS can still answer the abandoned call with a message. Nobody processes that message, and it stays
-        invisible for the visibility timeout.
+        Messages that this call receives are returned to the queue.
         """
+        # corrects a defect: kombu does not wait, so a late answer's messages are lost until its visibility timeout ends
         super().basic_cancel(consumer_tag)
         self._await_open_polls()
 

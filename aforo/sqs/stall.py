@@ -43,9 +43,8 @@ class StallWatch:
     def is_stalled(self, has_free_slots: bool) -> bool:
         """Return True if, for a minute, slots were free and no receive call returned or failed.
 
-        `has_free_slots` says whether a slot is free now. Call this every CHECK_SECONDS. If more than three times
-        CHECK_SECONDS passed since the last call, the process was suspended. The minute then starts anew, and the result
-        is False.
+        Call this every CHECK_SECONDS. `has_free_slots` says whether a slot is free now. After a long gap between two
+        calls, the minute starts anew.
         """
         now = self._clock()
         was_stopped = now - self._checked_at > 3 * CHECK_SECONDS
@@ -69,11 +68,10 @@ def watch_for_stalls(app: Celery, stall: StallWatch) -> None:
 
 
 def has_free_slots(consumer: Any) -> bool:
-    """Return True if the worker has an idle slot and can get a task for it.
+    """Return True if the worker has an idle slot and can get a task for this slot.
 
-    The worker can get a task in two cases: its prefetch limit lets it receive another message, or it holds a message
-    that it has not started. Return False for a worker that is reconnecting or whose queues were cancelled. Such a
-    worker receives nothing. `consumer` is Celery's consumer of the worker.
+    `consumer` is Celery's consumer of the worker. Return False for a worker that is reconnecting or whose queues were
+    cancelled.
     """
     channel = getattr(consumer.task_consumer, "channel", None)
     active = len(state.active_requests)

@@ -24,8 +24,7 @@ LARGEST_BODY_BYTES = 1024 * 1024
 class Call:
     """Task call in a message: task name, arguments, and the options (such as `eta`) that are set.
 
-    `options` has only names that the constant OPTIONS lists. For a compressed message, `args` and `kwargs` are empty,
-    because nothing is decompressed.
+    `options` has only names from the constant OPTIONS. For a compressed message, `args` and `kwargs` are empty.
     """
 
     task: str
@@ -44,9 +43,9 @@ def accept_any(_call: Call) -> InvalidReason | None:
 class MessagePolicy:
     """Rules of an app that decide which messages are valid, in addition to the checks of `read_call`.
 
-    `tasks` has the accepted task names. If it is None, every name is accepted, and Celery handles unknown ones. A
-    message whose body exceeds `largest_body_bytes` is invalid. If `allows_compression` is False, a compressed message
-    is invalid. `check` gets the task call. It returns a reason to reject the call, or None to accept it.
+    `tasks` has the accepted task names, or is None to accept all. A body above `largest_body_bytes` is invalid. If
+    `allows_compression` is False, a compressed message is invalid. `check` gets the task call, and returns a reason to
+    reject the call, or None.
     """
 
     tasks: Container[str] | None = None
@@ -85,9 +84,8 @@ class InvalidMessage(Exception):
 def read_call(body: object, largest_body_bytes: int = LARGEST_BODY_BYTES, allows_compression: bool = False) -> Call:
     """Parse the task call in the body of an SQS message. Raise InvalidMessage if the body is malformed.
 
-    The body must be Celery's task protocol 2, inside the JSON object that kombu puts around it for SQS. InvalidMessage
-    is also raised for a body of more than `largest_body_bytes`, and for a compressed body if `allows_compression` is
-    False. Nothing is decompressed or unpickled here.
+    The body must be Celery's task protocol 2 in kombu's JSON object. InvalidMessage is also raised for a body above
+    `largest_body_bytes`, and for a compressed body without `allows_compression`. Nothing is decompressed or unpickled.
     """
     _require(isinstance(body, str), InvalidReason.BAD_ENVELOPE)
     _require(len(str(body).encode("utf-8", "replace")) <= largest_body_bytes, InvalidReason.TOO_LARGE)

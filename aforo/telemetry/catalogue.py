@@ -1,8 +1,7 @@
 """Declarations of the metrics that a worker exports about itself and its machine.
 
-Each metric is declared once, with kind, help, labels and buckets. Nothing is registered on import. `counter`, `gauge`
-and `histogram` register a metric by its name. `family` returns a metric without values, for code that computes the
-values at each scrape.
+`counter`, `gauge` and `histogram` register a metric by its name. `family` returns a metric without values, for code
+that computes the values at each scrape.
 """
 
 from __future__ import annotations

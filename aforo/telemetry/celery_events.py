@@ -51,8 +51,8 @@ class Forwarder:
     def put(self, kind: str, hostname: str, fields: dict[str, Any]) -> None:
         """Queue one Celery event to be sent to Redis. If the queue is full, count the event as dropped.
 
-        This never waits. `kind` is Celery's event type, such as `task-started`. `hostname` is the worker's Celery name,
-        such as `celery@host`. `fields` has the other fields of the event.
+        `kind` is Celery's event type, such as `task-started`. `hostname` is the worker's Celery name. `fields` has the
+        other fields of the event.
         """
         self._clock += 1
         event = Event(kind, hostname=hostname, pid=os.getpid(), clock=self._clock, utcoffset=0, **fields)
@@ -116,14 +116,14 @@ class ForwardingDispatcher:
         task_received.connect(self._note_task)  # a weak reference: the connection ends with this dispatcher
 
     def send(self, event: str, blind: bool = False, **fields: Any) -> None:
-        """Pass a Celery event of type `event` with its fields to the forwarder. `blind` is ignored.
+        """Pass a Celery event of type `event` with its fields to the forwarder.
 
-        In an event of type `task-received`, the field `name` is set to the name under which the task is registered.
-        Celery itself sets `name` to the text of the message header `shadow`, if the sender wrote one. The text can be
-        different in each message, and celery-exporter would create a series for each text.
+        In an event of type `task-received`, the field `name` is set to the registered name of the task. `blind` is
+        ignored.
         """
         if self._forwarder is None:
             return
+        # Celery itself sends the header `shadow` as `name`: celery-exporter would create a series for each text
         task_id, name = self._received
         if event == "task-received" and fields.get("uuid") == task_id:
             fields["name"] = name

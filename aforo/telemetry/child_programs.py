@@ -44,11 +44,8 @@ _of_thread = _OfThread()
 def follow_child_programs() -> None:
     """Patch `subprocess.Popen` to measure each ffmpeg and ffprobe of a task as a stage of that task.
 
-    ffmpeg is measured as the stage `transcode`, ffprobe as the stage `probe`. The measurement of a program ends when
-    the task gets the program's exit code, by `wait`, `poll`, `communicate` or `run`.
-
-    Programs that a task runs at the same time are measured together, from the first start to the last end. The program
-    that started first determines the stage. A second call of `follow_child_programs` has no effect.
+    ffmpeg is the stage `transcode`, ffprobe the stage `probe`. A stage ends when the task gets the program's exit code.
+    Programs that run at the same time are one stage: that of the program that started first.
     """
     popen: Any = subprocess.Popen
     if hasattr(popen, _MARK):

@@ -1,12 +1,7 @@
 """Telemetry events: facts that the process of a task sends to the worker's main process for metrics.
 
-In the pools `threads` and `solo`, tasks run in the main process. Their events are handled immediately.
-
-In the pool `prefork`, tasks run in child processes. A child sends each event as one datagram on a socket pair that was
-opened before the fork. A datagram arrives completely or not at all, even if the child is killed.
-
-When a task has ended, the main process calls `drain`. All events of the task have arrived by then, and `drain` handles
-them.
+In the pool `prefork`, a child process sends each event as one datagram. In the pools `threads` and `solo`, tasks run in
+the main process, and their events are handled immediately. `drain` handles all events that have arrived.
 """
 
 from __future__ import annotations

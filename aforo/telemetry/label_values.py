@@ -1,7 +1,7 @@
 """Allowed values of each label of the metrics that the library exports.
 
-VALUES maps a label to the list of its values. If the values cannot be listed, VALUES maps the label to a text that
-describes them, such as `the version of Celery`.
+VALUES maps a label to the list of its values. If the values cannot be listed, VALUES has a text that describes them,
+such as `the version of Celery`.
 """
 
 from __future__ import annotations
