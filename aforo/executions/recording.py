@@ -25,8 +25,8 @@ class Recording:
     """Record the executions of one worker: keep the records on disk and serve them over HTTP.
 
     The setting AFORO_EXECUTIONS_FILE names an export file for the same records. `on_lost` is called with the number of
-    records that were deleted unread or could not be exported. `on_disk_error` is called each time a file of the spool
-    cannot be written.
+    records that were deleted before a collector read them, or could not be exported. `on_disk_error` is called each
+    time a file of the spool cannot be written.
     """
 
     def __init__(self, on_lost: Callable[[int], None], on_disk_error: Callable[[], None]) -> None:

@@ -70,9 +70,9 @@ class FinishingChannel(PollingChannel):
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Reject a message, then receive another message if the worker can hold one.
 
-        `delivery_tag` is the receipt handle of the rejected message. With `requeue`, the message returns to its queue.
-        Without `requeue`, SQS delivers the message again if its queue has a redrive policy or its task a back-off
-        policy. Otherwise the message is deleted.
+        `delivery_tag` is the receipt handle of the message. With `requeue`, the message returns to its queue. Without
+        `requeue`, SQS delivers the message again if a redrive policy or a back-off policy applies to the message.
+        Otherwise the message is deleted.
         """
         try:
             # corrects a defect: before version 5.7, kombu never deletes a rejected message

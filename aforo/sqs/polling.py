@@ -97,7 +97,7 @@ class PollingChannel(TimedChannel):
 
         Messages that this call receives are returned to the queue.
         """
-        # corrects a defect: kombu does not wait, so a late answer's messages are lost until its visibility timeout ends
+        # corrects a defect: kombu does not wait; messages of a late answer are lost until their visibility timeout ends
         super().basic_cancel(consumer_tag)
         self._await_open_polls()
 

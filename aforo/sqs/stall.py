@@ -68,7 +68,7 @@ def watch_for_stalls(app: Celery, stall: StallWatch) -> None:
 
 
 def has_free_slots(consumer: Any) -> bool:
-    """Return True if the worker has an idle slot and can get a task for this slot.
+    """Return True if the worker has an idle slot, and holds or can receive a message for this slot.
 
     `consumer` is Celery's consumer of the worker. Return False for a worker that is reconnecting or whose queues were
     cancelled.

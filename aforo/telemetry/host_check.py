@@ -1,7 +1,7 @@
 """Check the Host header of requests, to stop foreign web pages that use DNS rebinding.
 
 In DNS rebinding, the owner of evil.example makes this name resolve to 127.0.0.1. Scripts of the owner's page then send
-requests to a local server. These requests have the Host header evil.example, and are refused.
+requests to a local server. These requests have the Host header evil.example, so this check refuses them.
 """
 
 from __future__ import annotations
