@@ -41,8 +41,8 @@ class Deliveries:
     def begin(self, task: str, request: Any) -> None:
         """Send the event `delivery` for a task that starts now. `request` is Celery's `task.request`.
 
-        The field `ready_at` is the epoch time at which the queue wait begins. Only a first delivery with a known send
-        time has this field.
+        The field `ready_at` of the event is the epoch time at which the queue wait begins. Only the event of a first
+        delivery with a known send time has this field.
         """
         message = ReceivedMessage.from_request(request)
         receive_count = message.receive_count if message else 1

@@ -122,8 +122,8 @@ class WorkerMetrics:
     def ended(self, task: str, outcome: str, seconds: float | None, delivery: str = "") -> str:
         """Count the end of an execution of the task named `task`, and return the counted outcome.
 
-        An outcome that the task reported with `record_result` replaces `succeeded`. `seconds` is the duration, or None
-        if the execution never started. `delivery` is the delivery key.
+        An outcome that the task reported with `record_result` replaces the outcome `succeeded`. `seconds` is the
+        duration, or None if the execution never started. `delivery` is the delivery key.
         """
         if self.channel is not None:
             self.channel.drain()

@@ -133,9 +133,9 @@ class Series:
     def trend(self, margin: float) -> Trend:
         """Return whether the newest change of this figure is a loss greater than `margin` (0.05 is 5 %).
 
-        - WORSE: it is.
-        - NOT_WORSE: it is not, and a loss of `margin` would probably be detected.
-        - UNCLEAR: it is not, but a loss of `margin` could stay undetected.
+        - WORSE: yes.
+        - NOT_WORSE: no. A loss of `margin` would probably be detected.
+        - UNCLEAR: no, but a loss of `margin` could stay undetected.
         - TOO_FEW_RUNS: no change can be detected yet.
         """
         if self.changes is None:

@@ -54,7 +54,7 @@ class MeasuredRun:
     def row(self) -> ResultRow:
         """Return the result row of the run: its figures and their validity.
 
-        The validity is the worse of two: that of the run's records, and that which the last report stored.
+        The validity is the worse of two: that of the run's records, and that of the last report on the run.
         """
         recorded = judge_validity(quality_warnings(self.facts))
         return replace(self.unjudged_row, validity=combined([recorded, _stored_validity(self.recorded)]))
@@ -136,7 +136,7 @@ def cancelled_videos(recorded: RecordedRun) -> tuple[int, float]:
     """Return how many videos of an interrupted or failed run were cancelled, and their mean upload time.
 
     The time is in epoch seconds, or NaN if unknown. For a burst, an unknown time is replaced by the earliest upload. A
-    run without cancelled videos gives (0, NaN).
+    run of another status, or without cancelled videos, gives (0, NaN).
     """
     run = recorded.run
     cancelled = (run.environment.get("asked_count") or run.count) - run.count

@@ -39,8 +39,8 @@ def impossibilities(row: PublishedRow) -> list[Reason]:
 def is_certain(row: PublishedRow, reason: Reason) -> bool:
     """Return True if the broken identity in `reason` proves that the row is impossible.
 
-    For a row of one run, every broken identity is a proof. For the mean of several runs, only the identities in
-    HOLD_FOR_MEANS are proofs.
+    An identity is an equation or inequality, such as S <= 60 N / X. For a row of one run, every broken identity is a
+    proof. For the mean of several runs, only the identities in HOLD_FOR_MEANS are proofs.
     """
     return row.runs == 1 or reason.code in HOLD_FOR_MEANS
 

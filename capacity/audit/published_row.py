@@ -86,7 +86,7 @@ class PublishedRow:
         """Return True if the row proves that all its videos ended in the test window.
 
         For a burst, the result is True. For a sustained test, X must be more than 1 % above rate * (N - 1) / N, the
-        highest X with one late video. If N, X or the rate is unknown, the result is False.
+        highest X if one of the N videos ends late. If N, X or the rate is unknown, the result is False.
         """
         if self.mode is Mode.BURST:
             return True

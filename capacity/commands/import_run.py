@@ -64,8 +64,8 @@ def import_(
     """Record a run in Aforo's database, from videos that an app processed in a test of its own.
 
     Choose the videos by --tasks-log, by --ids, or by --from and --to. The section [videos] of the app's aforo.toml
-    names their database table. X, S and X_sat are computed from the times of the videos. Figures that need records of
-    the worker stay unknown.
+    names the database table of the videos. X, S and X_sat are computed from the times of the videos. Figures that need
+    records of the worker stay unknown.
 
     Exit codes: 0 imported, 2 wrong input.
     """

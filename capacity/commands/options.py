@@ -29,8 +29,8 @@ def setting_option(
     """Return a decorator that adds a command-line option whose default value is a setting.
 
     `flag` is the option, such as `--lang`. `variable` is the environment variable, such as AFORO_LANG. `read` is a
-    function that returns the setting from Settings. `text` is the help text, without variable and default. `type` is
-    click's type of the option.
+    function that returns the setting from Settings. `text` is the help text, to which the variable and its default
+    value are appended. `type` is click's type of the option.
     """
     default = next(entry["default"] for entry in declared() if entry["name"] == variable)
     names = ", ".join(filter(None, [variable, default and f"default {default}"]))

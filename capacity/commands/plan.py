@@ -92,7 +92,7 @@ def plan(*, price_per_hour: float | None, backlog: int, as_json: bool, lang: Lan
     """Compute how many workers a demand needs, and show which limit is reached first.
 
     Give the service time by --service, or take it from recorded runs by --runs. The number of slots comes from a
-    simulation of the queue. A system too large to simulate is computed by a formula (Erlang C with the Allen-Cunneen
+    simulation of the queue. For a system too large to simulate, a formula is used (Erlang C with the Allen-Cunneen
     correction).
 
     Exit codes: 0 planned, 2 wrong input.

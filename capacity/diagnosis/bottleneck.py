@@ -116,8 +116,8 @@ class CellEvidence:
 
             (1 - idle_gap_ratio) * share(stage) * (1 - 1 / stage_slowdown[stage]) / (1 - efficiency)
 
-        where 1 - efficiency is the loss. 1 is the whole loss. None means that there is no loss, or that a measurement
-        is missing.
+        where 1 - efficiency is the loss. A result of 1 is the whole loss. None means that there is no loss, or that a
+        measurement is missing.
         """
         share, slowdown = self.share(stage), self.stage_slowdown.get(stage)
         if share is None or not slowdown or self.efficiency is None or self.efficiency >= 1:
