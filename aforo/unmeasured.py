@@ -18,16 +18,16 @@ OLDEST, TOO_NEW = (5, 3), (6, 0)
 
 @contextmanager
 def never_an_outage() -> Iterator[None]:
-    """Context manager: catch an error of Aforo in its block, and log one line, so that the worker runs on.
+    """Context manager: catch an error of Aforo in its block, and log one line.
 
-    The worker is then not measured. With AFORO_STRICT=1, SystemExit is raised instead, which ends the worker. Celery's
-    signals catch every Exception, so an Exception would not end the worker.
+    The worker then runs on unmeasured. With AFORO_STRICT=1, SystemExit is raised instead, which ends the worker.
     """
     try:
         yield
     except Exception as error:
         reason = str(error).strip().split("\n", 1)[0] or type(error).__name__
         if settings.is_on(settings.STRICT):
+            # Celery catches every Exception that a signal handler raises, but not SystemExit
             raise SystemExit(f"error: aforo; {reason}; set {settings.STRICT.name}=0 to run unmeasured") from error
         logger.error("aforo cannot measure this worker, which runs unmeasured: %s", reason)
 

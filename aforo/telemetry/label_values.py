@@ -15,10 +15,10 @@ Values = tuple[str, ...] | str
 
 
 class Operation(Label):
-    """What a task or its worker was doing when an error was logged and ignored, as a metric label value.
+    """Operations of a task or worker whose errors are logged and ignored, as metric label values.
 
-    The label is `operation` of the metric aforo_worker_handled_errors_total. The other values of this label are those
-    of `aforo.sqs.observer.Operation`, for the SQS transport.
+    The metric is aforo_worker_handled_errors_total. `aforo.sqs.observer.Operation` has the operations of the SQS
+    transport.
     """
 
     WATCH_DEAD_LETTERS = "watch_dead_letters"  # reading the dead-letter queue failed: the next check retries

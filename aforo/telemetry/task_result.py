@@ -14,14 +14,13 @@ def record_result(outcome: str = "", **measurements: Any) -> None:
     """Send the outcome and the figures of the running task to the metrics of its worker.
 
     Call this as the last step of the task. `outcome` is `retried`, `duplicate` or `superseded`, or empty for
-    `succeeded`. The outcome is ignored if the task then raises an error or its process dies.
-
-    The keyword arguments are figures of the task. They are counted at once, and stay counted if the task fails later.
+    `succeeded`. If the task fails afterwards, `outcome` is ignored, but the figures still count. The figures are
+    keyword arguments:
 
     - `bytes`: a dict with the downloaded bytes as `in` and the uploaded bytes as `out`.
     - `speed`: seconds of video that ffmpeg processed per second of its run time.
     - `cpu_seconds`: CPU seconds of ffmpeg.
-    - `cores`: CPU seconds of ffmpeg per second of its run time (mean number of busy cores).
+    - `cores`: mean number of cores that ffmpeg kept busy.
     - `max_rss_bytes`: largest resident memory of ffmpeg.
     """
     event_channel.send("result", delivery=current_delivery(), outcome=outcome, **measurements)
@@ -46,8 +45,8 @@ def delivery_of(request: Any) -> str:
 def delivery_key(pid: int, task_id: str, properties: dict[str, Any] | None) -> str:
     """Return the delivery key: a text that identifies one delivery of a task to one process.
 
-    The key consists of the process id and the delivery tag of the message. If the message has no delivery tag, the key
-    has the task id instead. The task id alone can be ambiguous, because two deliveries of a task can run at the same
-    time. `properties` are the properties of the message.
+    `pid` is the id of the process. `properties` are the properties of the message, with its delivery tag. If the tag is
+    missing, `task_id` is used instead.
     """
+    # the task id alone is ambiguous: two deliveries of a task can run at the same time
     return f"{pid} {(properties or {}).get('delivery_tag') or task_id}"

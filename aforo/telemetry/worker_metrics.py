@@ -1,7 +1,6 @@
 """Metrics of a worker, and how telemetry events change them.
 
-All metrics are kept in the worker's main process, to which its children send events. So no metric is lost when a child
-dies, and memory does not grow with the number of children.
+All metrics are kept in the worker's main process. The child processes send events to the main process.
 """
 
 from __future__ import annotations
@@ -90,11 +89,10 @@ class WorkerMetrics:
         return self.channel
 
     def initialise_tasks(self, tasks: Iterable[str]) -> None:
-        """Create the counters of these tasks with the value 0. With more than twenty tasks, do nothing.
+        """Create the counters of these tasks with 0, so that Prometheus sees their first count.
 
-        Prometheus' `increase()` misses the first count of a counter without a first sample of 0. The counters of more
-        than twenty tasks would make /metrics large. In that case, the counters of a task are created when it first
-        runs. Celery's own tasks (`celery.…`) are left out. Counters that exist keep their values.
+        Celery's own tasks (`celery.…`) are left out. If more than MAX_INITIAL_TASKS tasks remain, no counter is
+        created.
         """
         own = sorted(task for task in tasks if not task.startswith("celery."))
         if len(own) <= MAX_INITIAL_TASKS:
@@ -124,11 +122,8 @@ class WorkerMetrics:
     def ended(self, task: str, outcome: str, seconds: float | None, delivery: str = "") -> str:
         """Count the end of an execution of the task named `task`, and return the counted outcome.
 
-        `outcome` says how the execution ended. If `outcome` is `succeeded`, an outcome that the task reported with
-        `record_result` is counted instead. Any other `outcome` is counted unchanged.
-
-        `seconds` is the duration of the execution, or None if the execution never started. `delivery` is the delivery
-        key of the execution (see aforo.telemetry.task_result).
+        An outcome that the task reported with `record_result` replaces the outcome `succeeded`. `seconds` is the
+        duration, or None if the execution never started. `delivery` is the delivery key.
         """
         if self.channel is not None:
             self.channel.drain()
@@ -187,16 +182,13 @@ class WorkerMetrics:
         self._send("handled_error", operation=str(operation))
 
     def visibility_extended(self, result: str) -> None:
-        """Count one tick of the visibility heartbeat, by its result.
+        """Count one attempt to keep a running task's message hidden in SQS, by its result.
 
-        While a task runs, each tick renews the lease of its video and extends the visibility of its message. `result`
-        says how the tick ended:
+        - `ok`: the visibility of the message and the lease of its video were extended.
+        - `gone`: another worker has the message or the lease.
+        - `failed`: a call failed.
 
-        - `ok`: both succeeded.
-        - `gone`: the message or the lease belongs to another worker.
-        - `failed`: a call failed. The next tick tries again.
-
-        The SQS transport (aforo.sqs) calls this several times per visibility timeout.
+        The SQS transport (aforo.sqs) calls this.
         """
         self._send("visibility_extended", result=result)
 

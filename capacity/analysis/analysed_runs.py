@@ -13,10 +13,10 @@ from capacity.table.cells import CellKey, TableCell, fill, key_of
 
 @dataclass(frozen=True)
 class AnalysedRuns:
-    """All runs that a report is about.
+    """All runs that a report is about: the figures of every run, and the full analysis of some runs.
 
-    `rows` has the result row (the figures) of every run, oldest first. `runs` has the full analysis of some runs: the
-    newest ones, and those whose figures the result table averages.
+    `rows` has the figures of every run, oldest first. `runs` has the full analysis of the newest runs, and of the runs
+    whose figures the result table averages.
     """
 
     rows: tuple[ResultRow, ...]
@@ -58,16 +58,10 @@ class AnalysedRuns:
 
     @property
     def best_of_sizes(self) -> list[RunAnalysis]:
-        """Return one burst run per video size: a run of the cell with the highest X_sat of that size.
+        """Return one burst run per video size: the newest analysed run of the best cell of that size.
 
-        X_sat is the throughput with every slot busy. The runs are in the order of the result table. For each size:
-
-        1. The candidates are the valid cells. If there are none, the candidates are the indicative cells.
-        2. The candidate with the highest X_sat is chosen.
-        3. The newest analysed run of the chosen cell is returned.
-
-        A size without a candidate is left out. A cell has the worst validity of the runs that its figures are averaged
-        over. Its X_sat is the geometric mean of its runs.
+        The best cell has the highest X_sat among the valid cells. Without valid cells, the indicative cells are
+        compared. A size with neither is left out. The runs are in the order of the result table.
         """
         best: dict[str, tuple[tuple[int, float], RunAnalysis]] = {}
         for cell, run in self.analysed_cells:
@@ -78,11 +72,10 @@ class AnalysedRuns:
 
     @property
     def best(self) -> RunAnalysis | None:
-        """Return the run whose figures are the answer of a report, or None if `best_of_sizes` is empty.
+        """Return the run whose figures are the answer of a report, or None if there is no such run.
 
-        The answer is about one video size: the size of the newest run with a known X_sat (throughput with every slot
-        busy). Runs of a size without a run in `best_of_sizes` are not considered. The result is the run that
-        `best_of_sizes` has for this size.
+        The result is one of the runs in `best_of_sizes`. Of their video sizes, the size of the newest run with an X_sat
+        is chosen.
         """
         best = {run.row.size_label: run for run in self.best_of_sizes}
         newest = [run.row.size_label for run in self.runs if run.row.x_sat_per_minute]

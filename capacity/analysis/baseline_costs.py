@@ -1,7 +1,6 @@
 """Mean cost of one video in a run: seconds per stage, and CPU seconds of ffmpeg.
 
-The diagnosis of a run compares this cost with the cost of one video in comparable runs. Comparable runs processed the
-same videos under the same conditions.
+The diagnosis of a run compares this cost with the cost in other runs of the same videos under the same conditions.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ class VideoCost:
     """Mean cost of one video in a run: seconds per stage, and CPU seconds of ffmpeg.
 
     An unknown number of seconds is NaN. `slots` is the number of slots of the run. `capacity_per_minute` is X_sat of
-    the run: the throughput with every slot busy, in videos per minute.
+    the run in videos per minute, or None if unknown.
     """
 
     slots: int
@@ -57,10 +56,10 @@ def video_cost(measured: MeasuredRun) -> VideoCost:
 
 
 def comparable_costs(row: ResultRow, others: Iterable[tuple[ResultRow, VideoCost]]) -> list[VideoCost]:
-    """Return the costs of those runs in `others` that are comparable with the run of `row`.
+    """Return the costs of the runs that are comparable with the run of `row`, the nearest in time first.
 
-    The run whose date is nearest to the date of `row` comes first. `others` has pairs: the figures of a run, and its
-    cost. A comparable run is a finished burst of the same videos under the same conditions, on equally many nodes.
+    `others` has pairs: the figures of a run, and its cost. Comparable runs are finished bursts of the same videos,
+    under the same conditions, on equally many nodes.
     """
     near = [(abs(other.created_at - row.created_at), cost) for other, cost in others if _are_comparable(row, other)]
     return [cost for _, cost in sorted(near, key=lambda pair: pair[0])]
@@ -69,9 +68,8 @@ def comparable_costs(row: ResultRow, others: Iterable[tuple[ResultRow, VideoCost
 def usual_calibration_seconds(run: RunRow, others: Iterable[RunRow]) -> float | None:
     """Return how long the CPU calibration usually takes on the machine of `run`, in seconds.
 
-    The CPU calibration is a fixed piece of CPU work, timed before and after each run. The result is the median duration
-    of the calibrations before the runs in `others` on the same machine. `run` itself is left out. The result is None if
-    fewer than five of these durations are known.
+    The result is the median over the other runs on this machine. Only the calibration before each run counts. None
+    means that fewer than five calibrations are known.
     """
     same_host = [other for other in others if other.id != run.id and _host(other) == _host(run)]
     # the key keeps the old name of the CPU calibration, so that old runs can be read

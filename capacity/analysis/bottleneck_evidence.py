@@ -22,12 +22,8 @@ from capacity.runs.resource_samples import BUSY_MODES, Resources
 def cell_evidence(measured: MeasuredRun, resources: Resources, comparable: Sequence[VideoCost]) -> CellEvidence:
     """Return the measurements that show the bottleneck of a run, such as how busy the CPU was.
 
-    The resources are measured while every slot was busy. A measurement that is unknown is None.
-
-    `comparable` has the mean cost of one video in each comparable run, as `comparable_costs` returns it. The first
-    comparable run with one slot is the baseline. A slowdown factor is the mean duration of a stage in `measured`,
-    divided by its mean duration in the baseline. The slowdown factor of the CPU work is the same ratio of ffmpeg's CPU
-    seconds. All slowdown factors are None if there is no baseline, or if `measured` has only one slot.
+    Resources are measured while every slot was busy. An unknown measurement is None. `comparable` is the result of
+    `comparable_costs`. Slowdown factors are relative to the first comparable run with one slot.
     """
     recorded, row, ours = measured.recorded, measured.row, video_cost(measured)
     baseline = next((cost for cost in comparable if cost.slots == 1 < row.slots), UNMEASURED)

@@ -52,10 +52,10 @@ class Measure(StrEnum):
         return math.log(interval.high / interval.low) / (2 * STANDARD_ERRORS)
 
     def loss(self, factor: float) -> float:
-        """Return the loss of this figure, after a change that multiplied it by `factor`.
+        """Return the loss of this figure after a change that multiplied it by `factor`. 0.1 is 10 %.
 
-        The loss is 1 - `factor` for X_sat, and `factor` - 1 for the mean service time. 0.1 is a loss of 10 %. A
-        negative loss is an improvement.
+        The loss is 1 - `factor` for X_sat, and `factor` - 1 for the mean service time. A negative loss is an
+        improvement.
         """
         return 1 - factor if self is Measure.X_SAT else factor - 1
 
@@ -77,8 +77,7 @@ class Trend(StrEnum):
 class HistoryKey:
     """Key of a history: its cell, encoding profile, stack, storage, and whether its runs had a warm-up.
 
-    Runs with equal keys belong to one history. If the stack or the storage of a run is unknown, its field is an empty
-    text.
+    Runs with equal keys belong to one history. An unknown stack or storage is an empty text.
     """
 
     cell: CellKey
@@ -92,13 +91,11 @@ class HistoryKey:
 class LevelChange:
     """A change of a figure's level in a history: the runs beside it, the levels, and their ratio.
 
-    - `before`: the last run before the change.
-    - `after`: the first run after the change.
-    - `from_level`: the geometric mean of the figure since the previous change, or since the first run.
-    - `to_level`: the geometric mean of the figure from this change to the next change, or to the last run.
-    - `factor`: `to_level` / `from_level`.
-    - `interval`: the confidence interval of `factor`.
-    - `conditions`: the conditions that differ between the two runs. Each name is mapped to the values in both runs.
+    - `before`, `after`: the last run before the change, and the first run after the change.
+    - `from_level`: geometric mean of the figure from the previous change, or from the first run, to this change.
+    - `to_level`: geometric mean of the figure from this change to the next change, or to the last run.
+    - `factor`, `interval`: `to_level` / `from_level`, and its confidence interval.
+    - `conditions`: maps each condition that differs to its values in `before` and `after`.
     """
 
     before: ResultRow
@@ -134,15 +131,12 @@ class Series:
         return max(0, FEWEST_RUNS - len(self.runs))
 
     def trend(self, margin: float) -> Trend:
-        """Return whether the newest change of this figure made it worse by more than `margin`.
+        """Return whether the newest change of this figure is a loss greater than `margin` (0.05 is 5 %).
 
-        `margin` is the allowed loss: 0.05 is 5 %. `Measure.loss` says what a loss is. The first case that applies is
-        returned:
-
-        1. TOO_FEW_RUNS: there are too few runs to detect a change.
-        2. WORSE: the newest change is a loss greater than `margin`.
-        3. NOT_WORSE: the runs vary so little that a loss of `margin` would probably be detected.
-        4. UNCLEAR: any other case.
+        - WORSE: yes.
+        - NOT_WORSE: no. A loss of `margin` would probably be detected.
+        - UNCLEAR: no, but a loss of `margin` could stay undetected.
+        - TOO_FEW_RUNS: no change can be detected yet.
         """
         if self.changes is None:
             return Trend.TOO_FEW_RUNS
@@ -154,11 +148,10 @@ class Series:
 
 @dataclass(frozen=True)
 class CellHistory:
-    """History of one cell: all its runs in time order, and one series per figure.
+    """History of one cell: all its runs, oldest first, and one series per figure.
 
-    `rows` has every run, oldest first. `series` has the series of X_sat first, then that of the mean service time. A
-    series leaves out invalid runs, and runs in which its figure is unknown. If no run remains, the series itself is
-    left out.
+    The series of X_sat comes first, then that of the mean service time. A series leaves out invalid runs, and runs in
+    which its figure is unknown. A series without runs is left out.
     """
 
     key: HistoryKey
@@ -183,9 +176,8 @@ class CellHistory:
 def histories(rows: Iterable[ResultRow]) -> list[CellHistory]:
     """Group runs into histories, and return each history with the changes of its figures.
 
-    Runs with the same HistoryKey (cell, profile, stack, storage, warm-up) form one history. The histories are sorted by
-    this key. Figures of invalid runs count as unknown. A history is left out if X_sat and the mean service time are
-    unknown in all its runs.
+    Runs with the same HistoryKey form one history. The result is sorted by this key. A history is left out if no valid
+    run has an X_sat or a mean service time.
     """
     cells: dict[HistoryKey, list[ResultRow]] = {}
     for row in rows:

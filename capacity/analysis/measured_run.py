@@ -54,8 +54,7 @@ class MeasuredRun:
     def row(self) -> ResultRow:
         """Return the result row of the run: its figures and their validity.
 
-        The validity is the worse of two: the validity that follows from the run's records, and the validity that the
-        last report on the run stored in the database.
+        The validity is the worse of two: that of the run's records, and that of the last report on the run.
         """
         recorded = judge_validity(quality_warnings(self.facts))
         return replace(self.unjudged_row, validity=combined([recorded, _stored_validity(self.recorded)]))
@@ -136,9 +135,8 @@ def measure(recorded: RecordedRun, figures: ScenarioFigures = UNKNOWN_FIGURES) -
 def cancelled_videos(recorded: RecordedRun) -> tuple[int, float]:
     """Return how many videos of an interrupted or failed run were cancelled, and their mean upload time.
 
-    The time is in epoch seconds. It is read from the database row of the run, because the rows of cancelled videos are
-    deleted. If a burst has no such time in its row, the earliest upload time of its remaining videos is returned. In
-    any other case, the time is NaN. Return (0, NaN) if the run has another status, or if no video was cancelled.
+    The time is in epoch seconds, or NaN if unknown. For a burst, an unknown time is replaced by the earliest upload. A
+    run of another status, or without cancelled videos, gives (0, NaN).
     """
     run = recorded.run
     cancelled = (run.environment.get("asked_count") or run.count) - run.count

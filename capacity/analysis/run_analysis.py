@@ -36,9 +36,8 @@ AWS_DELAY_SECONDS = 15.0
 class RunAnalysis(MeasuredRun):
     """A measured run with all results of its analysis, such as its bottleneck.
 
-    `parts` divides the mean response time into queue wait, stages, and the time outside all stages. `little` is the
-    check of Little's law. `offered` has the rate at which the injector sent the videos, and how late it sent them.
-    `offered` is None for a burst.
+    `parts` divides the mean response time into queue wait, stages and the rest. `little` is the check of Little's law.
+    `offered` says at which rate and how late the videos were sent, or is None for a burst.
     """
 
     resources: Resources
@@ -67,10 +66,9 @@ def analyse(
 ) -> RunAnalysis:
     """Analyse one run, and return its figures with its bottleneck and data-quality warnings.
 
-    `resources` has the CPU, disk, network and queue samples of the run. `comparable` has one item per comparable burst,
-    the nearest in time first. An item has the mean stage times and mean CPU seconds of the burst's videos, its number
-    of slots, and its X_sat. The run can have another number of slots. `usual_calibration_seconds` is how long the CPU
-    calibration usually takes on this machine, or None if unknown.
+    `resources` has the CPU, disk, network and queue samples of the run. `comparable` is the result of
+    `comparable_costs`. `usual_calibration_seconds` is how long the CPU calibration usually takes on this machine, or
+    None if unknown.
     """
     recorded = measured.recorded
     little, offered = _little(recorded, resources), _offered(recorded)

@@ -113,8 +113,7 @@ def with_conditions(
 def conservation(recorded: RecordedRun) -> Conservation:
     """Return the counts that show whether a video of the run was lost or processed in vain.
 
-    The class Conservation explains each count. `lost_messages`, the number of unfinished videos without a message, is
-    None if it is unknown.
+    The class Conservation explains each count. `lost_messages` is None if it is unknown.
     """
     counts, counted = recorded.video_counts, recorded.run.environment.get("messages")
     messages = MessageCounts(counted["in_queue"], counted["dead_lettered"]) if counted else None

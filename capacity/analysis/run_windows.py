@@ -10,8 +10,8 @@ from capacity.runs.recorded_run import RecordedRun
 def run_window(recorded: RecordedRun) -> tuple[float, float]:
     """Return start and end of the whole run, in epoch seconds.
 
-    The start is the earliest and the end the latest of these times: uploads, last changes of the videos' states, and
-    ends of executions. Without any of them, both are the creation time of the run.
+    The window covers all uploads, state changes of videos, and ends of executions. Without any of them, both times are
+    the creation time of the run.
     """
     moments = np.concatenate([recorded.uploaded_at, recorded.updated_at, recorded.executions.ended_at])
     finite = moments[np.isfinite(moments)]
@@ -21,9 +21,8 @@ def run_window(recorded: RecordedRun) -> tuple[float, float]:
 def working_window(recorded: RecordedRun) -> tuple[float, float]:
     """Return start and end of the time in which every slot was busy, in epoch seconds.
 
-    The start is when the first execution starts. The end is when the last execution starts. If a run has fewer than two
-    executions per slot, this window would be too short. The end is then when all executions have ended. Without
-    executions, start and end are 0.
+    The window reaches from the first to the last start of an execution. With fewer than two executions per slot, the
+    window ends when all executions have ended. Without executions, both times are 0.
     """
     starts, ends = recorded.executions.started_at, recorded.executions.ended_at
     if not starts.size:

@@ -24,11 +24,10 @@ Key = Callable[[PublishedRow], Hashable]
 
 
 def contradictions(rows: Sequence[PublishedRow]) -> Found:
-    """Find the rows of a published table that contradict other rows, and the reason for each.
+    """Yield each row of a published table that contradicts other rows, with the reason.
 
-    Yield pairs: the position of a row in `rows`, counted from 0, and one reason. A row with several reasons is yielded
-    once for each of them. For example, two rows contradict each other if the second has four times the slots of the
-    first, the same X (videos per minute), and a much shorter S (mean response time).
+    A row is given as its position in `rows`, from 0. A row with several reasons is yielded once for each. Example: a
+    row has four times the slots of another, the same X, and a much shorter S.
     """
     complete = [position for position, row in enumerate(rows) if _is_complete(row)]
     for ladder in _groups(rows, complete, lambda row: row.ladder).values():

@@ -1,12 +1,7 @@
 """Find impossible rows of a published result table: rows whose numbers break an identity.
 
-An identity is an equation or inequality between times and counts that every system satisfies, such as S <= 60 N / X.
-The numbers of a row are rounded, so each number can be wrong by half a unit of its last digit. The checks allow for
-that error.
-
-A row can be the mean of several runs. The mean can break S <= 60 N / X although every run satisfies it, because the
-mean of 1 / X is greater than 1 / mean X. The function `is_certain` says which broken identities are a proof for such a
-row.
+An identity is an equation or inequality that every system satisfies, such as S <= 60 N / X. The checks allow for the
+rounding of the numbers. The means of several runs satisfy only the identities in HOLD_FOR_MEANS for certain.
 """
 
 from __future__ import annotations
@@ -32,7 +27,7 @@ class Impossibility(StrEnum):
     S_BEYOND_MEDIAN_AND_TEST = "s_beyond_median_and_test"
 
 
-#: identities that the means of several runs satisfy too
+#: identities that the means of several runs satisfy too; S <= 60 N / X can fail, because mean(1 / X) > 1 / mean(X)
 HOLD_FOR_MEANS = frozenset({Impossibility.NOT_POSITIVE, Impossibility.S_UNDER_INTERVAL, Impossibility.X_ABOVE_RATE})
 
 
@@ -45,8 +40,7 @@ def is_certain(row: PublishedRow, reason: Reason) -> bool:
     """Return True if the broken identity in `reason` proves that the row is impossible.
 
     An identity is an equation or inequality, such as S <= 60 N / X. For a row of one run, every broken identity is a
-    proof. A row can also be the mean of several runs. For such a row, only the identities in HOLD_FOR_MEANS are proofs.
-    A mean can break the other identities although every run satisfies them.
+    proof. For the mean of several runs, only the identities in HOLD_FOR_MEANS are proofs.
     """
     return row.runs == 1 or reason.code in HOLD_FOR_MEANS
 

@@ -30,9 +30,8 @@ class Printed:
     def parse(cls, text: str) -> Printed:
         """Parse a printed number, and determine the range of values that round to it.
 
-        The range reaches half a unit of the last digit to each side: `9.05` stands for 9.045 to 9.055. After `≥`, the
-        range has no upper end: `≥ 9.05` stands for 9.045 to infinity. Raise ValueError if the text is not a number, or
-        if the number is too large or too small for a measurement.
+        `9.05` stands for 9.045 to 9.055, and `≥ 9.05` for 9.045 to infinity. Raise ValueError if the text is not a
+        number, or if the number is too large or too small for a measurement.
         """
         digits = text.strip()
         is_bound = digits.startswith("≥")
@@ -45,16 +44,14 @@ class Printed:
 class PublishedRow:
     """One row of a result table as somebody published it.
 
-    A number that the row lacks is None. But `workers` and `runs` are then 1.
+    A number that the row lacks is None, except `workers` and `runs`, which are then 1.
 
-    - `size`: the video size as a text.
-    - `concurrency`: the number of slots of one worker.
-    - `count`: the number of videos of the test.
-    - `x`: the throughput in videos per minute.
-    - `s`, `p50`: the mean and the median response time in seconds.
-    - `rate`: the offered videos per minute.
-    - `workers`: the number of workers.
-    - `runs`: the number of runs whose mean the row shows.
+    - `concurrency`: slots of one worker.
+    - `count`: videos of the test.
+    - `x`: throughput in videos per minute.
+    - `s`, `p50`: mean and median response time in seconds.
+    - `rate`: offered videos per minute.
+    - `runs`: number of runs whose mean the row shows.
     """
 
     size: str
@@ -77,8 +74,8 @@ class PublishedRow:
     def makespan_seconds(self) -> float:
         """Return the longest time in seconds that the test can have taken.
 
-        It is 60 `count` / X, with the lowest X that rounds to the printed one. The time is infinite if the row has no
-        count or no X, or if the lowest X is 0.
+        The time is 60 `count` / X, with the lowest X that rounds to the printed X. The time is infinite without `count`
+        or X, or if the lowest X is 0.
         """
         if self.count is None or self.x is None or self.x.low <= 0:
             return math.inf
@@ -88,10 +85,8 @@ class PublishedRow:
     def all_end_in_test(self) -> bool:
         """Return True if the row proves that all its videos ended in the test window.
 
-        For a burst, the result is True. For a sustained test, the proof is a high X. X counts only the videos that
-        ended in the window. If one of N videos ended later, X would be at most rate * (N - 1) / N. The result is True
-        if X is more than 1 % above this limit. The printed X is rounded, so the lowest X that rounds to it is compared.
-        The result is False if N, X or the rate is unknown.
+        For a burst, the result is True. For a sustained test, X must be more than 1 % above rate * (N - 1) / N, the
+        highest X if one of the N videos ends late. If N, X or the rate is unknown, the result is False.
         """
         if self.mode is Mode.BURST:
             return True
@@ -111,8 +106,7 @@ class PublishedRow:
     def ladder(self) -> tuple[str, Mode]:
         """Return the key by which rows are grouped for comparison: the video size and the mode.
 
-        The size is returned in lower case and without spaces, such as `50mb`. The rows of one group can differ in the
-        number of slots and in the rate.
+        The size is in lower case and without spaces, such as `50mb`.
         """
         return self.size.replace(" ", "").casefold(), self.mode
 

@@ -1,7 +1,7 @@
 """Verdict on each row of a published result table: ok, suspicious or impossible.
 
-An impossible row breaks an identity, such as S <= 60 N / X, that holds for every system. A suspicious row shows a
-pattern that is rare in queues, but possible.
+An impossible row breaks an identity that holds for every system, such as S <= 60 N / X. A suspicious row shows a
+possible but rare pattern.
 """
 
 from __future__ import annotations

@@ -85,8 +85,8 @@ def compare(
     """Test whether system B is slower than system A, from recorded runs of both.
 
     The first argument has the ids of the runs of A, the second those of B. The test compares X_sat, the throughput with
-    every slot busy. All runs must have the same conditions, such as the ffmpeg version. A condition that --allow names
-    can differ between A and B. If a run is invalid, incomplete or without X_sat, the result is "not comparable".
+    every slot busy. All runs must have the same conditions, except those that --allow names. A run that is invalid,
+    incomplete or without X_sat makes the result "not comparable".
 
     Exit codes: 0 B is not slower, 1 slower, inconclusive or not comparable, 2 wrong input.
     """

@@ -45,7 +45,7 @@ class Goals:
     """Values of the options `--fail-if`, `--junit` and `--summary`.
 
     The command fails if one of the conditions `fail_if` holds, or if the figure in a condition is unknown. `junit` and
-    `summary` are the files to write for continuous integration. Each is None if its option was not given.
+    `summary` are the files to write. Each is None if its option was not given.
     """
 
     fail_if: tuple[Condition, ...] = ()
@@ -55,8 +55,8 @@ class Goals:
     def judge(self, results: Mapping[str, Mapping[str, Figure]]) -> list[GoalResult]:
         """Apply each `--fail-if` condition to each run or cell, and return the outcomes.
 
-        `results` maps the name of a run or cell to its figures. These figures are a mapping too, from the name of a
-        figure to the figure. `capacity.diagnosis.goals.judge` says which outcomes are returned.
+        `results` maps the name of each run or cell to its figures by name. `capacity.diagnosis.goals.judge` explains
+        the outcomes.
         """
         return judge(self.fail_if, results)
 
@@ -65,9 +65,8 @@ class Goals:
     ) -> None:
         """Write the JUnit file, and append to the Markdown summary. Skip a file whose option was not given.
 
-        `results` are the outcomes of the conditions. Both files list them. The summary also has `answers` (sentences)
-        and `table` (the result table in Markdown). `verb` is the name of the command, such as `report`. The JUnit suite
-        of that command is named `aforo.report`.
+        `results` are the outcomes of the conditions. `answers` (sentences) and `table` (Markdown) go into the summary.
+        `verb` is the name of the command, such as `report`.
         """
         if self.junit is not None:
             write_file(self.junit, junit_xml(results, f"aforo.{verb}"))

@@ -90,11 +90,9 @@ def history(
 ) -> None:
     """Show at which runs X_sat or the mean service time of a cell changed.
 
-    X_sat is the throughput with every slot busy. For each change, the conditions that differ are shown, such as the
-    ffmpeg version. Without options, all cells are shown. With RUN_ID, the cell of that run is shown. Invalid runs are
-    shown, but their figures are ignored. A cell needs at least four runs before a change can be detected. A small
-    change needs more runs. A cell became worse if its X_sat fell. If no X_sat is known, it became worse if its service
-    time rose.
+    X_sat is the throughput with every slot busy. Each change is shown with the conditions that differ, such as the
+    ffmpeg version. With RUN_ID, only the cell of that run is shown. A cell needs at least four valid runs before a
+    change can be detected. A cell became worse if its X_sat fell. Without any X_sat, the service time decides.
 
     Exit codes: 0 the histories are shown, 2 wrong input or no such run, 4 (with --fail-if-unknown) it is unknown
     whether a cell became worse, 5 (with --fail-if-worse) a cell became worse.

@@ -63,10 +63,9 @@ def import_(
 ) -> None:
     """Record a run in Aforo's database, from videos that an app processed in a test of its own.
 
-    The videos are rows of the app's own database table, which the section [videos] of its aforo.toml names. The rows
-    are chosen by --tasks-log, by --ids, or by --from and --to. The commands table, report and document then show the
-    run. X (videos per minute) and S (mean response time) are exact. X_sat is computed from the completion times.
-    Figures that need records of the worker stay unknown.
+    Choose the videos by --tasks-log, by --ids, or by --from and --to. The section [videos] of the app's aforo.toml
+    names the database table of the videos. X, S and X_sat are computed from the times of the videos. Figures that need
+    records of the worker stay unknown.
 
     Exit codes: 0 imported, 2 wrong input.
     """

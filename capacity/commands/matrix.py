@@ -94,9 +94,8 @@ def matrix(
 ) -> None:
     """Measure every combination of size, concurrency, number of workers and mode, and print a table.
 
-    Finished runs are not repeated. So the same command continues after an interruption. With more sizes, slots,
-    workers, modes or repeats, only the added runs are carried out. If a run fails, the failure is reported, and the
-    next run starts. The same command tries failed runs again.
+    Finished runs are not repeated. The same command continues after an interruption, and tries failed runs again. A
+    failed run is reported, and the next run starts.
 
     Exit codes: 0 every cell is measured, 1 some are not, 2 wrong input, 3 a program is not available, 4 a --fail-if
     goal is missed.

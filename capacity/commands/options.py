@@ -28,10 +28,9 @@ def setting_option(
 ) -> Callable[[Command], Command]:
     """Return a decorator that adds a command-line option whose default value is a setting.
 
-    The setting is read from the environment or `.env`. `flag` is the name of the option, such as `--lang`. `variable`
-    is the environment variable of the setting, such as AFORO_LANG. `read` is a function that takes the Settings and
-    returns the value of this setting. `text` is the help text. The name of the variable and its default value are
-    appended to the help text. `type` is click's type of the option.
+    `flag` is the option, such as `--lang`. `variable` is the environment variable, such as AFORO_LANG. `read` is a
+    function that returns the setting from Settings. `text` is the help text, to which the variable and its default
+    value are appended. `type` is click's type of the option.
     """
     default = next(entry["default"] for entry in declared() if entry["name"] == variable)
     names = ", ".join(filter(None, [variable, default and f"default {default}"]))

@@ -91,10 +91,9 @@ def plan_options(command: Command) -> Command:
 def plan(*, price_per_hour: float | None, backlog: int, as_json: bool, lang: Language, **options: Any) -> None:
     """Compute how many workers a demand needs, and show which limit is reached first.
 
-    The service time is given by --service, or taken from recorded runs by --runs. The number of slots comes from a
-    simulation of the queue. If the system is too large to simulate, the number comes from a formula (Erlang C with the
-    Allen-Cunneen correction). If videos arrive one by one (--batch 1), the queue wait by this formula is printed as a
-    check.
+    Give the service time by --service, or take it from recorded runs by --runs. The number of slots comes from a
+    simulation of the queue. For a system too large to simulate, a formula is used (Erlang C with the Allen-Cunneen
+    correction).
 
     Exit codes: 0 planned, 2 wrong input.
     """

@@ -1,7 +1,7 @@
 """Read the rows of a published result table from a CSV or Markdown file.
 
-The table can be written by Aforo, be part of the scenario's document, or be made by a person. The names of its columns
-can be in English or Spanish.
+The table can come from Aforo, from the scenario's document or from a person. The column names can be English or
+Spanish.
 """
 
 from __future__ import annotations

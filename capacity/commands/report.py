@@ -61,8 +61,7 @@ def report(
     """Report on one run, and write its archive, the result table and report.html.
 
     Without RUN_ID, the report is on the newest run of the configured queue. FOLDER is the archive of a run under
-    results/runs/. With FOLDER, the figures come from that archive alone, without database or Prometheus, and none of
-    these files is written.
+    results/runs/. With FOLDER, only that archive is read, and none of these files is written.
 
     Exit codes: 0 every video is done, 1 some are not, 2 no such run, 3 no database, 4 a goal is missed.
     """

@@ -32,10 +32,8 @@ def table(as_csv: bool, as_json: bool, lang: Language) -> None:
     """Print the result table of all runs, and write results/table.md and results/table.csv.
 
     Each row is one cell: a combination of size, slots, workers, mode, rate and app. Its figures are means over the
-    complete valid runs of the cell that have the same conditions. A run is complete if every video is done exactly
-    once. If the cell has no such run, its complete indicative runs are used. Without these too, the row shows one other
-    run, and its notes say so. X and S depend on the number of videos, so their means include only the runs with the
-    most videos. The mean of X_sat also includes runs with fewer videos.
+    complete valid runs of the cell with the same conditions. Without such runs, complete indicative runs are used.
+    Without these too, one other run is shown with a note. Means of X and S include only the runs with the most videos.
 
     Exit codes: 0 printed, 3 the database is not available.
     """

@@ -31,9 +31,9 @@ class Columns:
     """Column names that a table can have, in lower case. Any other column name is an error.
 
     - `required`: columns that every table has.
-    - `optional`: columns that a table can have. The error message for a wrong header lists them.
-    - `ignored`: further columns that a table can have. The error message does not list them.
-    - `spellings`: maps other spellings of a column, such as `tamaño`, to its name, such as `size`.
+    - `optional`: further columns, which the error for a wrong header lists.
+    - `ignored`: further columns, which that error does not list.
+    - `spellings`: maps another spelling, such as `tamaño`, to the column name, such as `size`.
     """
 
     required: tuple[str, ...]
@@ -51,8 +51,8 @@ class Columns:
 class Line:
     """One data line of a table: its line number in the file, and its text in each column.
 
-    `file` is the path of the file. `cells` maps the name of a column to the text, without spaces around it. If
-    `decimal_comma` is True, a comma in a number is the decimal mark.
+    `file` is the path of the file. `cells` maps the name of a column to the text. If `decimal_comma` is True, a comma
+    in a number is the decimal mark.
     """
 
     file: str
@@ -63,9 +63,8 @@ class Line:
     def parse(self, column: str, parse: Callable[[str], Value], allowed: str) -> Value:
         """Return the text of this line in a column, converted by the function `parse`.
 
-        An empty text is converted too. If the line has no such column, its text is empty. If `parse` raises ValueError,
-        raise UsageError with the line number. `allowed` describes the allowed values in that error, such as `a number
-        over 0`.
+        A missing column counts as an empty text. If `parse` raises ValueError, raise UsageError with the line number
+        and `allowed`, a description such as `a number over 0`.
         """
         text = self.cells.get(column, "")
         try:
@@ -74,10 +73,10 @@ class Line:
             raise self.fault(column, allowed, text) from error
 
     def convert(self, column: str, text: str, parse: Callable[[str], Value], allowed: str) -> Value | None:
-        """Return `text`, converted by the function `parse`, or None if `text` is empty.
+        """Return `text` converted by the function `parse`, or None if `text` is empty.
 
-        If `parse` raises ValueError, raise UsageError with the line number. `column` and `allowed` are used only in
-        that error: the name of the column, and a description of its allowed values.
+        If `parse` raises ValueError, raise UsageError with the line number, `column` and `allowed`, a description such
+        as `a number over 0`.
         """
         try:
             return parse(text) if text else None
@@ -85,11 +84,10 @@ class Line:
             raise self.fault(column, allowed, text) from error
 
     def number_in(self, column: str, parse: Callable[[str], Value], allowed: str) -> Value | None:
-        """Return the number of this line in a column, or None if it is blank or marked as unknown.
+        """Return the number in a column of this line, or None if it is blank or marked as unknown.
 
-        `parse` converts the text to the number. Raise UsageError if the text is not a number, or if it is ambiguous. If
-        commas are decimal marks, `1.063` is ambiguous: it can mean 1063 or 1.063. `allowed` describes the allowed
-        values in the error.
+        `parse` converts the text to the number. Raise UsageError if the text is not a number, or if its decimal mark is
+        ambiguous. `allowed` describes the allowed values in the error.
         """
         text = SPACE_IN_NUMBER.sub("", self.cells.get(column, ""))
         known = "" if text.casefold() in UNKNOWN else text
@@ -116,8 +114,8 @@ class Line:
 def read_table(path: Path, columns: Columns, *, most_lines: int) -> list[Line]:
     """Read the data lines of a table with a header. Skip blank lines, and # comments of a CSV file.
 
-    In a Markdown document, the table is the first one whose header has the required columns. Raise UsageError if the
-    file is not a table, is not a regular file, or has more lines than `most_lines`.
+    In a Markdown document, the first table with the required columns is read. Raise UsageError if the file is not a
+    table, or has more than `most_lines` lines.
     """
     text = _text(path).splitlines()
     table = _markdown_table(text, columns) if _is_markdown(text) else _csv_table(path, text)

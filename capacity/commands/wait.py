@@ -31,11 +31,9 @@ EARLIER_WORK = Text(
 def wait(run_id: str | None, for_queue: bool, stuck_minutes: float, lang: Language) -> None:
     """Wait until every video of a run is done or failed.
 
-    Without RUN_ID, wait for the newest run of the configured queue. At the end, the conditions of the workers
-    (versions, CPU, memory) are stored in the database row of the run.
-
-    With --queue, wait until the queue holds no message. RUN_ID is then not allowed. First, the queued videos of
-    interrupted and failed runs are cancelled. In the queue of an app, no video is cancelled.
+    Without RUN_ID, wait for the newest run of the configured queue. With --queue, wait until the queue holds no
+    message. RUN_ID is then not allowed. The queued videos of interrupted and failed runs are cancelled before this
+    wait, except in the queue of an app.
 
     Exit codes: 0 the wait has ended, 1 no progress for --stuck-minutes or a video has no message in the queue, 2 no
     such run, 3 no queue or database.

@@ -1,8 +1,7 @@
-"""What limits the throughput of a cell? The most likely cause, with its evidence and confidence.
+"""Find the most likely cause that limits the throughput of a cell, with its evidence and confidence.
 
-A cell is one combination of video size, slots, workers, mode, rate and app. Each candidate cause has criteria, which
-compare measurements of a run with limits. Many criteria also need measurements of a run with one slot. A criterion
-whose measurements are missing is unknown. It counts neither for nor against its cause.
+Each candidate cause has criteria, which compare measurements of a run with limits. A criterion whose measurements are
+missing counts neither for nor against its cause.
 """
 
 from __future__ import annotations
@@ -61,19 +60,17 @@ class Confidence(StrEnum):
 class CellEvidence:
     """Measurements of one run while every slot was busy, from which its bottleneck is found.
 
-    A measurement that is unknown is None. Ratios and utilisations are 1 at 100 %. A field named `…_slowdown` is a time
-    divided by the same time in a run with one slot. X_sat(n) is the throughput with every one of n slots busy. Some
-    fields in detail:
+    An unknown measurement is None. Ratios and utilisations are 1 at 100 %. A `…_slowdown` is a time divided by the same
+    time in a run with one slot. X_sat(n) is X_sat with n slots.
 
     - `efficiency`: X_sat per slot, divided by the X_sat of one slot alone.
     - `gain_up_to_here`: X_sat(n) / X_sat(n/2) - 1, where n is the number of slots of this run.
     - `gain_from_here`: X_sat(2n) / X_sat(n) - 1.
-    - `cpu_utilisation`: busy share of the cores, or of the CPU quota. Waiting for I/O does not count as busy.
+    - `cpu_utilisation`: busy share of the cores, or of the CPU quota, without waiting for I/O.
     - `host_idle_ratio`: idle share of all cores of the machine.
-    - `disk_utilisation`, `network_utilisation`: the rate of transfer, divided by the highest rate that the worker
-      measured when it started.
+    - `disk_utilisation`, `network_utilisation`: rate of transfer, divided by the bandwidth limit.
     - `idle_gap_ratio`: share of the slots' time in which they were idle while a message waited.
-    - `own_oom_kills`: executions of this run whose ffmpeg was killed because memory ran out.
+    - `own_oom_kills`: executions whose ffmpeg was killed because memory ran out.
     """
 
     cores: float | None = None
@@ -104,10 +101,10 @@ class CellEvidence:
     service_seconds: float | None = None
 
     def share(self, *stages: str) -> float | None:
-        """Return the share (1 is 100 %) of the mean service time that these stages take together.
+        """Return the share of the mean service time that these stages take: 1 is 100 %, None is unknown.
 
-        Three stages have other names here than in the glossary: `download` is fetch, `upload` is publish, and `db` is
-        claim plus finish. None means unknown.
+        Three stages have other names than in the glossary: `download` is fetch, `upload` is publish, and `db` is claim
+        plus finish.
         """
         seconds = [self.stage_seconds[stage] for stage in stages if stage in self.stage_seconds]
         return sum(seconds) / self.service_seconds if seconds and self.service_seconds else None
@@ -115,14 +112,12 @@ class CellEvidence:
     def loss_explained_by(self, stage: str) -> float | None:
         """Return the share of the throughput loss that comes from `stage` being slower than with one slot.
 
-        The loss is 1 - `efficiency`. The field `efficiency` is the throughput per slot, divided by the throughput of
-        one slot alone. The result is
+        The result is
 
-            (1 - idle) * share * (1 - 1 / slowdown) / loss
+            (1 - idle_gap_ratio) * share(stage) * (1 - 1 / stage_slowdown[stage]) / (1 - efficiency)
 
-        where idle is `idle_gap_ratio`, share is the stage's share of the service time, and slowdown is the stage's
-        slowdown factor. A result of 1 is the whole loss. None means that there is no loss, or that a measurement is
-        missing.
+        where 1 - efficiency is the loss. A result of 1 is the whole loss. None means that there is no loss, or that a
+        measurement is missing.
         """
         share, slowdown = self.share(stage), self.stage_slowdown.get(stage)
         if share is None or not slowdown or self.efficiency is None or self.efficiency >= 1:
@@ -132,10 +127,10 @@ class CellEvidence:
 
     @property
     def last_gain(self) -> float | None:
-        """Return the gain in X_sat (throughput with every slot busy) from doubling the slots; 0.5 is 50 %.
+        """Return the gain in X_sat from doubling the slots: 0.5 is 50 %, None is unknown.
 
-        With `n` slots in this run, the gain is X_sat(2n) / X_sat(n) - 1 (`gain_from_here`). If this gain is unknown,
-        return X_sat(n) / X_sat(n/2) - 1 (`gain_up_to_here`). If both are unknown, return None.
+        The result is `gain_from_here`, from n to 2n slots, where n is the number of slots of this run. If this gain is
+        unknown, the result is `gain_up_to_here`, from n/2 to n slots.
         """
         return self.gain_up_to_here if self.gain_from_here is None else self.gain_from_here
 
@@ -164,9 +159,8 @@ class CellEvidence:
 class Candidate:
     """A cause that could limit a cell, with its confidence and the measurements for and against it.
 
-    Each cause has criteria, such as *CPU busy at least 85 %*. `evidence` has the measurements of the criteria that
-    hold. `against` has the measurements of the criteria that fail. `unknown` has the measurements of the criteria that
-    could not be judged, because a measurement is missing.
+    A criterion is a test such as *CPU busy at least 85 %*. Its measurements are in `evidence` if the criterion holds,
+    in `against` if it fails, and in `unknown` if a measurement is missing.
     """
 
     cause: Cause
@@ -192,21 +186,14 @@ class BottleneckVerdict:
 def find_bottleneck(cell: CellEvidence) -> BottleneckVerdict:
     """Find the cause that limits the throughput of a cell, with its confidence.
 
-    Each cause has criteria. A criterion can be marked as sufficient: it is then enough evidence alone. The confidence
-    of a cause is
+    The cause with the highest confidence is returned:
 
-    - high if a sufficient criterion or three criteria hold,
-    - medium if two criteria hold,
-    - low in any other case.
+    - high: three criteria of the cause hold, or one that is sufficient alone.
+    - medium: two criteria hold.
+    - low: any other case.
 
-    The cause with the highest confidence wins. If all causes have low confidence, the busiest of CPU, disk and network
-    wins if it is busy enough. Otherwise, the cause is UNCLEAR.
-
-    A cause of another kind can contradict the winner, such as the network beside the CPU. The winner's confidence is
-    then lowered from high to medium. A cause of another kind contradicts the winner if its confidence is
-
-    - high, or
-    - medium, and no sufficient criterion of the winner holds.
+    If all causes are low, the result is the busiest of CPU, disk and network, or UNCLEAR. Evidence for a cause of
+    another kind can lower the confidence from high to medium.
     """
     criteria = {cause: _vetoes(cause, cell) or criteria_of(cell) for cause, criteria_of in _CRITERIA.items()}
     judged = (_judge(cause, tests) for cause, tests in criteria.items())
@@ -214,6 +201,7 @@ def find_bottleneck(cell: CellEvidence) -> BottleneckVerdict:
     best = candidates[0]
     if best.confidence is Confidence.LOW:
         return _busiest(cell, candidates)
+    # a HIGH rival lowers HIGH to MEDIUM; a MEDIUM rival only if no sufficient criterion of the winner holds
     rivals = _rivals(best, candidates)
     is_certain = best.confidence not in rivals and (_is_decided(criteria[best.cause]) or not rivals)
     return BottleneckVerdict(

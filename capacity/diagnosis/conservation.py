@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class MessageCounts:
     """Numbers of messages in the queue and in the dead-letter queue, as SQS counts them.
 
-    `in_queue` is the number of messages in the queue: visible, in flight and delayed. `dead_lettered` is the number of
-    messages that came into the dead-letter queue since the run started.
+    `in_queue` counts visible, in-flight and delayed messages. `dead_lettered` counts the messages that came into the
+    dead-letter queue since the run started.
     """
 
     in_queue: int
@@ -21,10 +21,9 @@ class MessageCounts:
 class Conservation:
     """Counts that show whether a video of a run was lost or processed in vain.
 
-    - `requested`: videos that the run has to send.
-    - `injected`: videos that the run has sent.
-    - `lost_messages`: unfinished videos that have no message, or None if unknown.
-    - `repeated`: executions that worked in vain, because another execution finished or claimed the video first.
+    - `requested`, `injected`: videos that the run has to send, and videos that it has sent.
+    - `lost_messages`: unfinished videos without a message, or None if unknown.
+    - `repeated`: executions in vain, because another execution finished or claimed the video first.
     - `lost`: executions whose process died before it recorded their outcome.
     """
 
