@@ -14,8 +14,8 @@ from enum import StrEnum
 class Reason:
     """Why a result is missing or doubtful: a code, and the numbers for its sentence.
 
-    `values` maps names to the values in the sentence. The name of a quantity ends in its unit, such as `_seconds`. The
-    ending `_ratio` means a share: 1 is 100 %.
+    `values` maps names to the numbers. A name ends in the unit, such as `_seconds`. The ending `_ratio` means a share:
+    1 is 100 %.
     """
 
     code: StrEnum
