@@ -13,8 +13,8 @@ from enum import StrEnum
 class Quantity(StrEnum):
     """Codes of the quantities that a bottleneck criterion compares with a limit.
 
-    Most codes end in a unit, such as `_bytes`. A `_ratio` is a share: 1 is 100 %. A `_slowdown_factor` is a duration
-    divided by the same duration in a run with one slot.
+    Most codes end in a unit, such as `_bytes`. The ending `_ratio` means a share: 1 is 100 %. The ending
+    `_slowdown_factor` means a duration divided by the same duration in a run with one slot.
     """
 
     CPU_UTILISATION = "cpu_utilisation_ratio"
@@ -82,7 +82,7 @@ class Criterion:
     """A test of a bottleneck: one comparison of a measured value with a limit, or several combined.
 
     `holds` is the result of the test: True, False, or None if unknown. `measurements` are the comparisons that explain
-    `holds`. If a `sufficient` criterion holds, no other criterion has to hold.
+    `holds`. If `sufficient` is True and the criterion holds, no other criterion of the bottleneck has to hold.
     """
 
     measurements: tuple[Measurement, ...]

@@ -169,7 +169,7 @@ def is_valid(warnings: tuple[QualityWarning, ...]) -> bool:
 
 
 def drift(values: Floats) -> tuple[float, float]:
-    """Fit a line to `values`. Return its relative change over all values, and the p-value of its slope.
+    """Fit a line to `values`. Return the relative change over all values, and the p-value of the slope.
 
     A relative change of 0.1 is a rise by 10 % of the mean. Both results are NaN for fewer than three values, or if the
     mean is 0.

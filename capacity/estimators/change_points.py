@@ -49,8 +49,9 @@ class Change:
 class Segmentation:
     """The changes that were found in a history, and the level of each part between them.
 
-    `changes` are in time order. `levels` are the geometric means of the parts. `visible_ratio` is the smallest drop in
-    the newest runs that is detected with a probability of 80 %. 0.1 is a drop by 10 %, and None means too few runs.
+    `changes` are in time order. `levels` are the geometric means of the values in each part. `visible_ratio` is the
+    smallest drop in the newest runs that is detected with a probability of 80 %. 0.1 is a drop by 10 %. With too few
+    runs, `visible_ratio` is None.
     """
 
     changes: tuple[Change, ...]

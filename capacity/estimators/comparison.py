@@ -53,8 +53,8 @@ class NotComparable(StrEnum):
 class Comparison:
     """Outcome of comparing the X_sat of runs of system A with that of runs of system B.
 
-    `ratio` is X_sat of B divided by X_sat of A, and `interval` is its 95 % interval. Both are None if the runs must not
-    be compared. `extra_runs_per_side` is the number of runs to add to A, and to B, before the next comparison.
+    `ratio` is X_sat of B divided by X_sat of A. `interval` is the 95 % interval of `ratio`. Both are None if the runs
+    must not be compared. `extra_runs_per_side` is the number of runs to add to A, and to B, before the next comparison.
     """
 
     gate: Gate
@@ -120,7 +120,7 @@ def judge_ratio(ratio: float, interval: Interval, margin: float = MARGIN) -> Gat
     """Return whether system B passes, given the ratio B / A of two throughputs and its 95 % interval.
 
     B passes if the whole interval is above 1 - `margin`. B fails if the whole interval is below 1 and the ratio is
-    below 1 - `margin`. `margin` is the accepted loss: 0.05 is 5 %.
+    below 1 - `margin`. Any other case is inconclusive. `margin` is the accepted loss: 0.05 is 5 %.
     """
     if interval.low > 1 - margin:
         return Gate.PASS

@@ -118,8 +118,8 @@ def largest_delay_excess(arrived_at: Floats, left_at: Floats, moments: Floats, d
     """Return the largest relative difference between videos and messages that a late queue can cause.
 
     A late queue counts arrivals, departures or both `delay_seconds` late. The difference is |a / b - 1|: a is the mean
-    number of videos present at `moments`, and b is the mean of the late counts. The result is infinite if b is 0. All
-    times are in seconds.
+    number of videos present at `moments`, and b is the mean number of messages that the late queue counts. The result
+    is infinite if b is 0. All times are in seconds.
     """
     recorded = float(videos_present(arrived_at, left_at, moments).mean())
     late = [

@@ -24,12 +24,13 @@ class PooledError:
 
 
 def pooled_error(x: Floats, deviations: Floats, runs: Floats) -> PooledError | None:
-    """Estimate the standard error of each mean throughput in `x`: x · s / √runs.
+    """Return the standard error of each mean throughput in `x`, from a standard deviation that all share.
 
     All arrays have one entry per number of slots. `runs` is the number of runs behind each mean. `deviations` is the
-    standard deviation of their throughputs, divided by the mean. s² is the mean of `deviations`², weighted by `runs` -
-    1. Return None if s is 0, or if there are too few runs.
+    standard deviation of the throughputs of these runs, divided by their mean. Return None if there are too few runs,
+    or if all `deviations` are 0.
     """
+    # the standard deviation is pooled, because a deviation from a few runs is a poor estimate
     dof = np.maximum(runs - 1, 0)
     total = int(dof.sum())
     known = dof > 0

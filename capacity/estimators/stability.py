@@ -34,7 +34,8 @@ class Stability(StrEnum):
 class StabilityVerdict:
     """Whether the workers kept up with a sustained run, with the evidence.
 
-    - `growth_ratio`: growth of the queue divided by the offered rate. At 0.1, one video is added for every ten sent.
+    - `growth_ratio`: growth of the queue divided by the offered rate. At 0.1, the queue grows by one video for ten
+      sent.
     - `utilisation`: rho = offered rate × mean slot cycle / slots.
     - `utilisation_interval`: the 90 % interval of rho.
     - `arrivals`: number of videos sent.
@@ -144,7 +145,7 @@ def classify(growth: float, utilisation_interval: Interval) -> Stability:
     - UNSTABLE, whatever the growth: the whole interval is above 1.
     - INCONCLUSIVE: any other case.
     """
-    # no trend test: queue lengths are correlated in time, and it would report growth for 20-40 % of stable systems
+    # no trend test: queue lengths are correlated in time, so a test would report growth for 20-40 % of stable systems
     if growth <= GROWTH_TOLERANCE and utilisation_interval.high < 1:
         return Stability.STABLE
     if (growth > GROWTH_TOLERANCE and utilisation_interval.high >= 1) or utilisation_interval.low > 1:
@@ -218,8 +219,8 @@ def offered_rate(sent_at: Floats, intended_at: Floats, target_per_minute: float)
 def judged_window(arrivals: Floats, service_mean_seconds: float) -> tuple[float, float]:
     """Return start and end, in seconds, of the part of a run that the stability verdict is about.
 
-    The part ends at the last arrival. It leaves out the first 20 % of the time between first and last arrival, and at
-    least three mean service times.
+    The part begins after the first 20 % of the time between first and last arrival, but not before three mean service
+    times have passed. The part ends at the last arrival.
     """
     first, last = float(arrivals[0]), float(arrivals[-1])
     return min(first + max(0.2 * (last - first), 3 * service_mean_seconds), last), last

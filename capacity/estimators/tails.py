@@ -20,8 +20,8 @@ class Tail:
     """Median and 95th percentile of response times or queue waits in seconds, with 95 % intervals.
 
     The percentiles are None if `count`, the number of times, is 0. `is_lower_bound` means that some videos are
-    unfinished. The intervals then have no upper end. `is_correlated` means that neighbouring videos have similar times.
-    The intervals are then unknown.
+    unfinished: the intervals have no upper end. `is_correlated` means that neighbouring videos have similar times: the
+    intervals are unknown.
     """
 
     count: int
@@ -62,8 +62,8 @@ def _neighbours_correlate(values: Floats) -> bool:
 def response_times(uploaded_at: Floats, updated_at: Floats, done: Booleans) -> tuple[Floats, bool]:
     """Return the response times of done and unfinished videos in seconds, and True if any is unfinished.
 
-    All arrays have one entry per video, in epoch seconds. `updated_at` is NaN for an unfinished video. Its response
-    time lasts until the latest `updated_at` of all videos.
+    All arrays have one entry per video, in epoch seconds. `updated_at` is NaN for an unfinished video. The response
+    time of an unfinished video lasts until the latest `updated_at` of all videos.
     """
     uploaded = np.isfinite(uploaded_at)
     is_open = uploaded & ~np.isfinite(updated_at)

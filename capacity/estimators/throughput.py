@@ -223,7 +223,8 @@ def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int, *, is_warm: b
     """Compute X_sat, in videos per minute: 60 · slots · completed videos / sum of slot cycles (seconds).
 
     - From three executions per slot on, the last `slots` executions are left out.
-    - From four executions per slot on, the first execution of each slot is left out, unless `is_warm`.
+    - From four executions per slot on, the first execution of each slot is left out too. With `is_warm` it is used,
+      because the slots processed warm-up videos before.
 
     X_sat is unknown for no more executions than slots, without a completed video, or if the recorded times are
     impossible.
@@ -253,8 +254,8 @@ def filling_efficiency(scenario_per_minute: float, saturated_per_minute: float |
 def service_statistics(started_at: Floats, ended_at: Floats) -> ServiceStatistics:
     """Return the number of executions, and mean, spread and percentiles of their service times.
 
-    Both arrays have one entry per execution, in seconds. Executions with a NaN are left out. If none is left, all
-    figures except the number are NaN.
+    Both arrays have one entry per execution, in seconds. Executions with a NaN are left out. If none is left, `count`
+    is 0 and the other figures are NaN.
     """
     service = (ended_at - started_at)[np.isfinite(started_at) & np.isfinite(ended_at)]
     if not service.size:

@@ -57,8 +57,8 @@ class PeakRefusal(StrEnum):
 class Levels:
     """Measured points to which a law is fitted: throughput `x` at `n` slots, in any order.
 
-    `se` is the standard errors of `x`, in the unit of `x`. `se_dof` is the degrees of freedom of `se`, or None if `se`
-    is known exactly. A number of slots may occur several times.
+    `se` holds the standard errors of `x`, in the unit of `x`. `se_dof` is the number of degrees of freedom of `se`, or
+    None if the errors are known exactly. A number of slots may occur several times.
     """
 
     n: Floats
