@@ -37,8 +37,7 @@ class Conservation:
     def holds(self) -> bool | None:
         """Return True if every video was sent, and `lost_messages`, `repeated` and `lost` are all 0.
 
-        Return False if a video was not sent, or if one of the three counts is over 0. Return None if neither is the
-        case and `lost_messages` is unknown.
+        Return None if `lost_messages` is unknown and all other counts are right.
         """
         if self.requested != self.injected or self.repeated or self.lost or self.lost_messages:
             return False
@@ -46,21 +45,15 @@ class Conservation:
 
 
 def lost_messages(open_videos: int, dead_lettered_videos: int, messages: MessageCounts | None) -> int | None:
-    """Return how many unfinished videos have no message in the queue or in the dead-letter queue.
+    """Return the number of unfinished videos without a message in the queue or in the dead-letter queue.
 
-    If there are no unfinished videos, the result is 0. Otherwise, if `messages` is None, the result is None. In all
-    other cases it is
-
-        max(0, open_videos - messages.in_queue - unhandled)
-        unhandled = max(0, messages.dead_lettered - dead_lettered_videos)
-
-    where `unhandled` is the number of dead-lettered messages whose videos are still unfinished. `open_videos` is the
-    number of unfinished videos. `dead_lettered_videos` is the number of videos that are recorded as failed because
-    their message is in the dead-letter queue.
+    `open_videos` is the number of unfinished videos. `dead_lettered_videos` is the number of videos that failed because
+    their message was dead-lettered. If `messages` is None, the result is None, or 0 without unfinished videos.
     """
     if not open_videos:
         return 0
     if messages is None:
         return None
+    # dead-lettered messages whose videos are not yet recorded as failed
     unhandled = max(0, messages.dead_lettered - dead_lettered_videos)
     return max(0, open_videos - messages.in_queue - unhandled)

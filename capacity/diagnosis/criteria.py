@@ -65,8 +65,8 @@ class Relation(StrEnum):
 class Measurement:
     """The measured value of a quantity (None if unknown), and the limit with which it is compared.
 
-    `relation` says how they are compared. For `between`, `limit` is the lowest allowed value, and `upper_limit` the
-    highest. `cores` is set only for the CPU utilisation: it is the number of cores that a value of 100 % stands for.
+    `relation` is the kind of comparison. For `between`, `limit` is the lowest and `upper_limit` the highest allowed
+    value. `cores` is the number of cores that a CPU utilisation of 100 % stands for.
     """
 
     quantity: Quantity
@@ -82,8 +82,7 @@ class Criterion:
     """A test of a bottleneck: one comparison of a measured value with a limit, or several combined.
 
     `holds` is the result of the test: True, False, or None if unknown. `measurements` are the comparisons that explain
-    `holds`. For example, if an AND is False, they are only those of its comparisons that are False. `sufficient` marks
-    a criterion that is enough evidence for a bottleneck: if it holds, no other criterion has to hold.
+    `holds`. If `sufficient` is True and the criterion holds, no other criterion of the bottleneck has to hold.
     """
 
     measurements: tuple[Measurement, ...]
@@ -144,10 +143,10 @@ def any_of(*criteria: Criterion) -> Criterion:
 
 
 def jointly(*criteria: Criterion) -> list[Criterion]:
-    """Return copies of the criteria that count only together: each copy has the result of their AND.
+    """Return copies of the criteria in which `holds` is the AND of all criteria.
 
-    If every criterion holds, all copies hold. If one criterion fails, all copies fail. Otherwise all copies are
-    unknown. Each copy keeps the measurements of its criterion.
+    The AND is None if no criterion fails and at least one is unknown. Each copy keeps the measurements of its
+    criterion.
     """
     holds = all_of(*criteria).holds
     return [replace(criterion, holds=holds) for criterion in criteria]

@@ -98,8 +98,8 @@ class QualityWarning:
 class RunFacts:
     """Facts about a run, from which its data-quality warnings follow.
 
-    A fact that is unknown is None and causes no warning. Facts named `…_ratio` are fractions: 1 is 100 %. Arrays have
-    one entry per execution, in start order.
+    An unknown fact is None and causes no warning. A fact named `…_ratio` is a fraction: 1 is 100 %. Arrays list the
+    executions in start order.
     """
 
     slots: int
@@ -169,13 +169,10 @@ def is_valid(warnings: tuple[QualityWarning, ...]) -> bool:
 
 
 def drift(values: Floats) -> tuple[float, float]:
-    """Fit a line to a sequence of values. Return its relative change, and the p-value of its slope.
+    """Fit a line to `values`. Return the relative change over all values, and the p-value of the slope.
 
-    The relative change is slope × number of values / mean of the values: 0.1 is a rise of 10 % over all values. A small
-    p-value means that chance alone rarely gives such a slope. Use both results, because chance alone can give a large
-    change. For example, thirty random values with a CV of 0.3 change by more than 10 % in 60 % of all cases.
-
-    Both results are NaN for fewer than three values, or if the mean is 0.
+    A relative change of 0.1 is a rise by 10 % of the mean. Both results are NaN for fewer than three values, or if the
+    mean is 0.
     """
     if values.size < 3 or values.mean() == 0:
         return float("nan"), float("nan")

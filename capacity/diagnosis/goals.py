@@ -13,10 +13,9 @@ from core.errors import UsageError
 
 
 class Kind(StrEnum):
-    """Kinds of figures in a condition. The kind of a figure says which units its limit can have.
+    """Kinds of figures that a condition can name. The kind decides which units the limit can have.
 
-    A limit in seconds can have the unit `ms`, `s`, `min` or `h`. The limit of a ratio can have `%`. The limit of a
-    number has no unit. The limit of a word is a word, such as `valid`.
+    `UNITS` lists the units of each kind. The limit of a `WORD` is a word, such as `valid`.
     """
 
     NUMBER = "number"
@@ -58,14 +57,12 @@ NUMBER = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|h|%)?")
 
 
 class Outcome(StrEnum):
-    """Outcome of one condition, such as `x_sat<20`, on one result. A result is a run or a cell.
+    """Outcome of one condition, such as `x_sat<20`, on one result (a run or a cell).
 
-    - `MET`: the condition does not hold, so the goal is met.
-    - `MISSED`: the condition holds, so the goal is missed.
-    - `UNKNOWN`: the figure of the condition is unknown, or only a lower bound is known that does not decide.
-    - `NOT_APPLICABLE`: this result lacks the figure of the condition, but another result has it.
-
-    `MISSED` and `UNKNOWN` count as failures.
+    - `MET`: the condition is false, so the goal is met.
+    - `MISSED`: the condition is true, so the goal is missed.
+    - `UNKNOWN`: the figure is unknown, or its known lower bound is not enough to decide.
+    - `NOT_APPLICABLE`: only other results have the figure of the condition.
     """
 
     MET = "met"
@@ -78,8 +75,8 @@ class Outcome(StrEnum):
 class Figure:
     """One figure of a run or a cell, such as its X_sat, for comparison with a condition.
 
-    `value` is a number in base units (such as seconds) or a word. It is None if unknown. If `is_lower_bound` is True,
-    the true figure is `value` or more.
+    `value` is a word, or a number in base units (such as seconds). None means unknown. If `is_lower_bound` is True, the
+    true figure is `value` or more.
     """
 
     value: float | str | None
@@ -111,9 +108,9 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class GoalResult:
-    """Outcome of one condition on one result. The result is a run or a cell.
+    """Outcome of one condition on one run or cell.
 
-    `subject` is the name of the run or cell. `value` is the figure with which the condition was judged, or None if
+    `subject` is the name of the run or cell. `value` is the figure that the condition was applied to, or None if
     unknown.
     """
 
@@ -140,14 +137,10 @@ def parse_condition(text: str) -> Condition:
 
 
 def judge(conditions: Sequence[Condition], results: Mapping[str, Mapping[str, Figure]]) -> list[GoalResult]:
-    """Apply every condition to every result (a run or a cell), and return the outcomes.
+    """Return the outcome of every condition on every result (a run or a cell).
 
-    `results` maps the name of a result to its figures. These figures are a mapping too, from the name of a figure to
-    the figure.
-
-    There is one outcome per condition and result. If a result lacks the figure of a condition, the outcome is
-    `not_applicable`. If every result lacks the figure, there is only one outcome for the condition, and it is
-    `unknown`. The `subject` of that outcome lists the names of all results.
+    `results` maps the name of each result to its figures: a mapping from figure name to figure. If no result has the
+    figure of a condition, all results share one outcome, `UNKNOWN`.
     """
     return [judged for condition in conditions for judged in _judge_one(condition, results)]
 

@@ -48,8 +48,8 @@ class Disproof(StrEnum):
 class Advice:
     """What to try against a bottleneck, and which result would disprove the bottleneck verdict.
 
-    `next_step` is what to try. `disproof` is the result that disproves the verdict, once the user has tried it.
-    `disproof` is None if the bottleneck is unclear.
+    `disproof` is the result that disproves the verdict, once the user has tried `next_step`. `disproof` is None if the
+    bottleneck is unclear.
     """
 
     next_step: Reason

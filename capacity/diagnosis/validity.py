@@ -1,7 +1,7 @@
-"""Validity of a result: valid, indicative or invalid. It decides whether the result may be an answer.
+"""Validity of a result: whether its figures may be an answer to the user.
 
-A valid result may be an answer to the user. An indicative one may be an answer only if there is no valid result, and
-the answer says so. An invalid result is never an answer.
+A valid result may be an answer. An indicative result may be an answer only if no result is valid, and the answer says
+so. An invalid result is never an answer.
 """
 
 from __future__ import annotations

@@ -1,14 +1,7 @@
 """Detect at which runs of a history the level of a figure changed, and by which factor.
 
-The method is circular binary segmentation (Olshen et al. 2004) on the logarithms of the values:
-
-1. Compare each sequence of consecutive runs with all other runs by a t statistic.
-2. Take the sequence with the largest t statistic. If this t statistic exceeds a limit, the level changes at the start
-   and at the end of the sequence.
-3. Divide the history at these changes, and search each part in the same way.
-
-The limit comes from simulated histories without a change: the largest t statistic exceeds it in only a small share of
-them. So false alarms are rare, although many sequences are compared. See docs/adr/0089.
+The method is circular binary segmentation (Olshen et al. 2004) on the logarithms of the values. In about 2.5 % of
+histories without a change, a false change is found. See docs/adr/0089.
 """
 
 from __future__ import annotations
@@ -44,8 +37,7 @@ class Change:
     """A change of the level of a figure in a history: where it is, and by which factor.
 
     `index` is the position of the first run after the change, counted from 0. `factor` is the level after the change
-    divided by the level before it. `interval` is the confidence interval of `factor`. It allows for the many possible
-    changes that were compared, so it is wider than the interval for a single comparison. It never contains 1.
+    divided by the level before it. `interval` is the confidence interval of `factor`, and never contains 1.
     """
 
     index: int
@@ -57,14 +49,9 @@ class Change:
 class Segmentation:
     """The changes that were found in a history, and the level of each part between them.
 
-    `changes` are in time order, and divide the history into parts. `levels` has the geometric mean of the values in
-    each part. `visible_ratio` is the smallest drop in the newest runs that is detected with a probability of 80 %: 0.1
-    is a drop by 10 %.
-
-    - In a history of six or more runs, the newest runs are the last three. `visible_ratio` is None if the last part has
-      fewer than six runs.
-    - In a shorter history, the newest runs are the last two. `visible_ratio` is None if the last part has fewer than
-      four runs.
+    `changes` are in time order. `levels` are the geometric means of the values in each part. `visible_ratio` is the
+    smallest drop in the newest runs that is detected with a probability of 80 %. 0.1 is a drop by 10 %. With too few
+    runs, `visible_ratio` is None.
     """
 
     changes: tuple[Change, ...]
@@ -75,13 +62,13 @@ class Segmentation:
 def change_points(values: Floats, errors: Floats) -> Segmentation | None:
     """Find the changes of a figure's level in a history. Return None for fewer than four runs.
 
-    `values` has the positive value of the figure in each run, in time order. `errors` has the relative standard error
-    of each value, or NaN where unknown. A few runs can be alike by chance. Therefore the variance between runs is never
-    assumed to be smaller than the mean square of these errors.
+    `values` are the positive values of the figure, one per run, in time order. `errors` are their relative standard
+    errors, or NaN where unknown.
     """
     if values.size < FEWEST_RUNS:
         return None
     logs = np.log(values)
+    # a few runs can be alike by chance: the variance between runs is never below the mean square of the errors
     known = errors[np.isfinite(errors)]
     least_variance = max(float(np.mean(known**2)) if known.size else 0.0, ROUNDING**2)
     series = _Series(logs, least_variance, _shortest(values.size))
@@ -130,9 +117,7 @@ class _Series:
     def without_weak(self, bounds: list[int]) -> list[int]:
         """Return `bounds` without the weak changes. A change is weak if the interval of its factor contains 1.
 
-        `bounds` has the index at which each part of the history starts, followed by the number of runs. The first part
-        starts at 0. The start of every other part is a change. The weakest change is removed, and the two parts beside
-        it become one. This is repeated until no change is weak.
+        `bounds` are the indexes at which the parts of the history start, followed by the number of runs.
         """
         while len(bounds) > 2:
             inner = list(zip(bounds, bounds[1:], bounds[2:], strict=False))
@@ -151,8 +136,7 @@ class _Series:
     def change(self, start: int, middle: int, end: int) -> Change:
         """Return the change of the level between two neighbouring parts of the history.
 
-        The part before the change has the runs `start` to `middle` - 1. The part after it has the runs `middle` to
-        `end` - 1.
+        The first part is the runs `start` to `middle` - 1. The second part is the runs `middle` to `end` - 1.
         """
         difference, half = self._difference(start, middle, end)
         ends = Interval(math.exp(difference - half), math.exp(difference + half))
@@ -169,9 +153,8 @@ class _Series:
     def visible_ratio(self, bounds: list[int]) -> float | None:
         """Return the smallest drop in the newest runs that is detected with a probability of 80 %.
 
-        0.1 is a drop by 10 %. The field `shortest` is the fewest runs of a part. The newest runs are the last
-        `shortest` runs. `bounds` has the index at which each part of the history starts, followed by the number of
-        runs. Return None if the last part has fewer than 2 · `shortest` runs.
+        0.1 is a drop by 10 %. The newest runs are the last `self.shortest` runs. `bounds` is described at
+        `without_weak`. Return None if the last part has too few runs.
         """
         count = bounds[-1] - bounds[-2]
         if count < 2 * self.shortest:

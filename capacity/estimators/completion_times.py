@@ -17,20 +17,16 @@ NORMAL_QUANTILE = 1.96
 
 
 def saturated_from_completions(ended_at: Floats, counted: Booleans, slots: int) -> SaturatedThroughput:
-    """Estimate X_sat, the throughput with every slot busy, from the end times of a burst's videos.
+    """Estimate the X_sat of a burst from the end times of its videos.
 
-    `ended_at` has one end time per video in seconds, and NaN for a video that has not ended. `counted` is True for a
-    completed video, and False for any other. The estimate has three steps:
+    `ended_at` is the end time of each video in seconds, or NaN for an unfinished video. `counted` is True for a
+    completed video. X_sat is 60 · `slots` · p / d, in videos per minute:
 
-    1. Sort the end times of all videos that have ended, completed or failed.
-    2. Subtract from each end time the end time that is `slots` places earlier in this order. The mean of these
-       differences is d.
-    3. X_sat is 60 · `slots` · p / d, in videos per minute. Here p is the number of completed videos divided by the
-       number of ended videos.
+    - p: number of completed videos divided by the number of ended videos
+    - d: mean difference between an end time and the end time `slots` places earlier, in ascending order
 
-    X_sat is unknown if no video was completed, if at most `slots` videos have ended, or if d is 0. The 95 % interval
-    takes the correlation of neighbouring differences into account (Newey and West 1987, `slots` lags). The interval is
-    None for fewer than 20 ended videos, or if it would have no upper end.
+    X_sat is unknown if p or d is 0, or if at most `slots` videos have ended. The 95 % interval (Newey and West 1987) is
+    None if too few videos have ended.
     """
     ended = np.isfinite(ended_at)
     order = np.argsort(ended_at[ended], kind="stable")

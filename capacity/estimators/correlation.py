@@ -1,7 +1,6 @@
-"""Detect whether neighbouring values of a sequence are alike, and compute the interval of their mean.
+"""Detect whether neighbouring values of a sequence are alike, and compute the interval of the mean.
 
-For example, the slot cycles of a run are like their neighbours if the speed of the machine changes slowly. The usual t
-interval of their mean is then too narrow.
+If neighbouring values are alike, the usual t interval of the mean is too narrow.
 """
 
 from __future__ import annotations
@@ -31,9 +30,8 @@ def autocorrelation(values: Floats) -> float:
 def neighbours_correlate(values: Floats) -> bool:
     """Return True if neighbouring values are more alike than chance explains.
 
-    This is the case if the lag-1 autocorrelation is above 0.3 and above 3.09 / sqrt(n), where n is the number of
-    values. Independent values exceed the second limit with a probability of 0.001 (Bartlett 1946). For fewer than 30
-    values, the result is False.
+    For n values, the lag-1 autocorrelation must be above 0.3 and above 3.09 / sqrt(n). Independent values exceed the
+    second limit with a probability of 0.001 (Bartlett 1946). For fewer than 30 values, the result is False.
     """
     if values.size < FEWEST_VALUES:
         return False
@@ -42,11 +40,10 @@ def neighbours_correlate(values: Floats) -> bool:
 
 
 def mean_half_width(values: Floats, confidence: float = 0.95) -> float:
-    """Return half the width of the confidence interval of the mean of `values`.
+    """Return half the width of the confidence interval of the mean of `values`, which are in time order.
 
-    `values` are in the order of their times. If neighbouring values do not correlate, the interval is the t interval of
-    the values. If they correlate, that interval would be too narrow. The values are then divided into six batches, and
-    the interval is the t interval of the six batch means (Schmeiser 1982). The result is NaN for fewer than two values.
+    If neighbouring values correlate, the interval is the t interval of six batch means (Schmeiser 1982). Otherwise it
+    is the t interval of the values. The result is NaN for fewer than two values.
     """
     if not neighbours_correlate(values):
         return t_half_width(values, confidence)

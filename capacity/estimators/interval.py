@@ -49,15 +49,10 @@ def welch_interval(values: Floats, others: Floats, confidence: float = 0.95) -> 
 
 @lru_cache  # runs of a matrix have the same count, and scipy takes 2 ms
 def quantile_ranks(count: int, probability: float, confidence: float = 0.95) -> tuple[int | None, int | None]:
-    """Return which two of the sorted values are the ends of the confidence interval of a quantile.
+    """Return which two of `count` sorted values are the ends of a quantile's confidence interval.
 
-    The result has the rank of the lower end and the rank of the upper end. The smallest value has rank 1. If there are
-    too few values for an end, its rank is None. `count` is the number of values. `probability` names the quantile: 0.95
-    is the 95th percentile.
-
-    The quantile is below the interval with a probability of at most (1 - `confidence`) / 2. It is above the interval
-    with at most the same probability. The ranks follow from the binomial distribution of the number of values below the
-    quantile.
+    The result is the ranks of the lower and the upper end. Rank 1 is the smallest value. A rank is None if there are
+    too few values. `probability` names the quantile: 0.95 is the 95th percentile.
     """
     tail = (1 - confidence) / 2
     below = stats.binom(count, probability)
@@ -69,10 +64,10 @@ def quantile_ranks(count: int, probability: float, confidence: float = 0.95) -> 
 
 
 def quantile_interval(values: Floats, probability: float, confidence: float = 0.95) -> Interval:
-    """Return a confidence interval of a quantile. It holds for any distribution of the values.
+    """Return a confidence interval of a quantile of `values`, which can have any distribution.
 
-    `probability` names the quantile: 0.95 is the 95th percentile. If there are too few values to compute an end of the
-    interval, that end is infinite. Values that are not finite are ignored.
+    `probability` names the quantile: 0.95 is the 95th percentile. With too few values, an end is infinite. Values that
+    are not finite are ignored.
     """
     ordered = np.sort(values[np.isfinite(values)])
     low, high = quantile_ranks(ordered.size, probability, confidence)

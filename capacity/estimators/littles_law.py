@@ -50,16 +50,14 @@ class LittleCheck:
 
     A video is present from its recorded arrival to its recorded end.
 
-    - `counted_mean`: the mean number of messages over all readings of the queue.
-    - `implied_mean`: the mean number of videos present over the whole time from the first reading to the end of the
-      run.
+    - `counted_mean`: mean number of messages over all readings of the queue.
+    - `implied_mean`: mean number of videos present, from the first reading to the end of the run.
     - `mismatch`: `implied_mean` / `counted_mean` - 1.
-    - `excess`: the mean number of videos present at the moments of the readings, divided by `counted_mean`, minus 1.
-    - `limit`: the `agreement` is INVALID if the absolute value of `excess` is above this limit.
     - `agreement`: the verdict on `excess`.
-    - `readings`: the number of readings of the queue.
+    - `excess`: mean number of videos present at the moments of the readings / `counted_mean` - 1.
+    - `limit`: the absolute value of `excess` above which `agreement` is INVALID.
 
-    If nothing could be compared, `agreement` is UNKNOWN, and all figures except `readings` are NaN.
+    If `agreement` is UNKNOWN, all figures except `readings` are NaN.
     """
 
     counted_mean: float
@@ -76,12 +74,9 @@ def check_littles_law(
 ) -> LittleCheck:
     """Compare the queue's message counts with the number of videos present by their recorded times.
 
-    `readings` has the message counts. `arrived_at` and `left_at` have one time per video, in epoch seconds. `left_at`
-    is NaN for a video that has not ended. `run_end` is the end of the run in epoch seconds.
-
-    The queue can notice an arrival or a departure up to `delay_seconds` late. A difference that this delay can explain
-    counts as agreement. The `agreement` of the result is UNKNOWN in three cases: there are fewer than 10 readings, all
-    readings are 0, or no video was present at any reading.
+    `arrived_at` and `left_at` have one time per video. `left_at` is NaN for an unfinished video. All times are in epoch
+    seconds. The queue may count a video up to `delay_seconds` late. `agreement` is UNKNOWN if there is too little to
+    compare.
     """
     known = np.isfinite(arrived_at)
     arrived, left = arrived_at[known], np.where(np.isfinite(left_at), left_at, np.inf)[known]
@@ -112,8 +107,7 @@ def videos_present(arrived_at: Floats, left_at: Floats, moments: Floats) -> Floa
 def implied_mean(arrived_at: Floats, left_at: Floats, window_start: float, window_end: float) -> float:
     """Return the mean number of videos present in a time window, from the times of the videos.
 
-    It is the total time that videos spent inside the window, divided by the length of the window. All times are in
-    seconds. It is NaN for an empty window.
+    All times are in seconds. The result is NaN for an empty window.
     """
     inside = np.minimum(left_at, window_end) - np.maximum(arrived_at, window_start)
     window = window_end - window_start
@@ -123,12 +117,9 @@ def implied_mean(arrived_at: Floats, left_at: Floats, window_start: float, windo
 def largest_delay_excess(arrived_at: Floats, left_at: Floats, moments: Floats, delay_seconds: float) -> float:
     """Return the largest relative difference between videos and messages that a late queue can cause.
 
-    A late queue counts arrivals, departures or both `delay_seconds` late. For each of these three cases, the difference
-    is |a / b - 1|. Here a is the mean number of videos present by their recorded times, and b is the mean number of
-    messages that the late queue counts. Both means are over `moments`, the times at which the queue was read. The
-    result is the largest of the three differences. It is infinite if b is 0 in one of the cases.
-
-    `arrived_at` and `left_at` have one time per video, in seconds.
+    A late queue counts arrivals, departures or both `delay_seconds` late. The difference is |a / b - 1|: a is the mean
+    number of videos present at `moments`, and b is the mean number of messages that the late queue counts. The result
+    is infinite if b is 0. All times are in seconds.
     """
     recorded = float(videos_present(arrived_at, left_at, moments).mean())
     late = [
@@ -139,11 +130,10 @@ def largest_delay_excess(arrived_at: Floats, left_at: Floats, moments: Floats, d
 
 
 def judge_excess(excess: float, delay_excess: float) -> Agreement:
-    """Return the verdict on `excess`, the relative difference between videos and messages.
+    """Return the verdict on `excess`, the relative difference between videos present and messages counted.
 
-    `excess` is a / b - 1. Here a is the mean number of videos present by their recorded times, and b is the mean number
-    of messages that the queue counted. The sign of `excess` is ignored. `delay_excess` is the largest difference that a
-    late queue can cause (see `largest_delay_excess`). The first verdict that applies is returned:
+    The sign of `excess` is ignored. `delay_excess` is the largest difference that a late queue can cause. The first
+    verdict that applies is returned:
 
     - UNKNOWN: `excess` is NaN or infinite.
     - OK: `excess` is at most 5 %, or at most `delay_excess`.

@@ -15,8 +15,8 @@ FEWEST_DOF = 2
 class PooledError:
     """Standard errors of mean throughputs, all computed from one pooled standard deviation.
 
-    `se` has one standard error for each number of slots, in the unit of the throughput. `dof` is the number of degrees
-    of freedom of the pooled standard deviation.
+    `se` is one standard error per number of slots, in the unit of the throughput. `dof` is the degrees of freedom of
+    the pooled standard deviation.
     """
 
     se: Floats
@@ -24,15 +24,13 @@ class PooledError:
 
 
 def pooled_error(x: Floats, deviations: Floats, runs: Floats) -> PooledError | None:
-    """Estimate the standard error of each mean throughput in `x`.
+    """Return the standard error of each mean throughput in `x`, from a standard deviation that all share.
 
     All arrays have one entry per number of slots. `runs` is the number of runs behind each mean. `deviations` is the
-    standard deviation of the throughputs of these runs, divided by their mean.
-
-    The standard error is x · s / √runs. Here s² is the mean of `deviations`², weighted by `runs` - 1. All means share
-    s, because a deviation that is computed from a few runs is a poor estimate. Return None if the sum of the weights is
-    below two, or if s is 0.
+    standard deviation of the throughputs of these runs, divided by their mean. Return None if there are too few runs,
+    or if all `deviations` are 0.
     """
+    # the standard deviation is pooled, because a deviation from a few runs is a poor estimate
     dof = np.maximum(runs - 1, 0)
     total = int(dof.sum())
     known = dof > 0

@@ -12,8 +12,8 @@ from capacity.estimators.interval import Floats
 def ggc(arrivals: Floats, services: Floats, slots: int) -> Floats:
     """Simulate a first-come first-served queue with `slots` servers (G/G/c). Return the start times.
 
-    `arrivals` has the arrival time of each job, in ascending order. `services` has the service time of each job. The
-    result has the start time of each job. All times are in seconds.
+    `arrivals` are the arrival times of the jobs, in ascending order. `services` are their service times. All times are
+    in seconds, one per job.
     """
     free = [0.0] * slots
     starts = np.empty(arrivals.size)

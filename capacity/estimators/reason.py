@@ -12,10 +12,10 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a result is missing or doubtful: a code, and the numbers for its sentence.
+    """Why a result is missing or doubtful: a code for a sentence, and the values in this sentence.
 
-    `values` maps names to the values in the sentence. The name of a quantity ends in its unit, such as `_seconds`. The
-    ending `_ratio` means a share: 1 is 100 %.
+    `values` maps names to the values. The name of a quantity ends in its unit, such as `_seconds`. The ending `_ratio`
+    means a share: 1 is 100 %.
     """
 
     code: StrEnum

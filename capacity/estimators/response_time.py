@@ -17,10 +17,10 @@ CLOCK_RESOLUTION_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Decomposition:
-    """Parts of the mean response time, in seconds.
+    """Parts of the mean response time, in seconds: queue wait, stages, and other service time.
 
-    Response time is queue wait plus service time. Service time is the sum of the stages plus `other_seconds`, which no
-    stage covers. `fully_measured` is false if that rest is too long to ignore.
+    `other_seconds` is the service time that no stage covers. `fully_measured` is False if `other_seconds` is too long
+    to ignore.
     """
 
     response_seconds: float
@@ -34,10 +34,8 @@ class Decomposition:
 def decompose(uploaded_at: Floats, started_at: Floats, ended_at: Floats, stages: Mapping[str, Floats]) -> Decomposition:
     """Split the mean response time into queue wait, the mean of each stage, and the rest.
 
-    All arrays have one entry per video, in seconds. `stages` maps the name of each stage to its durations. A video
-    without an upload, start or end time is ignored. If a stage has no duration (NaN) for a video, 0 s is used. If a
-    stage has no duration for any video, its mean is NaN, and its time is part of the rest. If all videos are ignored,
-    all times in the result are NaN.
+    All arrays have one entry per video, in seconds. `stages` maps the name of each stage to its durations. Videos
+    without an upload, start or end time are ignored. NaN in the result means that no time is known.
     """
     complete = np.isfinite(uploaded_at) & np.isfinite(started_at) & np.isfinite(ended_at)
     if not complete.any():
@@ -56,10 +54,9 @@ def _mean_of_known(seconds: Floats) -> float:
 
 
 def reversed_times(earlier: Floats, later: Floats) -> int:
-    """Count the entries whose time in `later` is before their time in `earlier`.
+    """Count the entries whose time in `later` is over 0.05 s before their time in `earlier`.
 
-    Such an entry shows that the clocks of two machines disagree. Both arrays are in seconds, with one entry per video
-    or execution. Only differences above 0.05 s are counted, because two clocks cannot be compared more exactly. An
-    entry with NaN, an unknown time, is not counted.
+    Such an entry shows that the clocks of two machines disagree. Both arrays are in seconds. NaN means unknown and is
+    not counted.
     """
     return int(np.count_nonzero(later < earlier - CLOCK_RESOLUTION_SECONDS))

@@ -19,9 +19,8 @@ FLAT_GAIN = 0.10
 class ScalingBound:
     """Upper bound on the throughput: X(n) <= min(n * per_slot, ceiling), in videos per minute.
 
-    `n` is the number of slots. The field `per_slot` is the highest measured throughput per slot. The field `ceiling` is
-    the highest measured throughput. If the throughput still grew at the largest measured number of slots, `ceiling` is
-    None, and the bound is n * per_slot.
+    `n` is the number of slots. `per_slot` is the highest measured throughput per slot. `ceiling` is the highest
+    measured throughput, or None if the throughput still grew at the largest number of slots.
     """
 
     per_slot: float
@@ -34,14 +33,10 @@ class ScalingBound:
 
 
 def scaling_bound(levels: Levels) -> ScalingBound:
-    """Return the upper bound on the throughput X from the measured levels (numbers of slots).
+    """Return the upper bound on the throughput X, from the X of the measured levels (numbers of slots).
 
-    The field `per_slot` of the result is the highest X / slots of all levels. The field `ceiling` is the highest X of
-    all levels. If a level was measured several times, X is the mean.
-
-    `ceiling` is None if X still grew at the largest level, or if there is only one level. To decide this, the two
-    levels with the most slots are compared. X still grew if its relative growth is at least a tenth of the relative
-    growth of the slots.
+    A level that was measured several times counts with its mean X. `ceiling` is None for a single level, or if X still
+    grew at the largest level.
     """
     n = np.unique(levels.n)
     x = np.array([levels.x[levels.n == level].mean() for level in n])

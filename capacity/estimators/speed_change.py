@@ -32,10 +32,9 @@ class SpeedChange:
 def speed_change(cpu_seconds: Floats) -> SpeedChange | None:
     """Compare the mean CPU seconds per video in the two halves of a run.
 
-    `cpu_seconds` has one entry per execution, in the order of their starts. All executions are of the same file. The
-    `ratio` of the result is the mean of the second half divided by m, the mean of the first half. The `interval` of the
-    result is 1 + d / m, where d is Welch's 99 % t interval of the difference of the two means. Return None for fewer
-    than 8 executions, or if m is 0.
+    `cpu_seconds` has one entry per execution of the same file, in start order. The `interval` of the result is 1 + d /
+    m: d is Welch's 99 % t interval of the difference of the two means, and m is the mean of the first half. Return None
+    for fewer than 8 executions, or if m is 0.
     """
     half = cpu_seconds.size // 2
     first, second = cpu_seconds[:half], cpu_seconds[-half:]

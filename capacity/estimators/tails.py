@@ -19,9 +19,9 @@ CORRELATION_POINT = 1.645
 class Tail:
     """Median and 95th percentile of response times or queue waits in seconds, with 95 % intervals.
 
-    `count` says how many response times or queue waits there are. If there are none, the percentiles are None. If
-    `is_lower_bound` is true, some videos are unfinished: their real times will be longer, and the intervals have no
-    upper end. If `is_correlated` is true, neighbouring videos have similar times, and the intervals are unknown.
+    The percentiles are None if `count`, the number of times, is 0. `is_lower_bound` means that some videos are
+    unfinished: the intervals have no upper end. `is_correlated` means that neighbouring videos have similar times: the
+    intervals are unknown.
     """
 
     count: int
@@ -36,14 +36,9 @@ class Tail:
 def tail(seconds: Floats, *, is_lower_bound: bool = False, is_sustained: bool = False) -> Tail:
     """Return the median and the 95th percentile of `seconds`, each with its 95 % interval.
 
-    `seconds` has one time per video, in the order of upload. Values that are not finite are left out. With
-    `is_lower_bound`, some of the times belong to unfinished videos and will still grow. The intervals then have no
-    upper end.
-
-    The formula of the intervals assumes that the times are independent. In a sustained run, neighbouring videos can
-    have similar times. The formula then gives intervals that are far too narrow. With `is_sustained`, the times are
-    tested for this. If neighbouring times are similar, the intervals are unknown: from minus infinity to infinity. In a
-    burst, the intervals are wider than needed. Source: docs/method.md, "Tails".
+    `seconds` is one time per video, in the order of upload. `is_lower_bound` means that some times will still grow. In
+    a sustained run (`is_sustained`), the intervals are infinite if neighbouring times are similar. Source:
+    docs/method.md, "Tails".
     """
     known = seconds[np.isfinite(seconds)]
     if not known.size:
@@ -65,12 +60,10 @@ def _neighbours_correlate(values: Floats) -> bool:
 
 
 def response_times(uploaded_at: Floats, updated_at: Floats, done: Booleans) -> tuple[Floats, bool]:
-    """Return the response times in seconds, and True if some of the videos are unfinished.
+    """Return the response times of done and unfinished videos in seconds, and True if any is unfinished.
 
-    The result has one time for each done or unfinished video. Failed videos are left out. All arrays have one entry per
-    video. `uploaded_at` and `updated_at` are in epoch seconds. `done` is True for a video in the state done.
-    `updated_at` is NaN for an unfinished video. The response time of such a video is counted up to the latest
-    `updated_at` of all videos, and is at least 0.
+    All arrays have one entry per video, in epoch seconds. `updated_at` is NaN for an unfinished video. The response
+    time of an unfinished video lasts until the latest `updated_at` of all videos.
     """
     uploaded = np.isfinite(uploaded_at)
     is_open = uploaded & ~np.isfinite(updated_at)
@@ -103,8 +96,8 @@ class Goodput:
 def goodput(response_seconds: Floats, count: int, goal_seconds: float) -> Goodput:
     """Return how many videos of a run were done within the goal, and their share of all its videos.
 
-    `response_seconds` has the response time of each done video. `count` is the number of all videos of the run. A
-    failed, lost or unfinished video counts as not done within the goal.
+    `response_seconds` is the response time of each done video. `count` is the number of all videos of the run, done or
+    not.
     """
     within = int(np.count_nonzero(response_seconds <= goal_seconds))
     return Goodput(goal_seconds, within, count, _wilson(within, count))

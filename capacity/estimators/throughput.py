@@ -1,11 +1,7 @@
 """Compute X, S and X_sat of a run: two throughputs and the mean response time.
 
-X is the number of completed videos per minute, and S is the mean response time. The scenario document defines both.
-X_sat is the throughput with every slot busy.
-
-All times are in seconds, counted from one common moment. A time is NaN if it is unknown, or if its event has not
-happened. An array of videos has one entry per video. An array of executions has two entries for a video that was
-delivered twice. `counted` is true for the execution that completed the video.
+The scenario document defines X (completed videos per minute) and S (mean response time). All times are in seconds. A
+time is NaN if it is unknown or its event has not happened.
 """
 
 from __future__ import annotations
@@ -49,18 +45,16 @@ class NoCapacity(StrEnum):
     def is_impossible(self) -> bool:
         """Return True if this reason for an unknown X_sat also makes the run invalid.
 
-        X_sat is the throughput with every slot busy. Return False for two reasons: too few executions, and no completed
-        video. Every other reason makes the run invalid: the recorded times contradict each other, or fewer slots worked
-        than the run has.
+        Too few executions, or no completed video, do not make the run invalid. Every other reason does.
         """
         return self not in {NoCapacity.NO_SECOND_GENERATION, NoCapacity.NO_COMPLETED_VIDEO}
 
 
 class CapacitySource(StrEnum):
-    """Recorded times from which X_sat, the throughput with every slot busy, was computed.
+    """Recorded times from which X_sat was computed.
 
     - SLOTS: the start and the end of each execution.
-    - COMPLETION_TIMES: only the time at which each video ended. A worker that is not instrumented records no more.
+    - COMPLETION_TIMES: only the end of each video, because the worker is not instrumented.
     """
 
     SLOTS = "slots"  # start and end of every execution
@@ -70,11 +64,9 @@ class CapacitySource(StrEnum):
 class FirstVideos(StrEnum):
     """What the computation of X_sat did with the first video of each slot.
 
-    X_sat is the throughput with every slot busy.
-
-    - LEFT_OUT: the first videos were not used, because a cold start can make them slower.
-    - INCLUDED: the first videos were used, because the run had too few other videos.
-    - WARM: the first videos were used, because the slots had processed warm-up videos before the run.
+    - LEFT_OUT: not used, because a cold start can make the video slower.
+    - INCLUDED: used, because the run had too few other videos.
+    - WARM: used, because the slots had processed warm-up videos before the run.
     """
 
     LEFT_OUT = "left_out"
@@ -99,13 +91,10 @@ class SlotCycles:
 
     Each field is an array with one entry per execution, in start order.
 
-    - `cycle_seconds`: the slot cycle. For the last execution of a slot, it is computed with the mean of the known idle
-      times, because the idle time after this execution is unknown.
-    - `gap_seconds`: the time in which the slot was idle after the execution while its next video waited. NaN for the
-      last execution of a slot.
-    - `service_seconds`: the service time.
-    - `counted`: true if the execution completed its video.
-    - `is_first`: true for the first execution of each slot.
+    - `cycle_seconds`: the slot cycle. For the last execution of a slot, the mean idle time of the run is used.
+    - `gap_seconds`: idle time of the slot after the execution, while its next video waited. NaN for the last execution.
+    - `counted`: True if the execution completed its video.
+    - `is_first`: True for the first execution of each slot.
     """
 
     cycle_seconds: Floats
@@ -117,10 +106,10 @@ class SlotCycles:
 
 @dataclass(frozen=True, slots=True)
 class SaturatedThroughput:
-    """X_sat, the throughput with every slot busy, in videos per minute, with its 95 % interval.
+    """X_sat in videos per minute, with its 95 % interval.
 
-    If X_sat is unknown, `per_minute` is None and `reason` says why. The interval is computed from one run. It does not
-    say how much the X_sat of several runs differ.
+    If X_sat is unknown, `per_minute` is None and `reason` says why. The interval does not include the variation of
+    X_sat between runs.
     """
 
     per_minute: float | None
@@ -149,11 +138,9 @@ class ServiceStatistics:
 def scenario_burst(uploaded_at: Floats, updated_at: Floats, done: Booleans | None = None) -> Scenario:
     """Return X (videos per minute) and S (mean response time in seconds) of a burst.
 
-    X = 60 · completed videos / (last completion - first upload). An unfinished video counts in S with the time from its
-    upload to the latest `updated_at`. X and S are NaN if no video is completed.
-
-    The arrays have one entry per video. Times are in seconds. `done` is True for completed videos. Without `done`,
-    every video with an `updated_at` counts as completed.
+    X = 60 · completed videos / (last completion - first upload). S counts an unfinished video up to the latest
+    `updated_at`. The arrays have one entry per video, in seconds. Without `done`, every video with an `updated_at`
+    counts as completed. X and S are NaN if no video is completed.
     """
     completed = _completed(updated_at, done)
     if not completed.any():
@@ -173,14 +160,12 @@ def scenario_sustained(
     """Return X and S of a sustained run, in which videos were sent from `window_start` to `window_end`.
 
     X is the number of videos completed inside this window, per minute. S is the mean response time of the videos
-    *uploaded* inside the window. A mean over the videos completed inside it would miss the slow videos. Under overload
-    it would be too low by up to 30 %.
-
-    The arrays have one entry per video. All times are in seconds. `done` is True for completed videos. Without `done`,
-    every video with an `updated_at` counts as completed.
+    uploaded inside the window. The arrays have one entry per video, in seconds. Without `done`, every video with an
+    `updated_at` counts as completed.
     """
     completed = _completed(updated_at, done)
     inside = completed & (updated_at >= window_start) & (updated_at <= window_end)
+    # S of the videos completed inside the window would miss the slow ones: up to 30 % too low under overload
     uploaded = (uploaded_at >= window_start) & (uploaded_at <= window_end)
     latest = max(window_end, float(np.nanmax(updated_at, initial=window_end)))
     response = _response_mean(uploaded_at[uploaded], updated_at[uploaded], completed[uploaded], latest)
@@ -191,8 +176,7 @@ def slot_cycles(executions: Executions, slots: int, slots_per_worker: int | None
     """Return the slot cycle of each execution: service time plus idle time of its slot while work waited.
 
     `slots` is the number of slots of all workers, and `slots_per_worker` that of one worker. By default there is one
-    worker. The idle time after the last execution of a slot is unknown. The cycle of this execution is computed with
-    the mean of all known idle times. If no idle time is known, it is computed with 0.
+    worker.
     """
     finished = executions.finished()
     service = finished.ended_at - finished.started_at
@@ -218,15 +202,11 @@ def saturated_throughput(
     is_warm: bool = False,
     cycles: SlotCycles | None = None,
 ) -> SaturatedThroughput:
-    """Compute X_sat, the throughput with every slot busy, from the executions of a run.
+    """Compute X_sat from the executions of a run in which messages waited all the time.
 
-    Use this for runs in which messages waited all the time. `saturated_throughput_of_cycles` has the formula, and the
-    cases in which X_sat is unknown. X_sat is also unknown if a slot processed no video, or stopped taking videos while
-    some still waited. Such a slot is detected only in runs with at least three executions per slot.
-
-    `slots` is the number of slots of all workers, and `slots_per_worker` that of one worker. `is_warm` is True if the
-    slots processed warm-up videos before the run. `cycles` are the slot cycles of these executions. If they are not
-    given, they are computed.
+    `slots` is the number of slots of all workers, and `slots_per_worker` that of one worker. `is_warm` means that the
+    slots processed warm-up videos before. X_sat is unknown if a slot never worked or stopped early, among other reasons
+    (`NoCapacity`).
     """
     cycles = cycles or slot_cycles(executions, slots, slots_per_worker)
     working = working_slots(executions, slots, slots_per_worker or slots)
@@ -240,22 +220,14 @@ def saturated_throughput(
 
 
 def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int, *, is_warm: bool = False) -> SaturatedThroughput:
-    """Compute X_sat, the throughput with every slot busy: slots · completed videos / sum of slot cycles.
+    """Compute X_sat, in videos per minute: 60 · slots · completed videos / sum of slot cycles (seconds).
 
-    The result is in videos per minute, with a 95 % t interval. If the durations of neighbouring cycles correlate, the
-    interval is computed from the means of six batches of cycles. The formula does not use these executions:
+    - From three executions per slot on, the last `slots` executions are left out.
+    - From four executions per slot on, the first execution of each slot is left out too. With `is_warm` it is used,
+      because the slots processed warm-up videos before.
 
-    - The last `slots` executions, if there are at least three executions per slot. While they ran, other slots had no
-      work.
-    - The first execution of each slot, if there are at least four executions per slot. A cold start can make it slower.
-      With `is_warm` it is used, because the slots have processed warm-up videos before the run.
-
-    X_sat is unknown in each of these cases:
-
-    - there are no more executions than slots
-    - no video was completed
-    - executions of one slot overlap, or the sum of the slot cycles is not positive
-    - the result is above its upper bound: slots · completed videos / sum of service times
+    X_sat is unknown for no more executions than slots, without a completed video, or if the recorded times are
+    impossible.
     """
     count = cycles.cycle_seconds.size
     if count <= slots:
@@ -263,6 +235,7 @@ def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int, *, is_warm: b
     if overlaps := int(np.count_nonzero(cycles.gap_seconds < -SKEW_SECONDS)):
         return _unknown(NoCapacity.OVERLAPPING_EXECUTIONS, executions=overlaps, slots=slots)
     first_videos = _treatment(count, slots, is_warm)
+    # while the last executions ran, other slots had no work
     used = np.arange(count) < (count - slots if count >= FEWEST_GENERATIONS * slots else count)
     if first_videos is FirstVideos.LEFT_OUT:
         used &= ~cycles.is_first
@@ -273,8 +246,7 @@ def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int, *, is_warm: b
 def filling_efficiency(scenario_per_minute: float, saturated_per_minute: float | None) -> float:
     """Return X / X_sat: the throughput of a burst divided by the throughput with every slot busy.
 
-    A value below 0.9 means that slots were idle for much of the burst. A burst with more videos has a higher value. The
-    result is NaN if X_sat is unknown.
+    A value below 0.9 means that slots were idle for much of the burst. The result is NaN if X_sat is unknown.
     """
     return scenario_per_minute / saturated_per_minute if saturated_per_minute else float("nan")
 
@@ -282,8 +254,8 @@ def filling_efficiency(scenario_per_minute: float, saturated_per_minute: float |
 def service_statistics(started_at: Floats, ended_at: Floats) -> ServiceStatistics:
     """Return the number of executions, and mean, spread and percentiles of their service times.
 
-    Both arrays have one entry per execution, in seconds. An execution whose start or end is NaN is left out. If none is
-    left, the number is 0 and the other figures are NaN.
+    Both arrays have one entry per execution, in seconds. Executions with a NaN are left out. If none is left, `count`
+    is 0 and the other figures are NaN.
     """
     service = (ended_at - started_at)[np.isfinite(started_at) & np.isfinite(ended_at)]
     if not service.size:

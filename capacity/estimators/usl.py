@@ -1,8 +1,8 @@
 """Fit the Universal Scalability Law (USL) to throughputs, and decide whether the fit may be used.
 
-X(n) = lambda n / (1 + sigma (n-1) + kappa n (n-1)), Gunther 2007. X is in videos per minute, n in slots, lambda is X of
-one slot. Sigma is the contention (serial share), kappa the coherency cost (slots that wait for each other). Bounds 0 <=
-sigma, kappa <= 1 as in the R package `usl`.
+X(n) = lambda n / (1 + sigma (n-1) + kappa n (n-1)), Gunther 2007. X is the throughput in videos per minute at n slots,
+and lambda is X of one slot. Sigma is the contention (serial share). Kappa is the coherency cost (slots that wait for
+each other). Sigma and kappa are between 0 and 1, as in the R package `usl`.
 """
 
 from __future__ import annotations
@@ -57,9 +57,8 @@ class PeakRefusal(StrEnum):
 class Levels:
     """Measured points to which a law is fitted: throughput `x` at `n` slots, in any order.
 
-    The field `se` has the standard errors of `x`, in the unit of `x`. `se_dof` is the number of degrees of freedom from
-    which the standard errors were estimated. It is None if they are known exactly. A number of slots may occur several
-    times.
+    `se` holds the standard errors of `x`, in the unit of `x`. `se_dof` is the number of degrees of freedom of `se`, or
+    None if the errors are known exactly. A number of slots may occur several times.
     """
 
     n: Floats
@@ -82,7 +81,7 @@ class UslIntervals:
     - `peak_throughput`: interval of this highest throughput.
     - `kappa_zero_probability`: the share of the bootstrap draws in which kappa is 0.
 
-    The upper ends of the two peak intervals can be infinite, because a draw can have no peak.
+    The upper ends of the two peak intervals can be infinite.
     """
 
     scale: Interval
@@ -101,8 +100,7 @@ class UslFit:
     - `peak_reason`: the reason why the peak of the law must not be quoted, or None.
     - `caution`: a warning about a law that may be used, or None.
 
-    With too few levels there is no fit. The coefficients in `model` are then NaN, and the standard errors and intervals
-    are None.
+    With too few levels, the coefficients in `model` are NaN.
     """
 
     model: Usl
@@ -121,10 +119,9 @@ def fit_usl(
 ) -> UslFit:
     """Fit the Universal Scalability Law to measured levels, and decide whether it may be used.
 
-    The fit is by least squares. Each residual is weighted by 1/se if `levels` has standard errors, and by 1/x
-    otherwise. With `weighted=False` all weights are 1, as in the R package `usl`. `cores` is the number of cores of the
-    machine, or None when unknown. If no level has more slots than `cores`, the peak of the law must not be quoted. The
-    intervals come from `draws` bootstrap draws with the random `seed`. With fewer than four levels there is no fit.
+    The least-squares weights are 1/se if `levels` has standard errors, and 1/x otherwise. With `weighted=False` all
+    weights are 1. `cores` is the number of cores of the machine, or None if unknown. The intervals come from `draws`
+    bootstrap draws. With fewer than four levels there is no fit.
     """
     if levels.distinct < FEWEST_LEVELS:
         return _no_fit(levels)
@@ -147,10 +144,9 @@ def fit_usl(
 
 
 def efficiency(levels: Levels) -> Floats:
-    """Return the throughput per slot of each point, relative to that at the smallest number of slots.
+    """Return the throughput per slot of each point, divided by that at the smallest number of slots.
 
-    The formula is (X(n) / n) / (X(m) / m). X(n) is the throughput at n slots, and m is the smallest measured number of
-    slots.
+    The formula is (X(n) / n) / (X(m) / m), where m is the smallest measured number of slots.
     """
     per_slot: Floats = levels.x / levels.n
     relative: Floats = per_slot / per_slot[levels.n == levels.n.min()].mean()
@@ -163,11 +159,8 @@ def reason_against_fit(levels: Levels, model: Usl, *, weighted: bool = True) -> 
     There are two possible reasons:
 
     - The throughput per slot of a level is more than 5 % above that of the level with the fewest slots.
-    - The law is too far from the measured throughputs. If `levels` has standard errors, a chi-square or F test decides
-      this. If it has none, the law is too far if it differs from a measured throughput by more than 10 % of it. In a
-      fit with `weighted=False`, the limit is 10 % of the highest measured throughput.
-
-    `weighted` is the argument that `fit_usl` was called with.
+    - The law is too far from the measured throughputs: by more than their standard errors explain, or by more than 10 %
+      if `levels` has no standard errors.
     """
     best = float(efficiency(levels).max())
     if best > SUPERLINEAR:
@@ -178,7 +171,7 @@ def reason_against_fit(levels: Levels, model: Usl, *, weighted: bool = True) -> 
 def reason_against_peak(levels: Levels, model: Usl, intervals: UslIntervals, cores: int | None) -> Reason | None:
     """Return why the peak of the fitted law must not be quoted, or None if it can be quoted.
 
-    The peak is the number of slots with the highest throughput. It must not be quoted in each of these cases:
+    The peak is the number of slots with the highest throughput. The possible reasons are:
 
     - the law has no peak
     - the peak is at more than twice the largest measured number of slots

@@ -63,9 +63,8 @@ class Usl:
 def fit_coefficients(n: Floats, x: Floats, weights: Floats) -> Usl:
     """Fit the Universal Scalability Law to points by weighted least squares. Return its coefficients.
 
-    `n` (slots), `x` (throughput) and `weights` have one entry per point. The solver starts from the linearised law and
-    from a grid of coefficients. The best fit is taken. A sigma or kappa that changes the throughput at the largest `n`
-    by less than a millionth is set to exactly 0. Then the other coefficients are fitted again.
+    `n` (slots), `x` (throughput) and `weights` have one entry per point. A sigma or kappa with a negligible effect on
+    the throughput is set to exactly 0.
     """
     starts = _starts(n, x, weights)
     upper = np.array([np.inf, 1.0, 1.0])
@@ -106,12 +105,9 @@ def _best(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: Floats) 
 def least_squares(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: Floats) -> tuple[Floats, Floats]:
     """Fit the scalability law to many data sets at once, by the method of Levenberg and Marquardt.
 
-    Return the fitted parameters, and for each fit the sum of its squared weighted residuals. The parameters are scale,
-    sigma and kappa, in the shape (fits, 3). Each is between 0 and its bound in `upper`. A step that would cross a
-    bound ends at the bound.
-
-    `n` (slots) and `weights` have one entry per point, the same for all data sets. `x` (throughput) has the shape
-    (fits, points). `starts` has the parameters from which each fit starts, in the shape (fits, 3).
+    Return the parameters (scale, sigma, kappa) of each fit, and the sum of its squared weighted residuals. `n` (slots)
+    and `weights` have one entry per point. `x` (throughput) has the shape (fits, points). `starts` and the parameters
+    have the shape (fits, 3). Each parameter is between 0 and its bound in `upper`.
     """
     parameters = np.clip(starts, 0.0, upper)
     damping = np.full(len(parameters), 1e-3)
