@@ -30,10 +30,10 @@ class Comparison:
 
 
 def close_app_run(sessions: Sessions, run_id: str) -> None:
-    """Store how many of a run's videos disagree with its recorded executions, or have none.
+    """Store two counts of a run: videos without a recorded end, and videos with contradicting outcomes.
 
-    Call this after the collector has read the executions of every worker. The two counts go into the run's database
-    row. Nothing is stored if the row's `executions_missed` is None.
+    The state of a video in the app's table is compared with the outcome of its last recorded execution. Call this after
+    the collector has read the executions of every worker. Nothing is stored if the run's `executions_missed` is None.
     """
     with sessions.begin() as session:
         run = session.get_one(RunRow, run_id)

@@ -50,7 +50,7 @@ class MatrixPlan:
 
     - `count`: number of videos of a burst.
     - `arrivals`: number of videos of a sustained run. None means `count`.
-    - `rate_per_minute`: rate of a sustained run. None means 80 % of a burst's X_sat with the same size, slots and
+    - `rate_per_minute`: rate of a sustained run. None means 80 % of the X_sat of a burst with the same size, slots and
       workers.
     - `adaptive`: true if a burst stops when its X_sat is known precisely enough.
     - `workers`: numbers of workers to measure. None in this tuple means the workers that already run.
@@ -74,9 +74,10 @@ class MatrixPlan:
 
     @property
     def name(self) -> str:
-        """Return the matrix's name: a hash of its options, except those that choose the cells and repeats.
+        """Return the matrix's name: a hash of the options that define how a cell is measured.
 
-        A matrix does not repeat the finished runs of an earlier matrix with the same name.
+        Sizes, concurrencies, modes, numbers of workers and repeats do not change the name. A matrix does not repeat the
+        finished runs of an earlier matrix with the same name.
         """
         how = [self.count, self.arrivals, self.rate_per_minute, self.adaptive, recorded_name(self.profile)]
         how += ["warm-up"] if self.warmup else []

@@ -35,7 +35,7 @@ FAILURES_IN_A_ROW = 2
 class NoRate(EnvironmentFault):
     """Error: the rate of a sustained run is unknown, because no burst of its cell gave a valid X_sat.
 
-    A matrix stops after two failed runs in a row. A run with this error does not count as failed.
+    A matrix stops after two failed runs in a row. A run with this error is not counted as failed.
     """
 
 

@@ -204,8 +204,8 @@ class RunLauncher:
     def wait_for_empty_queue(self, stuck_seconds: float = STUCK_SECONDS) -> None:
         """Cancel the queued videos of interrupted and failed runs, then wait until the queue is empty.
 
-        Raise MeasurementFailed if the number of messages stays the same for `stuck_seconds`. For an app, nothing is
-        cancelled or raised, and the wait ends after 60 s without fewer messages.
+        Raise MeasurementFailed if the number of messages stays the same for `stuck_seconds`. For an app, no video is
+        cancelled and no error is raised. The wait then also ends if the number of messages has not fallen for 60 s.
         """
         self._close_dead_runs()
         if self.settings.app is not None:
@@ -262,7 +262,7 @@ class RunLauncher:
         with reading(self.sessions) as session:
             if not session.scalar(open_videos):
                 return
-        # counted first: a video that ends after its row is read and before the count would look lost
+        # count first: a video that ends between reading its row and the count would look lost
         at = time.time()
         try:
             in_queue, dead = self.messages(), self._dead_letters()

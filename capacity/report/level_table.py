@@ -43,7 +43,7 @@ class Gain:
 
     - `slots_factor`: the higher number of slots divided by the lower one.
     - `ratio`: X_sat with more slots divided by X_sat with fewer slots.
-    - `interval`: the 95 % interval of `ratio`. None if one of the two X_sat has no interval.
+    - `interval`: the 95 % interval of `ratio`. None if one of the two X_sat has no finite interval.
     - `between_runs`: true if both X_sat come from three runs or more.
     """
 
@@ -79,7 +79,7 @@ def names(lang: Language, price_per_hour: float | None) -> list[str]:
 def rows(curves: Sequence[Curve], lang: Language, price_per_hour: float | None) -> Iterator[tuple[str, ...]]:
     """Yield the rows of the X_sat table, each as one text per column.
 
-    A row is one video size with one number of slots. `price_per_hour` is the price of one worker. If it is None, the
+    A row is one video size with one number of slots. `price_per_hour` is the price of one worker. Without a price, the
     rows have no cost.
     """
     for curve in curves:

@@ -32,7 +32,7 @@ class Point:
 
     - `capacities`: the X_sat of each run, in videos per minute.
     - `capacity`: the geometric mean of `capacities`.
-    - `interval`: the 95 % interval of `capacity`. None if it is unknown, such as with two runs.
+    - `interval`: the 95 % interval of `capacity`. None if unknown, for example with two runs.
     - `between_runs`: true if there are three runs or more.
     """
 

@@ -86,8 +86,8 @@ def _judged(statement: str, validity: Validity, lang: Language) -> str:
 def best_sentence(analysed: AnalysedRuns, run: RunAnalysis, lang: Language) -> str:
     """Return one sentence with the result of the cell to which `run` belongs.
 
-    With several X_sat, the result is their mean. With one X_sat, the result is that of its run. Without X_sat, the
-    result is that of `run`.
+    If several runs of the cell have an X_sat, the sentence states the mean of these X_sat. If only one run has an
+    X_sat, the sentence states the result of that run. Otherwise the sentence states the result of `run`.
     """
     cell = analysed.cell_of(run)
     rows = (cell.x_sat_runs if cell else ()) or (run.row,)
@@ -179,8 +179,8 @@ def limit_line(run: RunAnalysis, lang: Language) -> str:
 def advice_text(run: RunAnalysis, lang: Language) -> str | None:
     """Return a text that says what to try next against the bottleneck of the run.
 
-    For some bottlenecks, the text also says which result would show that the verdict is wrong. Return None for a stable
-    sustained run.
+    For some bottlenecks, the text also says which result would show that this bottleneck is wrong. Return None for a
+    stable sustained run.
     """
     if kept_up(run):
         return None
@@ -336,7 +336,7 @@ def tail_text(tail: Tail | None, lang: Language) -> str:
     """Return the median and 95th percentile of a run's response times or queue waits, as text.
 
     Both are in seconds, with 95 % intervals unless neighbouring videos have similar times. `≥` marks a lower bound,
-    because some videos are unfinished. Without times, the text says `p50 unknown`.
+    because some videos are unfinished. Without times, the text says that the median is unknown.
     """
     if tail is None or not tail.count:
         return f"p50 {UNKNOWN.to(lang)}"

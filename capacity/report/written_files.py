@@ -63,7 +63,7 @@ def write_pages(folder: Path, analysed: AnalysedRuns, lang: Language, price_per_
     """Write the result table and the HTML page of a report into the folder.
 
     The files are table.md, table.csv and report.html. For an app, each file name contains the app's name.
-    `price_per_hour` is the price of one worker. If it is None, the page has no cost per 1,000 videos.
+    `price_per_hour` is the price of one worker. Without a price, the page has no cost per 1,000 videos.
     """
     suffix = file_suffix(analysed.app)
     folder.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ def archive_run(session: Session, settings: Settings, run: RunAnalysis) -> int:
     """Write the archive of a run that has ended. Return the number of archived videos.
 
     Return 0 if the run has not ended, or if its archive is final. A final archive was written after all videos and
-    executions had ended. `row.json` in an existing archive is always replaced.
+    executions of the run had ended. `row.json` in an existing archive is always replaced.
     """
     folder, written = run_folder(settings.results.path, run.row.run_id), 0
     if run.row.status in FINAL_STATUSES and not is_archived(folder):

@@ -115,11 +115,12 @@ class _Table:
     def columns(self, wanted: Sequence[str], never_empty: frozenset[str], optional: frozenset[str]) -> list[Array]:
         """Return the `wanted` columns of this CSV file as arrays of numbers, one array per column.
 
-        A text, such as the state `done`, becomes its position in the list of allowed texts. Workers are numbered from
-        0. An `optional` column that the file lacks becomes NaN, but workers are then numbered by node.
+        A text, such as the state `done`, becomes its position in the list of allowed texts. Workers become numbers from
+        0. If the file has no column `worker`, each node counts as one worker. Any other missing column of `optional`
+        becomes NaN.
 
-        Raise UsageError if another column is missing, if a column in `never_empty` has an empty cell, or if a value is
-        not allowed.
+        Raise UsageError if a column outside `optional` is missing, if a column in `never_empty` has an empty cell, or
+        if a value is not allowed.
         """
         missing = [name for name in wanted if name not in self.cells and name not in optional]
         if missing:

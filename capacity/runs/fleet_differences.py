@@ -21,9 +21,9 @@ class FleetDifferences:
 
 
 def fleet_differences(environment: Mapping[str, Any]) -> FleetDifferences:
-    """Return the conditions in which a run's workers differed at its start, and those that changed later.
+    """Return the conditions in which a run's workers differed, and those that changed during the run.
 
-    `environment` is the column of that name in the run's database row. The changes are found at the end of the run.
+    `environment` is the column of that name in the run's database row.
     """
     workers = environment.get("workers", {})
     start, end = workers.get("start", []), workers.get("end", [])
