@@ -517,8 +517,8 @@ SIGNS = {Relation.AT_LEAST: "≥", Relation.AT_MOST: "≤", Relation.ABOVE: ">",
 class _Template(Formatter):
     """Formatter of the templates, with four format specifications besides those of Python.
 
-    `one|many` selects the noun for a count. `percent0` gives `12 %`, `percent1` gives `12.3 %`, and `change` gives `+12
-    %`.
+    `one|many` selects the noun for a count. `percent0` gives `12 %`, `percent1` gives `12.3 %`.
+    `change` gives `+12 %`.
     """
 
     def format_field(self, value: Any, format_spec: str) -> str:
