@@ -30,10 +30,9 @@ class Usl:
         return self.scale * n / (1 + self.sigma * (n - 1) + self.kappa * n * (n - 1))
 
     def concurrency(self, throughput: float) -> float | None:
-        """Return the fewest slots for which the scalability law predicts this throughput.
+        """Return the fewest slots for which the scalability law predicts this throughput, not rounded.
 
-        The number is not rounded. Return None if the law predicts this throughput for no number of slots. Return None
-        also if sigma is 1, because the predicted throughput then never grows with the number of slots.
+        Return None if the law predicts this throughput for no number of slots, or if sigma is 1.
         """
         linear = self.scale + (self.kappa - self.sigma) * throughput
         discriminant = linear**2 - 4 * self.kappa * throughput**2 * (1 - self.sigma)
@@ -131,13 +130,13 @@ def least_squares(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: 
 
 
 def linearise(n: Floats, x: Floats, weights: Floats, parameters: Floats) -> tuple[Floats, Floats]:
-    """Return the weighted residuals of the scalability law, and their Jacobian, for many fits at once.
+    """Return the weighted residuals of the scalability law, and their derivatives, for several fits.
 
-    A residual is the throughput by the law minus the measured throughput, times the weight of the point. The residuals
-    have the shape (fits, points), and the Jacobian has the shape (fits, points, 3).
+    A residual is the predicted minus the measured throughput, times the weight of the point. The residuals have the
+    shape (fits, points). The derivatives by scale, sigma and kappa have the shape (fits, points, 3).
 
-    `parameters` has one row (scale, sigma, kappa) per fit. `n` (slots) and `weights` have one entry per point. `x`
-    (measured throughput) has the shape (fits, points).
+    `n` (slots) and `weights` have one entry per point. `x` (measured throughput) has the shape (fits, points).
+    `parameters` has one row (scale, sigma, kappa) per fit.
     """
     scale, sigma, kappa = (parameters[:, i, None] for i in range(3))
     below = _denominator(n, sigma, kappa)

@@ -1,5 +1,4 @@
 """Carry out series of runs: a matrix, or a search for the highest sustainable rate.
 
-A matrix measures each combination of size, concurrency, number of workers and mode. A burst can be stopped early, when
-its throughput is known precisely enough.
+A matrix measures each combination of size, concurrency, number of workers and mode.
 """

@@ -17,14 +17,12 @@ ENDED = {Outcome.DONE: VideoState.DONE, Outcome.FAILED: VideoState.FAILED}
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two counts that show how well an app's table of videos agrees with the recorded executions of a run.
+    """Two counts of videos for which an app's table and the recorded executions do not agree.
 
-    Only videos that are done or failed in the table are compared, each with its last recorded execution.
+    Only videos that are done or failed in the table are counted.
 
-    - `without_execution`: the number of videos with no recorded execution, or whose last one ended neither as done nor
-      as failed.
-    - `disagreements`: the number of videos that are done in the table and failed by their last execution, or the
-      reverse.
+    - `without_execution`: videos whose last execution is not recorded, or ended neither as done nor as failed.
+    - `disagreements`: videos that are done in the table and failed by their last execution, or the reverse.
     """
 
     without_execution: int
@@ -32,15 +30,10 @@ class Comparison:
 
 
 def close_app_run(sessions: Sessions, run_id: str) -> None:
-    """Compare an app's table of videos with a run's recorded executions, and store two counts.
+    """Store two counts of a run: videos without a recorded end, and videos with contradicting outcomes.
 
-    Call this after the collector has read the executions of every worker. The counts are stored in the run's database
-    row:
-
-    - `executions_missed`: the number of done and failed videos without a recorded end. A higher stored count is kept.
-    - `disagreements`: the number of videos that are done by the table and failed by the executions, or the reverse.
-
-    If `executions_missed` of the row is None, nothing is compared or stored.
+    The state of a video in the app's table is compared with the outcome of its last recorded execution. Call this after
+    the collector has read the executions of every worker. Nothing is stored if the run's `executions_missed` is None.
     """
     with sessions.begin() as session:
         run = session.get_one(RunRow, run_id)

@@ -35,8 +35,7 @@ FAILURES_IN_A_ROW = 2
 class NoRate(EnvironmentFault):
     """Error: the rate of a sustained run is unknown, because no burst of its cell gave a valid X_sat.
 
-    X_sat is the throughput with every slot busy. A matrix stops after two failed runs in a row. This error does not
-    count as one of them, because no program failed.
+    A matrix stops after two failed runs in a row. A run with this error is not counted as failed.
     """
 
 
@@ -85,8 +84,8 @@ class MatrixRun:
     def run(self, progress: Progress, on_result: Callable[[PlannedRun, ResultRow | AforoError], None]) -> None:
         """Carry out the remaining runs. After each run, call `on_result` with its result row or its error.
 
-        During a run, `progress` is called with two numbers: how many videos have finished, and how many the run has.
-        After two failed runs in a row, raise RunFailed, because the stack is probably broken.
+        During a run, `progress` is called with the numbers of finished and of expected videos. Raise RunFailed after
+        two failed runs in a row.
         """
         in_a_row = 0
         for planned in self.remaining():

@@ -31,12 +31,11 @@ class SearchStep:
 class StepResult:
     """Result of one run of a rate search.
 
-    - `trial`: the options with which the search asked for this run.
-    - `cost_seconds`: the duration of the run.
-    - `capacity_per_minute`: X_sat (throughput with every slot busy) of a burst. None if unknown, or for a sustained
-      run.
-    - `slots`: the number of slots. It is set for a burst only.
-    - `verdict`: the stability verdict on a sustained run. None for a burst.
+    - `trial`: the run that the search asked for.
+    - `cost_seconds`: duration of the run.
+    - `capacity_per_minute`: X_sat of a burst. None if X_sat is unknown, or for a sustained run.
+    - `slots`: number of slots, set for a burst only.
+    - `verdict`: stability verdict on a sustained run. None for a burst.
     - `validity`: whether the run is valid, indicative or invalid.
     """
 
@@ -52,9 +51,11 @@ class StepResult:
 class RateSearch:
     """State of a rate search, with the results so far. Rates are in videos per minute.
 
-    `capacity_per_minute` is X_sat, the throughput with every slot busy. `stable_per_minute` is the highest rate that
-    was stable, `unstable_per_minute` the lowest that was not. With `refine`, the search goes on between these two
-    rates. `failed` is true if no answer is possible.
+    - `refine`: true if the search goes on between the highest stable and the lowest unstable rate.
+    - `capacity_per_minute`: X_sat of the burst.
+    - `stable_per_minute`: highest rate that was stable.
+    - `unstable_per_minute`: lowest rate that was not stable.
+    - `failed`: true if no answer is possible.
     """
 
     refine: bool = False
@@ -72,11 +73,7 @@ class RateSearch:
         return self.multiple(max(SUSTAINED_ARRIVALS, fewest_arrivals(self.results[0].slots)))
 
     def multiple(self, videos: int) -> int:
-        """Return a number of videos, rounded up to the next multiple of the field `period`.
-
-        `period` is the sum of the weights of a mix. Only with a multiple of it do the sizes of the mix have their exact
-        shares.
-        """
+        """Return a number of videos, rounded up to a multiple of `period`, the sum of a mix's weights."""
         return -(-videos // self.period) * self.period
 
     @property
@@ -96,11 +93,9 @@ class RateSearch:
 def next_step(search: RateSearch) -> SearchStep | None:
     """Return the next run of the search, or None if the search has ended.
 
-    1. The first run is a burst. It gives X_sat, the throughput with every slot busy.
+    1. A burst gives X_sat.
     2. Sustained runs follow at 95 % of X_sat, 90 % and so on down to 50 %, until a run is stable.
-    3. With `refine`, further runs try rates between the highest stable and the lowest unstable rate. They end when
-       these two rates differ by at most 5 %. If no rate was unstable, 110 % of X_sat is used as the lowest unstable
-       rate.
+    3. With `refine`, runs follow between the highest stable and the lowest unstable rate, down to a gap of 5 %.
 
     An invalid run is repeated once. An inconclusive run is repeated once with twice the number of videos.
     """
@@ -119,8 +114,8 @@ def next_step(search: RateSearch) -> SearchStep | None:
 def advance(search: RateSearch, result: StepResult) -> RateSearch:
     """Return the state of the search after a run with this result.
 
-    The search has failed if a burst has no X_sat (throughput with every slot busy), or if a run is invalid twice in a
-    row. A rate that is inconclusive twice counts as not stable.
+    The search fails if a burst has no X_sat, or if a run is invalid twice in a row. A rate that is inconclusive twice
+    counts as not stable.
     """
     is_repeated = bool(search.results) and search.results[-1].validity.is_invalid
     search = replace(search, results=(*search.results, result))

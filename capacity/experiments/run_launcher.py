@@ -59,10 +59,12 @@ class MeasurementFailed(AforoError):
 class RunRequest:
     """Options of a run to carry out.
 
-    `concurrency` is the number of slots of each worker, and `count` the number of videos. `note` is stored with the
-    run. With `adaptive`, a burst stops as soon as its throughput is known precisely enough. If `profile` is None, the
-    injector's default is used. `workers` is the number of workers to start. If it is None, the workers that already run
-    are used.
+    - `concurrency`: number of slots of each worker.
+    - `count`: number of videos.
+    - `note`: text to store with the run.
+    - `adaptive`: true to stop a burst when its X_sat is known precisely enough.
+    - `profile`: None means the injector's default.
+    - `workers`: number of workers to start. None means the workers that already run.
     """
 
     size: str
@@ -107,7 +109,7 @@ class RunLauncher:
         """Return a launcher for the settings of this process.
 
         With `assume_yes`, the user is not asked before videos are sent to an app's queue. Raise EnvironmentFault if the
-        results folder is not writable. This is checked here because the results are written only after a run.
+        results folder is not writable.
         """
         settings = Settings.from_process()
         require_usable_folder("results folder", settings.results.path, "AFORO_RESULTS_PATH")
@@ -117,9 +119,8 @@ class RunLauncher:
     def run(self, request: RunRequest, progress: Progress) -> ResultRow:
         """Carry out one run and return its result row.
 
-        The run has four steps: start the workers with the requested slots, wait for an empty queue, send the videos,
-        and wait until the last video is final. If Aforo cannot start the workers, the first step checks that they are
-        up. `progress` is called with the number of finished and of expected videos.
+        The run has four steps: start or check the workers, wait for an empty queue, send the videos, and wait until all
+        are done or failed. `progress` is called with the numbers of finished and of expected videos.
         """
         self._set_workers(request)
         self.wait_for_empty_queue()
@@ -131,8 +132,7 @@ class RunLauncher:
     def row(self, run_id: str) -> ResultRow:
         """Return the result row of a finished run. Write the result table and the report.
 
-        The table and the report also show other runs, so other runs are analysed too. The verdicts on all analysed runs
-        are stored in the database.
+        Other recorded runs are analysed too. The verdicts on all analysed runs are stored in the database.
         """
         with reading(self.sessions) as session:
             recording_rules.wait_settled(session, find_run(session, run_id), self.settings.prometheus.url)
@@ -141,8 +141,7 @@ class RunLauncher:
     def analyse(self, run_id: str | None = None) -> AnalysedRuns:
         """Analyse recorded runs, and store their verdicts. Write the result table and the report.
 
-        Return the analysed runs. If there are more than 96 runs, only 96 of them are analysed. The run with the id
-        `run_id` is always among these.
+        Return the analysed runs. At most 96 runs are analysed, always including the run with the id `run_id`.
         """
         with reading(self.sessions) as session:
             analysed = load_and_analyse(session, self.settings, run_id)
@@ -154,10 +153,9 @@ class RunLauncher:
     ) -> None:
         """Wait until every video of the run is done or failed, then store the conditions of the workers.
 
-        `progress` is called with the number of finished and of expected videos. With `adaptive`, the queued videos are
-        cancelled as soon as the throughput is known precisely enough. Raise MeasurementFailed if no video ends for
-        `stuck_seconds`. Raise RunFailed if videos are lost: they are open, but have no message in SQS. If the run is
-        already marked as finished, failed or interrupted, return at once.
+        `progress` is called with the numbers of finished and of expected videos. With `adaptive`, queued videos are
+        cancelled when X_sat is known precisely enough. Raise MeasurementFailed if no video ends for `stuck_seconds`.
+        Raise RunFailed if an open video has no message in SQS.
         """
         last, changed_at = -1, time.monotonic()
         losses: LossWatch | None = None
@@ -187,8 +185,8 @@ class RunLauncher:
     def adopt(self, run_id: str) -> bool:
         """Wait until the injector has sent all videos of a run that an earlier process started.
 
-        Return True when all videos are sent, or if the run has finished already. Return False if the run failed or was
-        interrupted. If the injector died while sending, mark the run as interrupted and return False.
+        Return False if the run failed or was interrupted, and True otherwise. If the injector died while sending, mark
+        the run as interrupted.
         """
         while True:
             with reading(self.sessions) as session:
@@ -204,13 +202,10 @@ class RunLauncher:
             time.sleep(POLL_SECONDS)
 
     def wait_for_empty_queue(self, stuck_seconds: float = STUCK_SECONDS) -> None:
-        """Wait until the queue is empty. Cancel the queued videos of interrupted and failed runs first.
+        """Cancel the queued videos of interrupted and failed runs, then wait until the queue is empty.
 
-        Raise MeasurementFailed if the number of messages stays the same for `stuck_seconds`.
-
-        In an app's queue, no video is cancelled, and no error is raised. The wait ends when the queue is empty, or when
-        its number of messages has not fallen for 60 s. The remaining messages are then taken for messages of other
-        senders.
+        Raise MeasurementFailed if the number of messages stays the same for `stuck_seconds`. For an app, no video is
+        cancelled and no error is raised. The wait then also ends if the number of messages has not fallen for 60 s.
         """
         self._close_dead_runs()
         if self.settings.app is not None:
@@ -228,9 +223,8 @@ class RunLauncher:
     def restore(self) -> None:
         """Bring an app's workers back to the state that they had before the first run.
 
-        If the app's aforo.toml has a shell command `worker.restore`, this command is run. Otherwise the command
-        `worker.scale` is run with the numbers of workers and slots before the first run. `worker.scale` is not run if
-        these numbers are unknown, or if the workers still have them.
+        The command `worker.restore` of the app's aforo.toml is run. Without this command, `worker.scale` sets the
+        earlier numbers of workers and slots.
         """
         app, before = self.settings.app, self.level_before
         if app is None:
@@ -260,9 +254,7 @@ class RunLauncher:
     def count_messages(self, run_id: str) -> None:
         """Count the messages in SQS and store the numbers with the run, if the run has open videos.
 
-        Call this before the analysis reads the videos. If the videos were read first, a video could end before the
-        count. It would look lost: an open video without a message. Nothing is stored for an app, or if SQS does not
-        answer.
+        Call this before the analysis reads the videos. Nothing is stored for an app, or if SQS does not answer.
         """
         if self.settings.app is not None:
             return  # its task may be acknowledged before it runs: a missing message is then no lost video
@@ -270,6 +262,7 @@ class RunLauncher:
         with reading(self.sessions) as session:
             if not session.scalar(open_videos):
                 return
+        # count first: a video that ends between reading its row and the count would look lost
         at = time.time()
         try:
             in_queue, dead = self.messages(), self._dead_letters()

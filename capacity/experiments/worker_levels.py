@@ -1,6 +1,6 @@
 """Check that an experiment gets the workers that it asks for, and read how many workers an app has.
 
-An experiment is a series of runs. At its end, an app gets back the number of workers that it had before.
+An experiment is a series of runs.
 """
 
 from __future__ import annotations
@@ -60,12 +60,8 @@ def require_up(settings: Settings, concurrency: int, workers: int | None) -> Non
 def level_of_app(settings: Settings, app: AppFile) -> WorkerLevel | None:
     """Return how many workers an app has and how many slots each has, to restore both later.
 
-    Only workers whose /metrics page answers are counted. The result is None in each of these cases:
-
-    - aforo.toml has no `worker.scale`, the command that sets both numbers
-    - aforo.toml has `worker.restore`, a command that restores the workers without these numbers
-    - the workers are not instrumented, or no /metrics page answers
-    - the workers have different numbers of slots
+    Return None if no worker's /metrics page answers, or if the workers have different numbers of slots. Return None
+    also if aforo.toml has the command `worker.restore`, or has no command `worker.scale`.
     """
     if app.worker.scale is None or app.worker.restore is not None or not app.worker.instrument:
         return None

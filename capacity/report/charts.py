@@ -1,7 +1,6 @@
-"""Draw charts as inline SVG that stretches to any width.
+"""Draw charts as inline SVG that stretches to any width, with labels in HTML (docs/adr/0030).
 
-Labels are HTML, so that they have the same size on a phone. Colours are CSS variables of the page, so that one chart
-fits the light theme, the dark theme and print (docs/adr/0030).
+A colour is the name of a CSS variable of the page, such as `blue`.
 """
 
 from __future__ import annotations
@@ -80,10 +79,9 @@ class Frame:
         )
 
     def whisker(self, x: float, low: float, high: float, colour: str) -> str:
-        """Return the HTML of an interval: a vertical line at x from `low` to `high`, with two caps.
+        """Return the HTML of an interval: a vertical line at `x` from `low` to `high`, with two caps.
 
-        An end outside the axis has an arrow in place of its cap. Caps and arrows are HTML, so that they keep their size
-        when the chart stretches.
+        An end outside the axis has an arrow in place of its cap.
         """
         cuts = "".join(
             name for name, is_cut in ((" cut-high", high > self.y.high), (" cut-low", low < self.y.low)) if is_cut
@@ -106,9 +104,8 @@ class Frame:
 def draw(frame: Frame, name: str, shapes: Iterable[str], dots: Iterable[str] = (), names: Sequence[str] = ()) -> str:
     """Return a chart as HTML: a heading, two axes, and the lines, areas and dots in the chart.
 
-    `frame` has the axes, and `name` is the heading. `shapes` are the SVG texts of lines, areas and boxes. `dots` are
-    the HTML texts of dots and whiskers. If `names` are given, the chart is divided into rows of equal height. Each row
-    has one of these names on the y axis in place of numbers. The first name is at the top.
+    `name` is the heading. `shapes` are the SVG texts of lines, areas and boxes. `dots` are the HTML texts of dots and
+    whiskers. `names` replace the numbers on the y axis, from top to bottom.
     """
     grid = "".join(f'<line class="grid" {_across(frame, y)}/>' for y in ([] if names else frame.y.ticks()))
     return (

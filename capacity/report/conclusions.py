@@ -1,7 +1,6 @@
 """Conclusions that the measurements support, and questions that they leave open.
 
-Each conclusion or question is a code with values. The file templates/conclusiones.es.md.j2 has the sentence of each
-code, as a macro with the name of the code.
+Each conclusion or question is a code with values. The file templates/conclusiones.es.md.j2 has one sentence per code.
 """
 
 from __future__ import annotations

@@ -31,10 +31,10 @@ STAGE_COLOURS = {
 
 
 def throughput_chart(curves: Sequence[Curve], lang: Language) -> str:
-    """Draw X_sat, the throughput with every slot busy, against the number of slots. Return HTML.
+    """Return the HTML of a chart of X_sat against the number of slots, with one colour per curve.
 
-    Each curve has its own colour. Its measured points are dots, with their 95 % intervals. A dashed line shows the
-    scalability law that was fitted to these points. The line is left out if the law must not be used.
+    The dots are measured points with their 95 % intervals. The dashed line is the fitted scalability law, if the law
+    may be used.
     """
     most = max(cell.slots for curve in curves for cell in curve.points)
     top = max(max(cell.capacity, _upper(cell)) for curve in curves for cell in curve.points)

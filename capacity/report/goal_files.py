@@ -65,13 +65,8 @@ def summary(answers: Sequence[str], table: str, results: Sequence[GoalResult], l
 def junit_xml(results: Sequence[GoalResult], suite: str) -> str:
     """Return the goals' outcomes as JUnit XML, with one test case per entry of `results`.
 
-    An entry is the outcome of one goal for one run or cell. `suite` is the name of the test suite. The outcome decides
-    what the test case contains:
-
-    - goal met: nothing
-    - goal missed: a `failure`
-    - figure unknown: an `error`
-    - goal that does not apply: `skipped`
+    `suite` is the name of the test suite. A missed goal becomes a `failure`, and an unknown figure an `error`. A goal
+    that does not apply becomes `skipped`.
     """
     count = {outcome: sum(result.outcome is outcome for result in results) for outcome in Outcome}
     attributes = (

@@ -65,8 +65,7 @@ def sentences(series: Series, lang: Language) -> list[str]:
 def change_text(measure: Measure, change: LevelChange, lang: Language) -> str:
     """Return a sentence on a change of a figure: since which run, by how much, and what else changed.
 
-    For "what else changed", the last run before the change is compared with the first run after it. The sentence names
-    the conditions in which the two differ, such as the ffmpeg version.
+    The sentence names the conditions that differ between the last run before the change and the first run after it.
     """
     low, high = (percent(abs(end - 1), lang) for end in (change.interval.low, change.interval.high))
     rose, unit = change.factor > 1, UNITS[measure]

@@ -28,12 +28,11 @@ from core.run import Mode
 
 @dataclass(frozen=True)
 class Point:
-    """X_sat (throughput with every slot busy) at one number of slots, from all runs with that number.
+    """X_sat at one number of slots, from all runs with that number.
 
     - `capacities`: the X_sat of each run, in videos per minute.
     - `capacity`: the geometric mean of `capacities`.
-    - `interval`: the 95 % interval of `capacity`. With three runs or more, it is computed from the differences between
-      runs. With two runs, it is None. With one run, it is the interval of that run.
+    - `interval`: the 95 % interval of `capacity`. None if unknown, for example with two runs.
     - `between_runs`: true if there are three runs or more.
     """
 
@@ -72,8 +71,8 @@ class Curve:
     def levels(self) -> Levels:
         """Return the measured points of this curve, as input for the fit of the scalability law (USL).
 
-        A point is the throughput at one number of slots. The points have standard errors if enough runs were repeated
-        to estimate them.
+        A point is the throughput at one number of slots. With too few repeated runs, the points have no standard
+        errors.
         """
         return capacity_levels([(point.slots, point.capacities) for point in self.points])
 
@@ -81,9 +80,8 @@ class Curve:
 def capacity_levels(capacities: Sequence[tuple[int, Sequence[float]]]) -> Levels:
     """Return the points to which the scalability law is fitted, one per number of slots.
 
-    `capacities` pairs each number of slots with the X_sat (throughput with every slot busy) of each of its runs. A
-    point is the geometric mean of the X_sat of its runs. The differences between runs, pooled over all points, give the
-    standard error of each point. With too few repeated runs, the points have no standard errors.
+    `capacities` pairs each number of slots with the X_sat of its runs. A point is the geometric mean of these X_sat.
+    With too few repeated runs, the points have no standard errors.
     """
     logs = [np.log(each) for _, each in capacities]
     n, x = np.array([float(slots) for slots, _ in capacities]), np.array([np.exp(each.mean()) for each in logs])
@@ -135,7 +133,7 @@ def statements(curve: Curve, lang: Language) -> Iterator[str]:
 def bound_text(bound: ScalingBound, lang: Language) -> str:
     """Return the upper bound on the throughput as text, such as `X(n) ≤ 4.1·n up to n = 2.0; then 8.2`.
 
-    `n` is the number of slots. X(n) is the throughput with `n` slots, in videos per minute.
+    X(n) is the throughput with `n` slots, in videos per minute.
     """
     slope = f"X(n) ≤ {significant(bound.per_slot, lang)}·n"
     if bound.ceiling is None or bound.knee is None:

@@ -86,13 +86,8 @@ def _judged(statement: str, validity: Validity, lang: Language) -> str:
 def best_sentence(analysed: AnalysedRuns, run: RunAnalysis, lang: Language) -> str:
     """Return one sentence with the result of the cell to which `run` belongs.
 
-    The number of runs of the cell with an X_sat (throughput with every slot busy) decides what the sentence states:
-
-    - several runs: the mean of their X_sat
-    - one run: the result of that run
-    - no run: the result of `run`
-
-    `analysed` has all cells.
+    If several runs of the cell have an X_sat, the sentence states the mean of these X_sat. If only one run has an
+    X_sat, the sentence states the result of that run. Otherwise the sentence states the result of `run`.
     """
     cell = analysed.cell_of(run)
     rows = (cell.x_sat_runs if cell else ()) or (run.row,)
@@ -124,10 +119,7 @@ def missing_capacity(run: RunAnalysis) -> Reason | None:
 def headline(row: ResultRow, lang: Language, missing: Reason | None = None) -> str:
     """Return one sentence with the result of a run. If the run is not valid, the sentence says why.
 
-    The sentence states one of these results:
-
-    - Burst: X_sat, the throughput with every slot busy. If X_sat is unknown, X is stated instead. `missing` is the
-      reason why X_sat is unknown. The sentence states it if it is given.
+    - Burst: X_sat. If X_sat is unknown, X and the reason `missing`.
     - Sustained run with a constant rate: the stability verdict.
     - Sustained run with a changing rate: X.
     - Invalid run: no figure.
@@ -178,8 +170,7 @@ def limit(run: RunAnalysis, lang: Language) -> str:
 def limit_line(run: RunAnalysis, lang: Language) -> str:
     """Return one line of text that says what limits the run, with the evidence for it.
 
-    A stable sustained run is limited by its offered rate. Any other run is limited by its bottleneck. For a bottleneck,
-    the line also states the confidence.
+    A stable sustained run is limited by its offered rate. Any other run is limited by its bottleneck.
     """
     name, _, evidence = (text.to(lang) for text in limit_parts(run))
     return f"{name}: {evidence}" if kept_up(run) else bottleneck_line(run.bottleneck, lang)
@@ -188,8 +179,8 @@ def limit_line(run: RunAnalysis, lang: Language) -> str:
 def advice_text(run: RunAnalysis, lang: Language) -> str | None:
     """Return a text that says what to try next against the bottleneck of the run.
 
-    For some bottlenecks, the text also says which result of this try would show that the verdict is wrong. Return None
-    for a stable sustained run, because its offered rate limits it, and no bottleneck does.
+    For some bottlenecks, the text also says which result would show that this bottleneck is wrong. Return None for a
+    stable sustained run.
     """
     if kept_up(run):
         return None
@@ -225,8 +216,8 @@ def kept_up(run: RunAnalysis) -> bool:
 def conservation(run: RunAnalysis, lang: Language) -> str:
     """Return a text with the number of videos in each state, and the result of the conservation check.
 
-    The check holds if every requested video was sent, and if there are no lost messages, repeated executions or lost
-    executions. If there are any, the text has their numbers. If the messages in SQS were not counted, the text says so.
+    The check fails if a requested video was not sent, if a message was lost, or if an execution was lost or repeated.
+    The check is unknown if the messages in SQS were not counted.
     """
     c = run.recorded.video_counts
     es = (
@@ -258,8 +249,8 @@ def _losses(sums: Conservation, lang: Language) -> str:
 def littles_law(run: RunAnalysis, lang: Language) -> str:
     """Return a text that checks the run with Little's law.
 
-    The text compares two values of the mean number of videos present: the number counted in SQS, and the number
-    computed from the recorded times. If the two cannot be compared, the text says so.
+    The text compares the mean number of videos counted in SQS with the number computed from the recorded times. If the
+    two numbers cannot be compared, the text says so.
     """
     check = run.little
     if check.agreement is Agreement.UNKNOWN:
@@ -344,9 +335,8 @@ def facts(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
 def tail_text(tail: Tail | None, lang: Language) -> str:
     """Return the median and 95th percentile of a run's response times or queue waits, as text.
 
-    Both values are in seconds, and each has its 95 % interval. If neighbouring videos have similar times, the intervals
-    are unknown, and the text says so. If some videos are unfinished, each value is a lower bound, and `≥` is written
-    before it. If `tail` is None or has no times, the text says that the median is unknown.
+    Both are in seconds, with 95 % intervals unless neighbouring videos have similar times. `≥` marks a lower bound,
+    because some videos are unfinished. Without times, the text says that the median is unknown.
     """
     if tail is None or not tail.count:
         return f"p50 {UNKNOWN.to(lang)}"
@@ -375,8 +365,8 @@ def limit_check(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
 def goodput_text(reached: Goodput, lang: Language) -> str:
     """Return a text with the share of a run's videos that were done within a time goal.
 
-    The goal is a response time in seconds that the user sets. The text also has the goal, the number of videos within
-    the goal, the number of all videos, and the 95 % interval of the share. `reached` has all these figures.
+    The text also has the goal in seconds, the two numbers of videos (such as `45/50`), and the 95 % interval of the
+    share.
     """
     share, bounds = percent(reached.ratio, lang), reached.interval
     interval = f"[{percent(bounds.low, lang)}, {percent(bounds.high, lang)}]"
@@ -434,8 +424,8 @@ def _injector_machine(environment: Mapping[str, Any], unknown: str) -> str:
 def reservations(run: RunAnalysis, lang: Language) -> str:
     """Return a text with the data-quality warnings of a run, or a text that says there are none.
 
-    The list of warnings begins with `INVALID` if one of them forbids the use of the run's figures. Otherwise it begins
-    with `With reservations`. The words are in the language `lang`.
+    In English, the warnings begin with `INVALID` if one of them forbids the use of the run's figures, and otherwise
+    with `With reservations`.
     """
     if not run.warnings:
         return Text("Sin reservas sobre la medición.", "No reservations about the measurement.").to(lang)

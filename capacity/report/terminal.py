@@ -31,8 +31,8 @@ def output_width() -> int:
 def render_terminal(run: RunAnalysis, lang: Language, width: int = WIDEST) -> str:
     """Return the report on one run as text, in lines of at most `width` characters.
 
-    With the default width, the result row is a Markdown table that can be copied. With any other width, each value of
-    the result row has its own line, after the name of its column.
+    With the default width, the result row is a Markdown table. With any other width, each value of the result row has
+    its own line.
     """
     named = [(name.to(lang), value) for name, value in (*facts(run, lang), *limit_check(run, lang))]
     answers = [line for text in run_answer(run, lang) for line in wrapped(text, width, "  ")]
@@ -42,7 +42,7 @@ def render_terminal(run: RunAnalysis, lang: Language, width: int = WIDEST) -> st
 def aligned(named: list[tuple[str, str]], width: int) -> list[str]:
     """Return the pairs of name and value as lines: names on the left, all values in one column.
 
-    A value that is too long continues on the next line, in the same column. No line is longer than `width` characters.
+    A long value continues on the next line. No line is longer than `width` characters.
     """
     column = max(len(name) for name, _ in named)
     return [line for name, value in named for line in _fact(name, value, column, width)]

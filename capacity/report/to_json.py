@@ -38,8 +38,8 @@ def row_to_json(row: ResultRow, lang: Language) -> dict[str, Any]:
 def to_json(value: Any, lang: Language) -> Any:
     """Convert any result to values that JSON can hold.
 
-    A dataclass becomes an object with its fields. An enum becomes its value. NaN and infinity become null. A `Reason`
-    or a `Measurement` becomes an object with one more key, `text`: a description in the language `lang`.
+    A dataclass becomes an object with its fields. NaN and infinity become null. The object of a `Reason` or a
+    `Measurement` also has the key `text`: a description in the language `lang`.
     """
     if isinstance(value, Reason):
         return {"code": value.code.value, **to_json(value.values, lang), "text": sentence(value, lang)}

@@ -27,9 +27,8 @@ class WorkerGrowth:
 def worker_growths(analysed: AnalysedRuns) -> list[WorkerGrowth]:
     """Return one WorkerGrowth for each combination of app, video size and slots per worker.
 
-    A WorkerGrowth has the burst cells of its combination with a known X_sat, the throughput with every slot busy.
-    Invalid cells are left out. Cells whose workers have different numbers of slots are left out too. A combination with
-    only one cell has no WorkerGrowth.
+    Invalid cells and cells without X_sat are left out. Cells whose workers have different numbers of slots are left out
+    too. A combination with only one cell has no WorkerGrowth.
     """
     alike = [cell for cell in capacities(analysed) if cell.key.slots == cell.key.concurrency * cell.key.nodes]
     of_growth = lambda cell: (cell.key.size_bytes, cell.key.size_label, cell.key.app, cell.key.concurrency)  # noqa: E731
@@ -41,8 +40,7 @@ def worker_growths(analysed: AnalysedRuns) -> list[WorkerGrowth]:
 def growth_text(growth: WorkerGrowth, lang: Language) -> str:
     """Return one sentence with X_sat for each number of workers.
 
-    X_sat is the throughput with every slot busy. For each number of workers, the sentence also has the ratio of X_sat
-    to the X_sat of the fewest workers.
+    The sentence also has the ratio of each X_sat to that of the fewest workers.
     """
     key = growth.cells[0].key
     points = ", ".join(_point(growth.cells, position, lang) for position in range(len(growth.cells)))

@@ -37,9 +37,8 @@ LARGEST_ARCHIVED_RUN = 200_000
 def write_results(sessions: Sessions, settings: Settings, analysed: AnalysedRuns, lang: Language) -> None:
     """Store verdicts in the database, and write run archives, the result table and the HTML page.
 
-    `analysed` has the runs. Runs that have ended are archived, the newest first. One call archives only some of the
-    runs, so that it does not take too long. The next calls archive the others. A run of more than 200,000 videos is
-    never archived.
+    One call archives only some of the ended runs, the newest first. Later calls archive the others. A run of more than
+    200,000 videos is never archived.
     """
     with sessions.begin() as session:
         for run in analysed.runs:
@@ -55,8 +54,7 @@ def write_results(sessions: Sessions, settings: Settings, analysed: AnalysedRuns
 def file_suffix(app: str | None) -> str:
     """Return the suffix for the names of the table and page files: `-APP` for the runs of an app.
 
-    The suffix is empty for runs of our reference worker (`app` is None). Because of the suffix, a report on an app does
-    not overwrite the files of the reference worker.
+    The suffix is empty for runs of our reference worker (`app` is None).
     """
     return "" if app is None else f"-{app}"
 
@@ -64,8 +62,8 @@ def file_suffix(app: str | None) -> str:
 def write_pages(folder: Path, analysed: AnalysedRuns, lang: Language, price_per_hour: float | None) -> None:
     """Write the result table and the HTML page of a report into the folder.
 
-    The files are table.md, table.csv and report.html. For runs of an app, each file name contains the app's name.
-    `price_per_hour` is the price of one worker. If it is given, the page also shows the cost per 1,000 videos.
+    The files are table.md, table.csv and report.html. For an app, each file name contains the app's name.
+    `price_per_hour` is the price of one worker. Without a price, the page has no cost per 1,000 videos.
     """
     suffix = file_suffix(analysed.app)
     folder.mkdir(parents=True, exist_ok=True)
@@ -94,9 +92,8 @@ def store_verdicts(session: Session, run: RunAnalysis) -> None:
 def archive_run(session: Session, settings: Settings, run: RunAnalysis) -> int:
     """Write the archive of a run that has ended. Return the number of archived videos.
 
-    Nothing is archived, and 0 is returned, in two cases: the run has not ended, or its archive is final. An archive is
-    final if no video or execution of the run could change any more when it was written. An archive that is not final is
-    replaced. In an existing archive, `row.json` is always replaced.
+    Return 0 if the run has not ended, or if its archive is final. A final archive was written after all videos and
+    executions of the run had ended. `row.json` in an existing archive is always replaced.
     """
     folder, written = run_folder(settings.results.path, run.row.run_id), 0
     if run.row.status in FINAL_STATUSES and not is_archived(folder):

@@ -65,10 +65,10 @@ def read_archive(folder: Path) -> tuple[RecordedRun, Resources]:
 
 
 def archived_figures(folder: Path) -> tuple[float | None, float | None]:
-    """Return X and S of an archived run from its `row.json`, which the last report on the run wrote.
+    """Return X (videos per minute) and S (seconds) of an archived run from its `row.json`.
 
     A figure is None if it is unknown, or if there is no `row.json`. Raise UsageError if the file is damaged, or if a
-    figure in it is missing, negative or not a number.
+    figure is missing, negative or not a number.
     """
     file = folder / "row.json"
     if not file.exists():
@@ -81,8 +81,8 @@ def archived_figures(folder: Path) -> tuple[float | None, float | None]:
 def read_resource_file(path: Path) -> Resources:
     """Return the resource samples of a run from its file `resources.csv`.
 
-    The first column holds the times of the samples. An empty cell in another column is an unknown sample, and becomes
-    NaN. Raise UsageError if the file is missing or damaged, or has a value that is not allowed.
+    The first column holds the times of the samples. An empty cell in another column becomes NaN. Raise UsageError if
+    the file is missing or damaged, or has a value that is not allowed.
     """
     table = _Table.read(path)
     values = {
@@ -115,12 +115,12 @@ class _Table:
     def columns(self, wanted: Sequence[str], never_empty: frozenset[str], optional: frozenset[str]) -> list[Array]:
         """Return the `wanted` columns of this CSV file as arrays of numbers, one array per column.
 
-        Some columns have texts, such as the state `done`. Each text becomes a number: its position in the list of the
-        texts that the column can have. The workers are numbered from 0. If there is no column `worker`, each node
-        counts as one worker. Any other column of `optional` that the file lacks becomes an array of NaN.
+        A text, such as the state `done`, becomes its position in the list of allowed texts. Workers become numbers from
+        0. If the file has no column `worker`, each node counts as one worker. Any other missing column of `optional`
+        becomes NaN.
 
-        Raise UsageError if the file lacks a column that is not in `optional`, if a column in `never_empty` has an empty
-        cell, or if a value is not allowed.
+        Raise UsageError if a column outside `optional` is missing, if a column in `never_empty` has an empty cell, or
+        if a value is not allowed.
         """
         missing = [name for name in wanted if name not in self.cells and name not in optional]
         if missing:

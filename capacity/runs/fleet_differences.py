@@ -21,9 +21,8 @@ class FleetDifferences:
 
 
 def fleet_differences(environment: Mapping[str, Any]) -> FleetDifferences:
-    """Return the conditions in which a run's workers differed, and the conditions that changed.
+    """Return the conditions in which a run's workers differed, and those that changed during the run.
 
-    The workers at the start of the run are compared with each other, and then with the workers at its end.
     `environment` is the column of that name in the run's database row.
     """
     workers = environment.get("workers", {})
@@ -42,8 +41,7 @@ def node_name(record: Mapping[str, Any]) -> str:
 def differing(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the conditions in which workers differ: for each condition, its value on each node.
 
-    `records` has the facts about each worker, one mapping per worker. The result maps the name of a condition to a
-    mapping from node to value.
+    `records` has the facts about each worker, one mapping per worker.
     """
     names = sorted({name for record in records for name in record} - IDENTITY)
     values = {name: [record.get(name) for record in records] for name in names}
@@ -53,8 +51,8 @@ def differing(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]
 def changed(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """Return the names of the conditions of the workers that changed during a run.
 
-    `before` has one record per worker from the start of the run, `after` from its end. A restart alone is no change. If
-    the number of workers changed, return only the name `workers`. If `before` or `after` is empty, return no names.
+    `before` has one record per worker from the start of the run, `after` from its end. If the number of workers
+    changed, return only the name `workers`. If `before` or `after` is empty, return no names.
     """
     if not before or not after:
         return ()

@@ -26,8 +26,7 @@ NOTE = "imported"
 class ImportRequest:
     """Facts about an imported test that are not in the app's table: video size, slots, workers and rate.
 
-    `concurrency` is the number of slots of each worker. `rate_per_minute` is the number of videos sent per minute, or
-    None for a burst.
+    `concurrency` is the number of slots of each worker. `rate_per_minute` is in videos per minute, or None for a burst.
     """
 
     size_bytes: int
