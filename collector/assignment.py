@@ -1,7 +1,8 @@
 """Find out to which video each execution belongs, by the task id of the video's first message.
 
 Further messages of a video hold this task id in their field `root_id`. An execution of an unknown video waits in the
-table `other_executions`. When all runs at its time have ended, the execution is recorded as other work.
+table `other_executions`. When all runs at its time have ended, the execution is recorded as other work: work for no
+video of a run.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ def assign(session: Session, spool: str, node: str, records: Sequence[Record]) -
 def assign_waiting(session: Session, now: float) -> None:
     """Assign each execution in `other_executions` to its video, if the video is known.
 
-    When all runs at the time of an execution without a video have ended, the newest of them records the execution as
-    other work. An execution outside all runs is deleted an hour after its end. `now` is in epoch seconds.
+    The remaining executions wait until all runs at their time have ended. Then they are recorded as other work of the
+    newest of these runs. An execution outside all runs is deleted an hour after its end. `now` is in epoch seconds.
     """
     joined = select(OtherExecutionRow, VideoRow).join(VideoRow, VideoRow.task_id == OtherExecutionRow.root_id)
     found = set()

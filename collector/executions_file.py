@@ -22,9 +22,9 @@ MOST_BYTES = 1_000_000_000
 
 
 def import_file(sessions: Sessions, path: Path) -> Stored:
-    """Store the records of a worker's executions file. Return how many were added and are missing.
+    """Store the records of a worker's executions file. Return the counts of added and missing records.
 
-    Records that are already stored are not added again. Missing records are gaps in the record numbers. Raise
+    A record that is already stored is not added again. A gap in the record numbers counts as missing records. Raise
     UsageError for an invalid record.
     """
     added = missed = 0

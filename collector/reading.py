@@ -48,7 +48,7 @@ def read(address: str, spool: str, after: int) -> Reading:
     """Request a page of execution records from the worker at `address` (HOST:PORT).
 
     The request is for records of `spool` with numbers above `after`. A worker without this spool answers with its own
-    spool. Raise Unreachable if the worker does not answer. Raise NotRecorded if it records no executions. Raise
+    spool. Raise Unreachable if the worker does not answer. Raise NotRecorded if the worker records no executions. Raise
     InvalidPage for an invalid answer.
     """
     asked_at, start = time.time(), time.perf_counter()

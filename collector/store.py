@@ -28,7 +28,8 @@ class Source:
     """Origin of a page of execution records: a worker or a file, and the time of the reading.
 
     `address` is HOST:PORT or a file path. `asked_at` is in epoch seconds. `clock_offset_seconds` is how many seconds
-    the worker's clock is ahead of ours. The last two fields are None for a file.
+    the worker's clock is ahead of ours. `round_trip_seconds` is the time from request to answer. The last two are None
+    for a file.
     """
 
     address: str

@@ -1,7 +1,7 @@
 """Read the states of an app's videos in the app's own database table, until each is done or failed.
 
-A failed video is recorded as failed only if no retry can follow. No retry follows if all its messages were processed,
-if the queue is empty, or if its row has not changed for 15 minutes.
+A failure is recorded only if no retry can follow. No retry follows if all messages of the video were processed, if the
+app's queue is empty, or if the video's row has not changed for 15 minutes.
 """
 
 from __future__ import annotations

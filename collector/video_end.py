@@ -24,7 +24,7 @@ FINAL_OUTCOMES = frozenset({Outcome.DONE, Outcome.PART, Outcome.FAILED})
 def finish_videos(session: Session, video_ids: Iterable[str]) -> None:
     """Set the start time and the state of these videos, and correct the outcomes of their executions.
 
-    The state is not set if the app has a database table of videos.
+    If the app has a database table of videos, the state is not set here.
     """
     for some in batched_keys(sorted(video_ids)):
         _finish_some(session, some)
@@ -79,8 +79,8 @@ def correct_outcomes(executions: Sequence[ExecutionRow]) -> None:
 def final_state(task_id: str, executions: Sequence[ExecutionRow]) -> VideoState | None:
     """Return the final state of a video, DONE or FAILED. Return None if the video has not ended.
 
-    `task_id` is that of the video's first message. `executions` are all executions of the video, in the order of their
-    ends. The result is FAILED if the last execution of any message failed.
+    `task_id` is the task id of the video's first message. `executions` are all executions of the video, in the order of
+    their ends. The result is FAILED if the last execution of any message failed.
     """
     outcomes = {str(execution.task_id): execution.outcome for execution in executions}
     messages = {task_id}.union(*(execution.sent_task_ids or [] for execution in executions))

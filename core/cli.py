@@ -61,8 +61,8 @@ def env_option(
 ) -> Callable[[Any], Any]:
     """Return a decorator that adds the option `flag` to a click command.
 
-    The environment variable `variable` can also set the option. The help is `text`, with an ending such as `[env:
-    COUNT, default 8]`. `unset` replaces `default 8` in the ending. `attributes` are further arguments of
+    The environment variable `variable` can also set the option. The option's help is `text` and an ending such as
+    `[env: COUNT, default 8]`. `unset` replaces `default 8` in the ending. `attributes` are further arguments of
     `click.option`.
     """
     if default is None and not attributes.get("is_flag"):
@@ -120,8 +120,8 @@ class WholeNumber(click.IntRange):
 def whole_numbers(name: str, text: str, things: str, most: int) -> tuple[int, ...]:
     """Parse a list such as `1,2,4`. Return its numbers, without repetitions.
 
-    Raise UsageError if an item is not a whole number from 1 to `most`. The error shows the option's `name` and the
-    counted `things`, such as "slots".
+    Raise UsageError if an item is not a whole number from 1 to `most`. The error shows `name`, the option's name, and
+    `things`, what the numbers count, such as "slots".
     """
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() and 1 <= int(part[:9]) <= most for part in parts):

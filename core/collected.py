@@ -20,8 +20,8 @@ GONE_SECONDS = 30.0
 def wait_until_collected(sessions: Sessions, run_id: str, timeout_seconds: float = TIMEOUT_SECONDS) -> bool:
     """Wait until the collector has stored every execution of a run. Return False after a timeout.
 
-    Only executions that workers recorded before this call count. If the collector reads no workers of the run, return
-    True at once.
+    Only executions that workers recorded before this call count. If the run used no instrumented workers of an app,
+    return True at once.
     """
     since, deadline = time.time(), time.monotonic() + timeout_seconds
     while True:

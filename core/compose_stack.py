@@ -1,7 +1,7 @@
 """Validate the settings of the compose stack, or wait until the stack is ready.
 
-The commands are `python -m core.compose_stack check|check-levels|ready`. `check-levels` validates lists of slots and
-workers, such as `1,2,4`. The script deploy/compose/stack runs the commands.
+The commands are `python -m core.compose_stack check|check-levels|ready`. `check-levels` validates the numbers of slots
+and workers for a matrix or a search, such as `1,2,4`. The script deploy/compose/stack runs the commands.
 """
 
 from __future__ import annotations

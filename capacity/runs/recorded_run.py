@@ -142,8 +142,8 @@ def newest_run_id(session: Session, queue: str) -> str | None:
 def find_run(session: Session, run_id: str | None, tasks_log: str | None = None) -> RunRow:
     """Return the database row of a run, found by its id or by a file of its task ids.
 
-    `tasks_log` is the path of that file. Without both, the result is the newest run. Raise UsageError if there is no
-    such run.
+    `tasks_log` is the path of the file. Without id and file, the result is the newest run. Raise UsageError if there is
+    no such run.
     """
     query = select(RunRow).order_by(RunRow.created_at.desc())
     if run_id:

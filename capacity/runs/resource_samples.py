@@ -104,7 +104,7 @@ class Resources:
     def clock_offset(self) -> float | None:
         """Return by how many seconds a worker's clock is ahead of Prometheus' clock. Negative means behind.
 
-        With several workers, the result is that of the clock with the largest difference. None means unknown.
+        With several workers, the clock with the largest difference counts. None means unknown.
         """
         offsets = [self._known(key) for key in ("clock_ahead", "clock_behind")]
         # the smallest over time: a slow scrape makes a clock seem further ahead than it is
@@ -112,9 +112,9 @@ class Resources:
         return max(smallest, key=abs, default=None)
 
     def queue_readings(self, start: float, end: float) -> QueueReadings:
-        """Return the number of messages in the queue at each time when the exporter asked SQS for it.
+        """Return the numbers of messages in the queue that the exporter read from SQS, with their times.
 
-        Only the times from `start` to `end` are included. All times are epoch seconds.
+        Only readings from `start` to `end` are included. All times are epoch seconds.
         """
         unknown = np.full(self.times.size, np.nan)
         at, messages = (self.samples.get(key, unknown) for key in ("messages_read_at", "messages"))
@@ -130,8 +130,8 @@ class Resources:
 
         Share = (busy cores − cores of our tasks) / all cores.
 
-        Cores of our tasks = CPU seconds of our tasks / seconds of their executions × mean number of executions at the
-        same time.
+        Cores of our tasks = CPU seconds of our tasks / seconds of their executions × mean number of simultaneous
+        executions.
         """
         within, until_counted = self.during(start, end), self.during(start, end + AFTERMATH_SECONDS)
         cores, busy, span = within.latest("cores"), within.cpu_rate(BUSY_MODES - {"steal"}), within.span("cpu.user")

@@ -77,7 +77,7 @@ class ResultRow:
     def s(self) -> float | None:
         """Return S, the mean response time in seconds, from Prometheus, or else from the database.
 
-        While some videos are unfinished, the result is a lower bound of the final S, from the database.
+        While some videos are unfinished, S always comes from the database, and is a lower bound of the final S.
         """
         # Prometheus leaves unfinished videos out; the database counts each with its time so far
         return self.s_database if self.s_seconds is None or self.s_is_lower_bound else self.s_seconds

@@ -1,6 +1,6 @@
-"""Find out which part that all workers share, such as SQS, a growing demand overloads first.
+"""Find out which shared part, such as SQS or the database, a growing demand overloads first.
 
-More workers do not help against the overload of a shared part. A limit is a published quota or an estimate of ours.
+All workers use the shared parts. A limit is a published quota or an estimate of ours.
 """
 
 from __future__ import annotations
@@ -57,8 +57,9 @@ class ScaleAssumptions:
 class Limit:
     """Load and limit of one part that all workers share, such as SQS.
 
-    `breaks_at_per_minute` is the demand, in videos per minute, at which the load reaches the limit. `assumed` is True
-    if the limit is an estimate of ours, and False if it is a published quota.
+    The value of `part` names the unit of `load` and `limit`. `breaks_at_per_minute` is the demand, in videos per
+    minute, at which the load reaches the limit. `assumed` is True if the limit is an estimate of ours, and False if it
+    is a published quota.
     """
 
     part: SharedPart

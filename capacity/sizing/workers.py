@@ -225,8 +225,8 @@ def cost_per_thousand(price_per_hour: float, worker_per_minute: float, utilisati
 def drain_minutes(backlog: float, capacity_per_minute: float, arriving_per_minute: float) -> float:
     """Return in how many minutes the workers empty the queue while new videos arrive.
 
-    `backlog` is the number of waiting videos. `capacity_per_minute` videos are processed per minute, and
-    `arriving_per_minute` arrive. The result is infinite if at least as many arrive as are processed.
+    `backlog` is the number of waiting videos. `capacity_per_minute` is how many videos the workers process per minute.
+    Return infinity if `arriving_per_minute` is at least as high.
     """
     spare = capacity_per_minute - arriving_per_minute
     return backlog / spare if spare > 0 else math.inf

@@ -12,7 +12,7 @@ from capacity.runs.result_row import ResultRow
 class AveragedRuns:
     """Runs of one cell whose figures are averaged in the result table.
 
-    X and S are averaged over `runs`, which all have the same number of videos. X_sat is averaged over `x_sat_runs`.
+    X and S are averaged over `runs`. All `runs` have the same number of videos. X_sat is averaged over `x_sat_runs`.
     `left_out` is the number of the cell's runs in neither field.
     """
 
@@ -24,9 +24,9 @@ class AveragedRuns:
 def averaged_runs(rows: Sequence[ResultRow]) -> AveragedRuns:
     """Choose, from all runs of a cell, those whose figures are averaged in the result table.
 
-    Candidates are the runs of the best quality class that occurs. Of the candidates with the most videos, the newest is
-    the reference run. Complete candidates are used if their conditions equal those of the reference run. Of other
-    candidates, only the reference run is used.
+    Candidates are the runs of the best class that occurs: valid, indicative, incomplete, invalid, X unknown. Of the
+    candidates with the most videos, the newest is the reference run. Complete candidates are used if their conditions
+    equal those of the reference run. If no candidate is complete, only the reference run is used.
     """
     best = min(_quality(row) for row in rows)
     equals = by_age(row for row in rows if _quality(row) == best)

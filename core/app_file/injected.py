@@ -19,8 +19,8 @@ FILE = "injected.jsonl"
 class InjectedVideo:
     """One video that a run sent to the app under test.
 
-    `row` is the key of the inserted database row, and `status` its status. Both are None without a table. `made` is the
-    path or s3:// address of an input file that belongs to this video alone, else None.
+    `row` is the key of the inserted database row, and `status` its status. Both are None if the app has no table.
+    `made` is the path or s3:// address of an input file that was created for this video alone, else None.
     """
 
     video_id: str

@@ -16,8 +16,8 @@ _PASSWORD = re.compile(r"(?<=://)([^:/@\s\"']*):[^@/\s\"']+@")
 class WorkerSection:
     """Section `[worker]` of aforo.toml: how to start the app's worker with a given number of slots.
 
-    `command` starts the worker on this machine. For workers elsewhere, the shell command `scale` sets the number of
-    workers and of slots per worker.
+    `command` starts the worker on this machine. For workers elsewhere, the shell command `scale` sets the numbers of
+    workers and of slots per worker. The other of the two is None.
     """
 
     directory: Path

@@ -1,6 +1,7 @@
 """Read facts about the app under test with the Python interpreter that runs its worker.
 
-The facts are versions, the names of the registered tasks, and when a message is acknowledged.
+The facts are versions, the names of the registered tasks, and whether a message is acknowledged before or after its
+task.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ class WorkerFacts:
     """Facts about the app under test, read with the Python interpreter that runs its worker.
 
     `python`, `celery` and `kombu` are versions. `tasks` are the names of the registered tasks. `acks_late` is True if
-    Celery acknowledges a message after its task, and False if before. `error` is the error that stopped the reading.
-    None means unknown, or no error.
+    Celery acknowledges a message after its task, and False if before. None means unknown. `error` is the error that
+    stopped the reading, or None.
     """
 
     python: str | None = None
