@@ -36,8 +36,8 @@ def main() -> None:
 def serve() -> None:
     """Store the executions of all instrumented workers, until SIGTERM or Ctrl-C.
 
-    The collector reads them from the page /executions of each worker. It reads the states of an app's videos from the
-    app's own database table. It serves its own metrics on port AFORO_COLLECTOR_PORT.
+    Also store the states of an app's videos, read from the app's own database table. The collector serves its own
+    metrics on port AFORO_COLLECTOR_PORT.
     """
     settings = Settings.from_process()
     registry = CollectorRegistry()

@@ -24,9 +24,8 @@ MOST_BYTES = 1_000_000_000
 def import_file(sessions: Sessions, path: Path) -> Stored:
     """Store the records of a worker's executions file. Return the counts of added and missing records.
 
-    A record that is already stored is not added again. The worker gives each record a number: 1, 2, 3 and so on. If the
-    file has the records 4 and 7 but none between them, two records count as missing. An incomplete last line is
-    ignored. Raise UsageError for the first invalid record. The error names the line of this record.
+    A record that is already stored is not added again. A gap in the record numbers counts as missing records. Raise
+    UsageError for an invalid record.
     """
     added = missed = 0
     for (spool, node), records in _by_spool(path).items():

@@ -22,8 +22,7 @@ class Reason(StrEnum):
 class CollectorMetrics:
     """Metrics of the collector: workers read, executions stored and missed, errors, and last success.
 
-    A worker keeps its newest executions in a spool, and drops the oldest when the spool is full. An execution is missed
-    if the worker drops it before the collector has read it.
+    A missed execution was dropped by the worker before the collector read it.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:

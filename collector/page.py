@@ -38,21 +38,21 @@ class InvalidPage(Exception):
 class Page:
     """One page of execution records: the answer of a worker to one request.
 
-    All records of a page are from one spool, and `spool` is its id. Each record has a number in its spool, and the
-    records are sorted by this number. `oldest` and `newest` are the lowest and the highest record number in the spool
-    at the time of the answer.
-
-    A worker serves the records of its own spool, and those of spools that dead processes have left. `served_by` is the
-    id of the worker's own spool. `dead_spools` has the ids of the spools of dead processes. `node` is the worker's
-    name. `clock` is the time of the answer by the worker's clock, in epoch seconds.
+    All `records` are from one spool. They are sorted by their number in that spool.
     """
 
+    #: id of the spool that holds the records
     spool: str
+    #: id of the worker's own spool
     served_by: str
+    #: name of the worker
     node: str
+    #: lowest and highest record number in the spool at the time of the answer
     oldest: int
     newest: int
+    #: time of the answer by the worker's clock, in epoch seconds
     clock: float
+    #: ids of the spools of dead processes, which the worker serves too
     dead_spools: tuple[str, ...]
     records: tuple[Mapping[str, Any], ...]
 
@@ -79,10 +79,9 @@ def parse(body: bytes) -> Page:
 
 
 def checked(records: list[Any]) -> tuple[Mapping[str, Any], ...]:
-    """Return the execution records unchanged if they are valid.
+    """Return the execution records unchanged if they are valid. Otherwise raise InvalidPage.
 
-    Raise InvalidPage if a record has a missing or invalid field. Raise it too if the records are not sorted by their
-    field `number`, or if two have the same number.
+    Each record must have all fields with valid types. The field `number` must increase from record to record.
     """
     last = 0
     for record in records:

@@ -47,10 +47,9 @@ class Reading:
 def read(address: str, spool: str, after: int) -> Reading:
     """Request a page of execution records from the worker at `address` (HOST:PORT).
 
-    Each record has a number in its spool. The request is for the records of `spool` whose numbers are higher than
-    `after`. If the worker does not have this spool, it answers with its own spool, from the first record. Raise
-    Unreachable if the worker does not answer. Raise NotRecorded if it records no executions. Raise InvalidPage if the
-    answer is not a page of execution records.
+    The request is for records of `spool` with numbers above `after`. A worker without this spool answers with its own
+    spool. Raise Unreachable if the worker does not answer. Raise NotRecorded if the worker records no executions. Raise
+    InvalidPage for an invalid answer.
     """
     asked_at, start = time.time(), time.perf_counter()
     connection = http.client.HTTPConnection(address, timeout=TIMEOUT_SECONDS)

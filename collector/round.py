@@ -1,8 +1,6 @@
 """One round of the collector: read every worker up to its newest record, and store the records.
 
-If a worker does not answer, or if the network or the database fails, the round leaves out the rest of this worker's
-records. They stay in the worker's spool. The next round reads them, because the database stores up to which record each
-spool was read.
+After an error, the next round goes on with the first record that was not stored.
 """
 
 from __future__ import annotations
@@ -44,21 +42,19 @@ class Balanced(Exception):
 class Address:
     """Ids of the spools that the collector has found at the address of one worker.
 
-    A worker begins a new spool at each start. `spools` has the ids of these spools, in the order in which the collector
-    found them. A worker also serves the spools that dead processes have left on its disk. `read_dead` has the ids of
-    the dead processes' spools that the collector has read.
+    `spools` are the worker's own spools, one per start, with the newest last. `read_dead` are the spools of dead
+    processes that the collector has read.
     """
 
     spools: list[str] = field(default_factory=list)
     read_dead: set[str] = field(default_factory=set)
 
     def answered(self, spool: str) -> None:
-        """Record that the worker process with this spool answered at the address. `spool` is the spool's id.
+        """Record that the worker process with the spool id `spool` answered at this address.
 
-        A restarted worker answers with the id of a new spool, and never with an old id again. If an old id is seen
-        again, several workers answer at this address in turn. Raise Balanced in this case.
+        Raise Balanced if several workers answer at this address in turn.
         """
-        if spool in self.spools[:-1]:
+        if spool in self.spools[:-1]:  # a restarted worker never answers with an old id again
             raise Balanced("several workers answer in turn; name each worker's own address")
         if spool not in self.spools:
             self.spools.append(spool)
@@ -76,10 +72,10 @@ class Round:
         self._failing: dict[str, str] = {}
 
     def run(self, addresses: Iterable[str], now: float | None = None) -> None:
-        """Read and store the new execution records of the workers at `addresses`.
+        """Read and store the new execution records of the workers at `addresses` (HOST:PORT).
 
-        An execution is stored without a video if its video is not recorded yet. At the end of each round, such
-        executions are assigned to the videos that have been recorded since. `now` is in epoch seconds.
+        An execution whose video is not recorded yet is assigned to the video in a later round. `now` is in epoch
+        seconds.
         """
         wanted = list(addresses)
         with ThreadPoolExecutor(THREADS, thread_name_prefix="read") as threads:

@@ -1,10 +1,7 @@
 """Determine the start, the end and the final state of a video from its executions.
 
-A video has a first message. Executions of the video can send further messages. Each message has its own task id. A
-retry keeps the task id, and is another execution of the same message.
-
-The video starts with the first execution of any of its messages. It ends when each message has been executed and none
-is to be executed again.
+A video can have several messages. The video starts with the first execution of any message. The video ends when each
+message has been executed and no retry follows.
 """
 
 from __future__ import annotations
@@ -27,9 +24,7 @@ FINAL_OUTCOMES = frozenset({Outcome.DONE, Outcome.PART, Outcome.FAILED})
 def finish_videos(session: Session, video_ids: Iterable[str]) -> None:
     """Set the start time and the state of these videos, and correct the outcomes of their executions.
 
-    The start time of a video is the start of its first execution. `correct_outcomes` corrects the outcomes. The state
-    is set only if the app has no database table of videos. If the app has such a table, the states are read from it
-    instead.
+    If the app has a database table of videos, the state is not set here.
     """
     for some in batched_keys(sorted(video_ids)):
         _finish_some(session, some)
@@ -70,9 +65,8 @@ def _set_state(video: VideoRow, executions: Sequence[ExecutionRow]) -> None:
 def correct_outcomes(executions: Sequence[ExecutionRow]) -> None:
     """Correct the outcomes of a video's executions in place, so that at most one of them is `done`.
 
-    `executions` are all executions of the video, in the order of their ends. A successful execution becomes `done` if
-    it is the last of the video. Any other successful execution becomes `part`, because it ended only a part of the
-    video's work. A failed execution becomes `retried` if its message was executed again later.
+    `executions` are all executions of the video, in the order of their ends. A successful execution becomes `part` if
+    another follows. A failed execution becomes `retried` if its message was executed again.
     """
     for number, execution in enumerate(executions):
         later = {other.task_id for other in executions[number + 1 :]}
@@ -86,11 +80,7 @@ def final_state(task_id: str, executions: Sequence[ExecutionRow]) -> VideoState 
     """Return the final state of a video, DONE or FAILED. Return None if the video has not ended.
 
     `task_id` is the task id of the video's first message. `executions` are all executions of the video, in the order of
-    their ends. Only the last execution of each message counts.
-
-    1. If a message has not been executed yet, or is to be executed again, the result is None.
-    2. Otherwise, if the last execution of at least one message failed, the result is FAILED.
-    3. Otherwise the result is DONE.
+    their ends. The result is FAILED if the last execution of any message failed.
     """
     outcomes = {str(execution.task_id): execution.outcome for execution in executions}
     messages = {task_id}.union(*(execution.sent_task_ids or [] for execution in executions))

@@ -45,8 +45,7 @@ def client(settings: Settings, service: Literal["sqs", "s3"], read_timeout_secon
 def client_options(read_timeout_seconds: float = 15) -> dict[str, Any]:
     """Return timeouts and the number of attempts for a boto3 client, as arguments of botocore's `Config`.
 
-    With the default of `read_timeout_seconds`, a call takes about a minute at most: three attempts of up to 18 s, and
-    the pauses between them. With botocore's defaults, a call can take five minutes.
+    With the default of `read_timeout_seconds`, a call takes about a minute at most.
     """
     retries = {"mode": "standard", "total_max_attempts": 3}
     return {"connect_timeout": 3, "read_timeout": read_timeout_seconds, "retries": retries}
@@ -66,8 +65,7 @@ def credentials(settings: Settings) -> dict[str, str]:
 def aws_fault(error: Exception, service: str = "AWS", endpoint: str | None = None) -> EnvironmentFault:
     """Return the one-line error for a failed call to the AWS service `service`.
 
-    The returned error shows the error code of AWS. If AWS did not answer, it shows the first line of `error` instead.
-    It also shows `endpoint`, the URL of the service, if that is given.
+    The text shows the error code of AWS, or else the first line of `error`. `endpoint` is the URL of the service.
     """
     why = error.response["Error"]["Code"] if isinstance(error, ClientError) else first_line(error)
     return EnvironmentFault(

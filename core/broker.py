@@ -14,8 +14,7 @@ from core.settings import Settings
 def make_celery(settings: Settings, queue_url: str, **options: Any) -> Celery:
     """Return the Celery application for the queue at `queue_url`. `options` are passed to `Celery`.
 
-    The application knows the queue by its URL, and does not list or create queues. An IAM policy for this one queue is
-    therefore enough.
+    The application needs AWS permissions for this queue only.
     """
     app = Celery("aforo", broker="sqs://", **options)
     app.conf.update(

@@ -61,9 +61,8 @@ def env_option(
 ) -> Callable[[Any], Any]:
     """Return a decorator that adds the option `flag` to a click command.
 
-    The environment variable `variable` can also set the option. The option's help is `text`, followed by the variable
-    and the default, such as `[env: COUNT, default 8]`. If `unset` is given, the help shows this text in place of
-    `default 8`. The text says what happens if the user does not set the option. `attributes` are further arguments of
+    The environment variable `variable` can also set the option. The option's help is `text` and an ending such as
+    `[env: COUNT, default 8]`. `unset` replaces `default 8` in the ending. `attributes` are further arguments of
     `click.option`.
     """
     if default is None and not attributes.get("is_flag"):
@@ -78,8 +77,8 @@ def env_option(
 class EnvironmentOption(click.Option):
     """Click option that an environment variable can also set.
 
-    The error for an invalid value names the variable. By default, a variable with an empty text counts as unset. With
-    `empty_is_value=True`, the empty text is the value of the option.
+    The error for an invalid value names the variable. An empty variable counts as unset, unless `empty_is_value` is
+    True.
     """
 
     def __init__(self, *arguments: Any, empty_is_value: bool = False, **attributes: Any) -> None:
@@ -121,8 +120,8 @@ class WholeNumber(click.IntRange):
 def whole_numbers(name: str, text: str, things: str, most: int) -> tuple[int, ...]:
     """Parse a list such as `1,2,4`. Return its numbers, without repetitions.
 
-    Raise UsageError if an item is not a whole number from 1 to `most`. Two arguments are only for the error text:
-    `name` is the name of the option, and `things` is what the numbers count, such as "slots".
+    Raise UsageError if an item is not a whole number from 1 to `most`. The error shows `name`, the option's name, and
+    `things`, what the numbers count, such as "slots".
     """
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() and 1 <= int(part[:9]) <= most for part in parts):

@@ -20,9 +20,8 @@ GONE_SECONDS = 30.0
 def wait_until_collected(sessions: Sessions, run_id: str, timeout_seconds: float = TIMEOUT_SECONDS) -> bool:
     """Wait until the collector has stored every execution of a run. Return False after a timeout.
 
-    Return True as soon as the collector has stored each execution that workers recorded before this call. Return False
-    if that takes longer than `timeout_seconds`. The collector reads only the instrumented workers of an app. If the run
-    `run_id` did not use such workers, return True without waiting.
+    Only executions that workers recorded before this call count. If the run used no instrumented workers of an app,
+    return True at once.
     """
     since, deadline = time.time(), time.monotonic() + timeout_seconds
     while True:

@@ -1,9 +1,7 @@
 """Validate the settings of the compose stack, or wait until the stack is ready.
 
-The commands are `python -m core.compose_stack check|check-levels|ready`. `check` validates the settings. `check-levels`
-validates the numbers of slots and workers for a matrix or a search, such as `1,2,4`. `ready` waits until Prometheus
-scrapes all programs of the stack. The script deploy/compose/stack runs these commands in the stack's container
-`console`.
+The commands are `python -m core.compose_stack check|check-levels|ready`. `check-levels` validates the numbers of slots
+and workers for a matrix or a search, such as `1,2,4`. The script deploy/compose/stack runs the commands.
 """
 
 from __future__ import annotations

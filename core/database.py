@@ -41,11 +41,11 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 def open_engine(url: str, *, forks: bool = False) -> Engine:
     """Return an SQLAlchemy engine for the database at `url`. Raise UsageError for an invalid URL.
 
-    Set `forks` to True if the process forks children. The engine then keeps no connection open after use. A child would
-    inherit an open connection, and could corrupt an SQLite file with it.
+    Set `forks` to True if the process forks children. The engine then keeps no connection open after use.
     """
     parsed = parse_url(url)
     try:
+        # a child would inherit an open connection, and could corrupt an SQLite file with it
         pool: dict[str, Any] = {"poolclass": NullPool} if forks else {}
         if parsed.get_backend_name() == "sqlite":
             engine = _sqlite_engine(parsed, BRIEF_TIMEOUT_SECONDS if forks else BUSY_TIMEOUT_SECONDS, pool)
@@ -59,11 +59,10 @@ def open_engine(url: str, *, forks: bool = False) -> Engine:
 
 
 def require_sound(url: str) -> str:
-    """Check that the SQLite file at `url` is not damaged, and return the URL with its password masked.
+    """Check that the SQLite file at `url` is not damaged. Return the URL with its password masked.
 
-    The check reads every page of the file. Raise EnvironmentFault if the file is damaged, or is not a regular file.
-    Raise UsageError if `url` is invalid. A missing file is accepted, because it is created when it is needed. Other
-    databases than SQLite are not checked.
+    Raise EnvironmentFault if the file is damaged or not a regular file. Raise UsageError if `url` is invalid. A missing
+    file or another kind of database is accepted.
     """
     parsed, shown = parse_url(url), masked(url)
     file = Path(parsed.database or "")

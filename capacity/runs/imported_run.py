@@ -43,8 +43,8 @@ class ImportRequest:
 def import_run(sessions: Sessions, app: AppFile, keys: Sequence[Any], request: ImportRequest) -> str:
     """Make a finished run from rows of an app's table, and return the id of the run.
 
-    `keys` are the keys of the rows. Each row becomes a video of the run. Raise UsageError if a key has no row, if a row
-    has no upload time, or if the rows were imported before.
+    `keys` are the keys of the rows, one row per video. Raise UsageError if a row is missing, has no upload time, or was
+    imported before.
     """
     found = VideosTable.open(app).read(keys)
     missing = [key for key in keys if key not in found]

@@ -68,8 +68,7 @@ class VideoCounts:
 class OtherWork:
     """Executions during a run that belong to none of its videos, such as those of another run.
 
-    `executions` is their number. `seconds` is the sum of their durations. Time before the start or after the end of the
-    run is not counted in `seconds`.
+    `executions` is their number. `seconds` is their total duration within the time of the run.
     """
 
     executions: int
@@ -80,17 +79,9 @@ class OtherWork:
 class RecordedRun:
     """The records of one run: its database row, its videos, and its executions that have ended.
 
-    `intended_at`, `uploaded_at`, `started_at`, `updated_at` and `done` have one entry per video. The times are epoch
-    seconds, or NaN if the event has not happened.
-
-    `executions` leaves out duplicates. A duplicate is an execution that did no work, because its video was final or
-    held by another execution. `duplicates` is the number of duplicates.
-
-    `is_part`, `ffmpeg_cpu_seconds`, `source_bytes` and each array in `stage_seconds` have one entry per execution, in
-    the order of `executions`. Some apps process a video in several tasks. `is_part` is true for an execution of any of
-    these tasks except the last one.
-
-    `oom_kills` counts the executions whose ffmpeg was killed because memory ran out.
+    Times are epoch seconds. NaN means that the event has not happened. The fields from `intended_at` to `done` have one
+    entry per video. `is_part`, `ffmpeg_cpu_seconds`, `source_bytes` and each array in `stage_seconds` have one entry
+    per execution in `executions`.
     """
 
     run: RunRow
@@ -100,12 +91,15 @@ class RecordedRun:
     updated_at: Floats
     done: Booleans
     video_counts: VideoCounts
+    #: executions that did no work, because the video was final or held by another execution
     duplicates: int
+    #: executions whose ffmpeg was killed because memory ran out
     oom_kills: int
     #: open videos whose message was in the queue when the messages were counted
     open_sent: int
     #: executions by outcome, including those without an end
     outcomes: Mapping[Outcome, int]
+    #: without the duplicates
     executions: Executions
     #: True for an execution that ended one of several tasks of a video, and not the last one
     is_part: Booleans
@@ -146,9 +140,10 @@ def newest_run_id(session: Session, queue: str) -> str | None:
 
 
 def find_run(session: Session, run_id: str | None, tasks_log: str | None = None) -> RunRow:
-    """Find a run in the database by its id or by its tasks log. Without both, return the newest run.
+    """Return the database row of a run, found by its id or by a file of its task ids.
 
-    A tasks log is a file with the task ids of a run. Raise UsageError when there is no such run.
+    `tasks_log` is the path of the file. Without id and file, the result is the newest run. Raise UsageError if there is
+    no such run.
     """
     query = select(RunRow).order_by(RunRow.created_at.desc())
     if run_id:
@@ -162,19 +157,16 @@ def find_run(session: Session, run_id: str | None, tasks_log: str | None = None)
 
 
 def load_run(session: Session, run: RunRow) -> RecordedRun:
-    """Return all videos and executions of a run, and the other work of its nodes during the run.
+    """Return the records of a run, and how much its nodes worked for other videos during the run.
 
-    Other work means executions that belong to none of the run's videos. It is in the field `other_work` of the result.
+    The field `other_work` counts the executions that belong to none of the run's videos.
     """
     recorded = load_own_records(session, run)
     return replace(recorded, other_work=_other_work(session, recorded))
 
 
 def load_own_records(session: Session, run: RunRow) -> RecordedRun:
-    """Return all videos and executions of a run, but not the other work of its nodes during the run.
-
-    Other work means executions that belong to none of the run's videos. The field `other_work` of the result is None.
-    """
+    """Return the records of a run's own videos and executions. The field `other_work` is None."""
     videos = select(*(_column(VideoRow, name) for name in VIDEO_COLUMNS)).where(VideoRow.run_id == run.id)
     return assemble(run, read_columns(session, videos), read_columns(session, _executions(session, run)))
 

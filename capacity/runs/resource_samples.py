@@ -47,10 +47,10 @@ GAUGES = {
 
 @dataclass(frozen=True)
 class Resources:
-    """Samples of CPU, disk, network and queue during a run, on one time axis.
+    """Samples of CPU, disk, network and queue during a run.
 
-    `times` are epoch seconds. `samples` has an array of samples for each key. A key is the name of a metric, followed
-    by the values of its labels, such as `disk.read` or `cores`. A missing sample is NaN.
+    `times` are the times of the samples in epoch seconds. `samples` maps the name of a metric, such as `disk.read` or
+    `cores`, to one value per time. NaN means a missing sample.
     """
 
     times: Floats
@@ -64,8 +64,7 @@ class Resources:
     def increase(self, key: str) -> float | None:
         """Return how much the counter `key`, such as `disk.read`, grew from its first to its last sample.
 
-        If the counter was reset to 0 between two samples, its growth between these two counts as 0. Return None if
-        fewer than two samples are known.
+        A reset of the counter to 0 counts as no growth. Return None if fewer than two samples are known.
         """
         values = self._known(key)
         return float(np.diff(values).clip(min=0).sum()) if values.size > 1 else None
@@ -87,8 +86,8 @@ class Resources:
     def rates(self, key: str) -> Floats:
         """Return the growth per second of the counter `key`, such as `disk.read`, for each sample.
 
-        It is the growth since the previous sample, divided by the seconds between the two samples. The first value is
-        NaN, because there is no previous sample. A value is also NaN if one of its two samples is unknown.
+        The growth is measured since the previous sample. NaN means that one of the two samples is unknown. The first
+        value is always NaN.
         """
         values = self.samples.get(key, np.full(self.times.size, np.nan))
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -105,19 +104,17 @@ class Resources:
     def clock_offset(self) -> float | None:
         """Return by how many seconds a worker's clock is ahead of Prometheus' clock. Negative means behind.
 
-        Of all workers, the clock with the largest difference counts. The lowest of all samples over time is used,
-        because a slow scrape makes a clock seem further ahead than it is. None means unknown.
+        With several workers, the clock with the largest difference counts. None means unknown.
         """
         offsets = [self._known(key) for key in ("clock_ahead", "clock_behind")]
+        # the smallest over time: a slow scrape makes a clock seem further ahead than it is
         smallest = [float(values.min()) for values in offsets if values.size]
         return max(smallest, key=abs, default=None)
 
     def queue_readings(self, start: float, end: float) -> QueueReadings:
-        """Return how many messages were in the queue each time the exporter read their number from SQS.
+        """Return the numbers of messages in the queue that the exporter read from SQS, with their times.
 
-        Only readings between `start` and `end` are returned. All times are epoch seconds. Prometheus can hold several
-        samples of one reading. Such a reading is returned once, with the time at which the exporter read SQS. Samples
-        without this time are left out.
+        Only readings from `start` to `end` are included. All times are epoch seconds.
         """
         unknown = np.full(self.times.size, np.nan)
         at, messages = (self.samples.get(key, unknown) for key in ("messages_read_at", "messages"))
@@ -128,15 +125,13 @@ class Resources:
     def other_cpu_ratio(self, start: float, end: float, started_at: Floats, ended_at: Floats) -> float | None:
         """Return the share of the machines' CPU that processes other than our tasks used, or None if unknown.
 
-        The share is a mean from `start` to `end`. `started_at` and `ended_at` have one time per execution of the run.
-        All times are epoch seconds.
+        The share is a mean from `start` to `end`. `started_at` and `ended_at` have one time per execution. All times
+        are epoch seconds.
 
-        Share = (busy cores - cores of our tasks) / all cores, and at least 0. The workers count the CPU time of an
-        execution when its ffmpeg ends. Therefore the cores of our tasks are estimated in two steps:
+        Share = (busy cores − cores of our tasks) / all cores.
 
-        1. Cores per execution = CPU seconds that the workers counted / total seconds of the executions that these CPU
-           seconds belong to.
-        2. Cores of our tasks = cores per execution × mean number of executions that ran at the same time.
+        Cores of our tasks = CPU seconds of our tasks / seconds of their executions × mean number of simultaneous
+        executions.
         """
         within, until_counted = self.during(start, end), self.during(start, end + AFTERMATH_SECONDS)
         cores, busy, span = within.latest("cores"), within.cpu_rate(BUSY_MODES - {"steal"}), within.span("cpu.user")
@@ -192,9 +187,8 @@ class Resources:
 def read_resources(query: RangeQuery, start: float, end: float) -> Resources:
     """Read the resource samples of a run from Prometheus.
 
-    `start` and `end` are the times of the run's start and end, in epoch seconds. Samples are read until
-    `AFTERMATH_SECONDS` after the end, because the last CPU times arrive late. `query` is a function that runs a range
-    query. Its arguments are the expression, start, end and step (in seconds), and it returns the time series.
+    `start` and `end` of the run are in epoch seconds. `query` is a function that runs a range query. Its arguments are
+    expression, start, end and step in seconds.
     """
     times = sample_times(start, end)
     step = float(times[1] - times[0])

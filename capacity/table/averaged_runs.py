@@ -12,10 +12,8 @@ from capacity.runs.result_row import ResultRow
 class AveragedRuns:
     """Runs of one cell whose figures are averaged in the result table.
 
-    `runs` are the runs whose X (videos per minute) and S (mean response time) are averaged. All of them have the same
-    number of videos, because X and S depend on that number. `x_sat_runs` are the runs whose X_sat is averaged. X_sat is
-    the throughput with every slot busy. It does not depend on the number of videos, so runs with fewer videos are
-    included. `left_out` is the number of runs of the cell that are in neither list.
+    X and S are averaged over `runs`. All `runs` have the same number of videos. X_sat is averaged over `x_sat_runs`.
+    `left_out` is the number of the cell's runs in neither field.
     """
 
     runs: tuple[ResultRow, ...]
@@ -26,15 +24,9 @@ class AveragedRuns:
 def averaged_runs(rows: Sequence[ResultRow]) -> AveragedRuns:
     """Choose, from all runs of a cell, those whose figures are averaged in the result table.
 
-    `rows` are all runs of the cell. The property `ResultRow.is_complete` says whether a run is complete.
-
-    1. Each run belongs to one of five classes. From best to worst, they are: valid and complete, indicative and
-       complete, incomplete, invalid, X unknown. The candidates are the runs of the best class that occurs.
-    2. The reference run is the candidate with the most videos. Among several such candidates, it is the newest.
-    3. If the candidates are complete, the used runs are all candidates with the same conditions as the reference run.
-       Otherwise the reference run is the only used run.
-    4. The field `x_sat_runs` of the result has the used runs with a known X_sat. The field `runs` has the used runs
-       with as many videos as the reference run.
+    Candidates are the runs of the best class that occurs: valid, indicative, incomplete, invalid, X unknown. Of the
+    candidates with the most videos, the newest is the reference run. Complete candidates are used if their conditions
+    equal those of the reference run. If no candidate is complete, only the reference run is used.
     """
     best = min(_quality(row) for row in rows)
     equals = by_age(row for row in rows if _quality(row) == best)

@@ -13,17 +13,10 @@ from core.run import Mode
 
 
 def cell_figures(cell: TableCell) -> dict[str, Figure]:
-    """Return the figures of a cell by the names that goals use, such as `x_sat` or `response_p95`.
+    """Return the figures of a cell by the names that goals use, such as `x_sat` in the goal `x_sat<20`.
 
-    A cell can have several runs. Their figures are combined like this:
-
-    1. `x`, `s` and `x_sat` are means over the runs.
-    2. `mb_per_minute` is the lowest value of any run.
-    3. `service` (the mean service time) and each percentile are the highest value of any run.
-    4. Each count, such as `failed`, is the sum over the runs.
-
-    If the runs of the cell are invalid, all rates and times are unknown. The result has `stable` and `rate` only for a
-    sustained cell, and `x_sat` only for a burst cell.
+    For several runs, `x`, `s` and `x_sat` are means. `mb_per_minute` is the lowest value of any run. `service` and the
+    percentiles are the highest value of any run. Counts are sums. Rates and times are unknown if the runs are invalid.
     """
     measured = _rates(cell) | _times(cell)
     if cell.validity.is_invalid:

@@ -25,8 +25,8 @@ RUNS_FOR_INTERVAL = 3
 class CellKey:
     """Key of a cell: size, slots, number of nodes, mode, rate, load shape and app.
 
-    Two runs belong to the same cell if their keys are equal. `concurrency` counts the slots of one node, and `slots`
-    the slots of all nodes. For a burst, `rate_per_minute` is 0 and `shape` is empty.
+    Runs with equal keys belong to the same cell. `concurrency` counts the slots of one node, and `slots` those of all
+    nodes. `rate_per_minute` is 0 for a burst.
     """
 
     size_bytes: int
@@ -45,10 +45,10 @@ class CellKey:
 
 @dataclass(frozen=True)
 class TableCell:
-    """One row of the result table: a cell, and the runs from which its figures are averaged.
+    """One row of the result table: a cell, and the runs whose figures are averaged.
 
-    X and S are averaged over the field `runs`. X_sat, the throughput with every slot busy, is averaged over
-    `x_sat_runs`. `left_out` is the number of the cell's runs that are in neither of the two.
+    X and S are averaged over `runs`, and X_sat over `x_sat_runs`. `left_out` is the number of the cell's runs in
+    neither field.
     """
 
     key: CellKey
@@ -100,10 +100,10 @@ class TableCell:
 
     @property
     def x_sat_interval(self) -> Interval | None:
-        """Return the 95 % interval of X_sat (the throughput with every slot busy), in videos per minute.
+        """Return the 95 % interval of X_sat, in videos per minute.
 
-        With three runs or more, it includes the variation between runs. With one run, it is the interval of that run.
-        With two runs or none, it is None.
+        With three runs or more, the interval shows the variation between runs. With one run, the interval is that of
+        the run. With two runs or none, the result is None.
         """
         if self.is_between_runs:
             half = t_half_width(np.log(self._capacities()))

@@ -67,10 +67,10 @@ def sources(cells: Sequence[TableCell], lang: Language) -> str:
 
 
 def csv_text(cells: Sequence[TableCell], lang: Language) -> str:
-    """Return the result table as CSV, in the form that a spreadsheet program expects in the language `lang`.
+    """Return the result table as CSV for a spreadsheet program in the language `lang`.
 
     In Spanish, numbers have a decimal comma and columns are separated by semicolons (docs/adr/0087). An unknown value
-    is empty, and run ids are separated by spaces.
+    is empty.
     """
     file = StringIO()
     writer = csv.DictWriter(file, CSV_COLUMNS, lineterminator="\n", delimiter=";" if lang == "es" else ",")

@@ -1,7 +1,6 @@
 """Ask the user for confirmation before a run sends tasks to the queue of the user's own app.
 
-Real users can depend on that app. So the queue, its AWS account and the app's table of videos are printed first. The
-user has to confirm if the queue is not on this machine, or if it already holds messages.
+Real users can depend on that app. No question is asked if the queue is empty and on this machine.
 """
 
 from __future__ import annotations
@@ -46,8 +45,7 @@ class Target:
     def lines(self, videos: int) -> Iterator[str]:
         """Yield the lines that are printed before a run: the number of tasks, the queue, the database table.
 
-        `videos` is the number of videos, with one task each. If the app has no table of videos, the last line is left
-        out.
+        `videos` is the number of videos, with one task each.
         """
         endpoint = self.settings.aws.endpoint_of("sqs") or f"AWS, region {self.settings.aws.region}"
         account = "".join(urlsplit(self.queue.url).path.split("/")[-2:-1])
@@ -68,11 +66,10 @@ class Target:
 
 
 def confirm(target: Target, videos: int, *, assume_yes: bool) -> None:
-    """Ask the user to confirm that a run sends tasks to the app's queue.
+    """Ask the user to confirm that a run sends `videos` tasks to the app's queue.
 
-    `videos` is the number of videos, with one task each. No question is asked if `assume_yes` is True, or if the queue
-    is on this machine and empty. Raise UsageError if the user does not answer yes, or if there is no terminal for the
-    question.
+    No question is asked if `assume_yes` is True, or if the queue is empty and on this machine. Raise UsageError if the
+    user does not answer yes.
     """
     doubts = "; ".join(target.doubts())
     if not doubts or assume_yes:

@@ -30,13 +30,11 @@ def open_engine(url: str) -> Engine:
 def readable(engine: Engine, column: Column[Any]) -> Any:
     """Return the SQL expression that selects `column` of an app's table in a form that Aforo can read.
 
-    The selected value has the name of the column. In SQLite, a time is selected as text, because SQLite has no type for
-    times and each app writes times in its own format. A TIMESTAMP of MySQL is selected as epoch seconds, because MySQL
-    would convert it to the session's time zone.
+    A time in SQLite is selected as text, and a TIMESTAMP of MySQL as epoch seconds.
     """
-    if engine.dialect.name == "sqlite" and is_time(column):
+    if engine.dialect.name == "sqlite" and is_time(column):  # SQLite has no type for times
         return func.trim(column).label(column.name)
-    if isinstance(column.type, TIMESTAMP):
+    if isinstance(column.type, TIMESTAMP):  # MySQL would convert it to the session's time zone
         return func.unix_timestamp(column).label(column.name)
     return column.label(column.name)
 

@@ -1,9 +1,7 @@
 """`injected.jsonl`: list of the videos that one run sent to the app under test, one line per video.
 
-Each line holds the key of the video's row in the app's table. By this key, Aforo later reads the video's state. The
-line is written before the video's message is sent, so the list is complete even after a crash.
-
-The command `make clean APP=…` deletes only files and rows of the listed videos.
+Each line holds the key of the video's row in the app's table. `make clean APP=…` deletes only rows and files of the
+listed videos.
 """
 
 from __future__ import annotations
@@ -21,9 +19,8 @@ FILE = "injected.jsonl"
 class InjectedVideo:
     """One video that a run sent to the app under test.
 
-    `row` is the key of the inserted database row, and `status` is the status that was inserted. Both are None if the
-    app has no table. `made` is the path or s3:// address of an input file that was created for this video alone. It is
-    None if all videos share one file.
+    `row` is the key of the inserted database row, and `status` its status. Both are None if the app has no table.
+    `made` is the path or s3:// address of an input file that was created for this video alone, else None.
     """
 
     video_id: str

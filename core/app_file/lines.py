@@ -11,8 +11,7 @@ _KEY = re.compile(r"\s*(?:\"([^\"]+)\"|([A-Za-z0-9_-]+))\s*[.=]")
 def key_lines(text: str) -> dict[str, int]:
     """Return the line number of each table and each key in a TOML text. The first line has the number 1.
 
-    The keys of the result are names of tables (`worker`), of keys in a table (`worker.command`), and of keys outside
-    any table.
+    Example: `{"worker": 1, "worker.command": 2}` for a table `[worker]` with a key `command`.
     """
     lines: dict[str, int] = {}
     table = ""

@@ -37,8 +37,8 @@ def is_known(name: str, *, with_row: bool) -> bool:
 def filled(value: Any, values: Mapping[str, Any]) -> Any:
     """Return `value` with its placeholders replaced by `values`, also inside its lists and tables.
 
-    `values` maps the name of a placeholder to its value. If a text consists of one placeholder alone, the result is the
-    value itself, so a number stays a number. In a longer text, the value is inserted as text.
+    `values` maps the name of a placeholder to its value. A text that is only one placeholder becomes the value itself,
+    such as a number.
     """
     if isinstance(value, str):
         alone = _PLACEHOLDER.fullmatch(value)
@@ -53,9 +53,8 @@ def filled(value: Any, values: Mapping[str, Any]) -> Any:
 def video_values(n: int, task_id: str, path: str, key: str, run_id: str, user_id: str | None) -> dict[str, Any]:
     """Return the values of the placeholders for one video, by the placeholder's name, such as `task_id`.
 
-    `n` is the number of the video in its run, from 1. `task_id` is the id of its Celery task. `path` is the path or
-    `s3://` address of its input file. `key` is the name of that file, or the key of the S3 object. `user_id` is the
-    user id that is stored with the video. The result also has a new UUID and the current time.
+    `n` is the number of the video in its run, from 1. `path` is the path or `s3://` address of its input file. `key` is
+    the name of that file, or its S3 key. The result also has a new UUID and the current time.
     """
     return {
         "n": n,

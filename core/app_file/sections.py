@@ -16,8 +16,8 @@ _PASSWORD = re.compile(r"(?<=://)([^:/@\s\"']*):[^@/\s\"']+@")
 class WorkerSection:
     """Section `[worker]` of aforo.toml: how to start the app's worker with a given number of slots.
 
-    If `command` is set, Aforo starts the worker on this machine with this command. If the worker runs elsewhere,
-    `scale` is set instead. It is a shell command that sets how many workers run, and how many slots each of them has.
+    `command` starts the worker on this machine. For workers elsewhere, the shell command `scale` sets the numbers of
+    workers and of slots per worker. The other of the two is None.
     """
 
     directory: Path

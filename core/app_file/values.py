@@ -132,9 +132,8 @@ def filled_table(value: Any) -> dict[str, Any]:
 def status(value: Any) -> dict[str, Any]:
     """Return the value of the key `status` of aforo.toml as a dict, with its two lists as tuples.
 
-    `value` is an inline table of TOML. Its key `column` names the column that holds a video's status. Its keys `done`
-    and `failed` list the values of that column that mean done and failed. Raise ValueError if a key is missing or
-    unknown, if `done` is empty, or if a value is in both lists.
+    Example: `{ column = "state", done = ["done"], failed = ["failed"] }` names the status column, and its values that
+    mean done and failed. Raise ValueError for an invalid value.
     """
     allowed = '{ column = "state", done = ["done"], failed = ["failed"] }'
     if not isinstance(value, dict) or set(value) != {"column", "done", "failed"}:
@@ -197,16 +196,10 @@ def substituted(line: str, concurrency: int, workers: int = 1) -> str:
 def database_url(url: str, url_from_here: str | None, environment: Mapping[str, str], directory: Path) -> str:
     """Return the SQLAlchemy URL, with its password, at which this machine reaches the app's database.
 
-    `url` is the URL that the app uses, or a text `env:NAME`. With `env:NAME`, the app's URL is the value of the
-    variable NAME in `environment`.
-
-    `url_from_here` is None if this machine uses the app's URL. Otherwise it is another URL of the same database,
-    without a password. The result is then `url_from_here` with the password of the app's URL. If `url_from_here` has no
-    user name, the user name of the app's URL is added too.
-
-    The result names the driver that Aforo uses for this kind of database. A relative path of an SQLite file starts at
-    `directory`. Raise ValueError for an invalid URL, an unsupported database, a variable that is not set, or a password
-    that is written in aforo.toml.
+    `url` is the app's URL, or `env:NAME` if the variable NAME in `environment` holds the app's URL. If `url_from_here`
+    is given, the result is that URL with the password of the app's URL. A relative path of an SQLite file starts at
+    `directory`. Raise ValueError for an invalid URL, an unsupported database, an unset variable, or a password in
+    aforo.toml.
     """
     full = _parsed(_of_environment(url, environment))
     if not url.startswith("env:") and full.password:

@@ -1,6 +1,6 @@
 """The app's own database table of videos: insert rows for a run, and read the states of its videos.
 
-Aforo never updates a row. Only the command `make clean` with `--rows` deletes rows, and only rows that a run inserted.
+Aforo updates no rows, and deletes only rows that a run inserted.
 """
 
 from __future__ import annotations
@@ -120,10 +120,9 @@ class VideosTable:
         return found
 
     def key(self, text: Any) -> Any:
-        """Convert a row key from a file to the type in which the other methods of this class return keys.
+        """Convert a row key from a file to the type in which the method `read` returns keys.
 
-        For a key column of whole numbers, the text `12` becomes the int 12. A key that already has the right type stays
-        unchanged.
+        For a key column of whole numbers, the text `12` becomes the int 12.
         """
         return plain(self._key(text))
 
@@ -255,8 +254,7 @@ class VideosTable:
 def table_fault(app: AppFile, error: SQLAlchemyError, key: str) -> AforoError:
     """Return the one-line error for an SQL statement that failed on the app's table.
 
-    The returned error shows the database's own text, taken from `error`. It also shows `key`, a key of aforo.toml such
-    as `videos.url`, and the line number of that key.
+    The text shows the database's own message. `key` is the key of aforo.toml to correct, such as `videos.url`.
     """
     cause = error.orig if isinstance(error, (DBAPIError, StatementError)) and error.orig is not None else error
     return EnvironmentFault(app.place(key), f"their database says: {first_line(cause)}", "correct that line")

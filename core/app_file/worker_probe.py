@@ -1,7 +1,7 @@
 """Read facts about the app under test with the Python interpreter that runs its worker.
 
-The facts are versions, the names of the registered tasks, and when a message is acknowledged. A short program imports
-the app in that interpreter and prints them.
+The facts are versions, the names of the registered tasks, and whether a message is acknowledged before or after its
+task.
 """
 
 from __future__ import annotations
@@ -42,12 +42,9 @@ print("\\n" + json.dumps(facts))
 class WorkerFacts:
     """Facts about the app under test, read with the Python interpreter that runs its worker.
 
-    `python`, `celery` and `kombu` are version numbers. `tasks` has the names of the registered tasks. `acks_late` is
-    True if Celery acknowledges a video's message after its task has run, and False if Celery acknowledges the message
-    before the task starts. Each of these fields is None if its fact is unknown.
-
-    `error` is the text of the error that stopped the reading, such as a failed import. It is None if there was no
-    error.
+    `python`, `celery` and `kombu` are versions. `tasks` are the names of the registered tasks. `acks_late` is True if
+    Celery acknowledges a message after its task, and False if before. None means unknown. `error` is the error that
+    stopped the reading, or None.
     """
 
     python: str | None = None
