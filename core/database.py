@@ -105,8 +105,8 @@ def batched_keys(keys: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
 def upgrade_schema(engine: Engine) -> None:
     """Migrate the database schema to the version of this program.
 
-    Raise EnvironmentFault if the migration fails, or if a newer Aforo has already migrated the database. Raise it too
-    if the database holds tables of another app: Aforo needs a database of its own.
+    Raise EnvironmentFault if the migration fails, if a newer Aforo has migrated the database, or if the database holds
+    tables of another app.
     """
     configuration = Config()
     configuration.set_main_option("script_location", str(MIGRATIONS))
@@ -138,8 +138,8 @@ def _require_ours(connection: Connection, configuration: Config, url: str) -> No
 def take_turn(session: Session, key: int) -> None:
     """Wait for the database lock with the number `key`, and hold it until the end of the transaction.
 
-    Two transactions with the same key then never overlap. SQLite needs no lock, because its write transactions never
-    overlap. See docs/adr/0004.
+    Transactions with the same key never overlap. With SQLite, do nothing: its write transactions never overlap
+    (docs/adr/0004).
     """
     if session.get_bind().dialect.name == "postgresql":
         session.execute(select(func.pg_advisory_xact_lock(key)))
@@ -215,9 +215,8 @@ def _timeouts(url: URL) -> dict[str, Any]:
 def database_fault(cause: BaseException | None, url: str | None = None) -> EnvironmentFault:
     """Return the one-line error that the user sees for `cause`, an error of the database's driver.
 
-    The returned error shows `url`, the URL of the database. The caller must mask the password in `url`. If `url` is
-    None, the error shows the first note of the exception `cause` instead. The engines of `open_engine` add their URL as
-    this note, with the password masked.
+    `url` is the database URL with its password masked, for the text of the error. If `url` is None, use the URL that
+    `open_engine` has noted in `cause`.
     """
     url = url or next(iter(getattr(cause, "__notes__", ())), None)
     if getattr(cause, "sqlite_errorcode", 0) & 0xFF in SQLITE_DAMAGED:

@@ -26,9 +26,8 @@ class ExitCode(IntEnum):
 class AforoError(Exception):
     """Base class of errors that the user sees as one line: `WHAT (VALUE); WHY; REMEDY`.
 
-    WHAT names an option, a file, a service or another thing, and VALUE is its value. WHY says what is wrong with this
-    thing. REMEDY says what the user can do. If `value` is None, the line has no `(VALUE)`. Passwords in URLs are
-    masked.
+    WHAT names an option, a file or a service, and VALUE is its value. WHY says what is wrong. REMEDY says what the user
+    can do. If `value` is None, the line has no `(VALUE)`. Passwords in URLs are masked.
     """
 
     exit_code = ExitCode.RUN_FAILED
@@ -61,10 +60,9 @@ class GoalMissed(AforoError):
 
 
 class CapacityLost(AforoError):
-    """Error for a cell that became slower in the course of its runs, by more than the user allows.
+    """Error for a cell that became slower over its runs, by more than the user allows.
 
-    The error means that X_sat of the cell has fallen. If no X_sat of the cell is known, it means that the mean service
-    time of the cell has risen.
+    Slower means a lower X_sat. If no X_sat of the cell is known, slower means a longer mean service time.
     """
 
     exit_code = ExitCode.CAPACITY_LOST

@@ -1,8 +1,7 @@
 """Allowed label values of every metric of Aforo, as `docs/metrics.md` shows them.
 
-For most labels, this module has a tuple of all allowed values. Where the values cannot be listed, the module has a text
-that describes them, such as `the sizes that were tested`. The values for a worker's own metrics come from
-`aforo.telemetry.label_values`, in the package that instruments the workers.
+Each label has a tuple of its values, or a text that describes them. The values for a worker's own metrics come from
+`aforo.telemetry.label_values`.
 """
 
 from __future__ import annotations

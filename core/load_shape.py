@@ -20,8 +20,8 @@ FORMS = "poisson, ramp:5-30, steps:5,10,20 or spike:5-60, with rates in videos p
 class Part:
     """Part of a load shape: a period in which the rate changes linearly from `first` to `last`.
 
-    `first` and `last` are in videos per minute. `share` is the length of the period, as a share (0 to 1) of the time in
-    which the run sends its videos.
+    Both rates are in videos per minute. `share` is the length of the period, as a share (0 to 1) of the time in which
+    the run sends its videos.
     """
 
     share: float
@@ -38,7 +38,7 @@ class Part:
 class LoadShape:
     """Load shape of a sustained run: its name, as the option SHAPE gives it, and its parts in order.
 
-    The shape `poisson` has no parts. Its videos arrive at random, at the constant rate of the option RATE.
+    The shape `poisson` has no parts. Its videos arrive at random, at the mean rate of the option RATE.
     """
 
     name: str

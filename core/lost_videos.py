@@ -1,7 +1,7 @@
 """Detect videos that the queue has lost: their messages no longer exist, and no worker works on them.
 
-An emulator loses its messages when it restarts. So does a queue that is deleted or purged, or whose retention period is
-shorter than the run.
+Messages are lost if an emulator restarts, if the queue is deleted or purged, or if the run is longer than the retention
+period of the queue.
 """
 
 from __future__ import annotations
@@ -53,17 +53,12 @@ class Look:
 class LossWatch:
     """Watch the queue during a run, and decide whether the queue has lost the run's open videos.
 
-    The argument `look` is a function that returns the current counts. It returns None if SQS or the database does not
-    answer. The open videos count as lost after a silence of `silence_seconds`, but of at least 120 s. A silence is a
-    period in which all these conditions hold:
+    `look` returns the current counts, or None if SQS or the database does not answer. The open videos count as lost
+    when all these conditions have held for `silence_seconds` (at least 120 s):
 
-    1. Videos of the run are open, and none of them ends.
-    2. The queue holds no message, from any sender.
-    3. No further message is dead-lettered.
-    4. No claim of an execution is live.
-    5. `look` returns counts, not None.
-
-    When a condition fails, the silence ends. The next silence is timed from 0 again.
+    1. `look` returns counts, and the queue holds no message.
+    2. No open video ends, and no further message is dead-lettered.
+    3. No claim of the run's open videos is live.
     """
 
     def __init__(

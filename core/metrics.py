@@ -1,8 +1,7 @@
 """Catalogue of every metric of Aforo, with kind, help, labels, unit and buckets.
 
-Each metric is declared once. `aforo.telemetry.catalogue` declares the metrics of a worker and its machine. This module
-declares all others, and joins the two lists to one catalogue. `docs/metrics.md` is generated from the catalogue, and a
-test compares dashboards, rules and alerts with the catalogue.
+`aforo.telemetry.catalogue` declares the metrics of a worker and its machine. This module declares all others, and joins
+both lists. `docs/metrics.md` is generated from the catalogue.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Tables of Aforo's database: runs, videos, executions, workers, and how far the collector has read.
 
-Times are UTC seconds since the epoch. Every database stores them as double-precision numbers, with a resolution of
-about 0.25 µs. SQLite, PostgreSQL, Python and Prometheus therefore compute exactly equal differences and sums of times.
-See docs/adr/0003.
+Times are UTC seconds since the epoch, in double precision (about 0.25 µs). SQLite, PostgreSQL, Python and Prometheus
+therefore compute equal sums and differences of times (docs/adr/0003).
 """
 
 from __future__ import annotations
@@ -184,8 +183,8 @@ class WorkerRow(Base):
 class SpoolRow(Base):
     """One spool of a worker, and how far the collector has read it.
 
-    A spool has the execution records of one Celery main process. A restarted worker has a new spool. `last_number` is
-    the number of the record up to which the collector has read.
+    A spool has the execution records of one Celery main process. `last_number` is the number of the last record that
+    the collector has read.
     """
 
     __tablename__ = "spools"
@@ -209,15 +208,9 @@ class SpoolRow(Base):
 class OtherExecutionRow(Base):
     """One execution whose video is not in the database.
 
-    A new row has no `run_id`. Its `record` is the whole execution record, because the video can be added later. One of
-    three things happens to the row:
-
-    1. The video is added. The collector moves the execution to the table `executions`.
-    2. The video is not added, and a run overlapped the execution in time. After the end of the run, the collector sets
-       `run_id` to the id of that run, and `record` to null. The execution then counts as other work: it took a slot
-       during the run, but belongs to no video of the run.
-    3. The video is not added, and no run overlapped the execution. The collector deletes the row an hour after the
-       execution's end.
+    A new row has the whole execution record in `record`, and no `run_id`. If the video is added later, the collector
+    moves the row to the table `executions`. If a run overlapped the execution in time, the row gets the run's id after
+    the end of the run, and `record` becomes null. Any other row is deleted an hour after the end of the execution.
     """
 
     __tablename__ = "other_executions"

@@ -37,8 +37,7 @@ class Series:
 def summed_over_machines(metric: str, *labels: str) -> str:
     """Return a PromQL expression for the sum of `metric` over all machines, grouped by `labels`.
 
-    `metric` describes a whole machine, so all workers on one machine report the same value. The sum contains the value
-    of each machine once.
+    `metric` describes a whole machine. A machine with several workers counts once.
     """
     by = f"by ({', '.join(labels)}) " if labels else ""
     per_host = ", ".join((*labels, "host"))

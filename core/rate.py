@@ -12,8 +12,7 @@ FASTEST_PER_MINUTE = 60_000.0
 def parse_rate(text: str, or_word: str = "") -> float:
     """Parse a rate in videos per minute, from 0.01 to 60,000. Raise UsageError for any other text.
 
-    `or_word` is a word that an option accepts in place of a rate, such as `auto`. This function does not accept it. The
-    word only appears in the text of the error.
+    `or_word` is a word that an option accepts in place of a rate, such as `auto`. The word only appears in the error.
     """
     try:
         rate = plain_number(text)

@@ -1,10 +1,7 @@
 """Remote write: how this stack's Prometheus sends a copy of every sample to a central store.
 
-The secret for the central store is in a file of the user. Prometheus reads that file itself, so the secret is in no
-configuration, environment variable or log.
-
-`python -m core.remote_write < prometheus.yml` reads a Prometheus configuration, adds the remote write as the user's
-settings describe it, and prints the result. The script `deploy/compose/stack` runs this command.
+`python -m core.remote_write < prometheus.yml` adds the remote write to a Prometheus configuration, and prints the
+result. The result names the file with the secret of the central store, but never contains the secret.
 """
 
 from __future__ import annotations
@@ -49,12 +46,8 @@ ANSWER_SECONDS = 5.0
 def check_remote_write(prometheus: Prometheus) -> None:
     """Raise UsageError if the settings of the remote write are invalid.
 
-    The name of each external label must be valid, and no series may already have a label of that name. With a URL of a
-    central store, these rules apply too:
-
-    1. There is at least one external label.
-    2. A user name needs a credentials file.
-    3. The credentials file is readable, and holds one line.
+    An external label needs a valid name that no series uses. A central store needs at least one external label. A user
+    name needs a credentials file. The credentials file must be readable, and hold one line.
     """
     for name in prometheus.labels:
         if not re.fullmatch(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*", name):
@@ -75,8 +68,8 @@ def check_remote_write(prometheus: Prometheus) -> None:
 def with_remote_write(configuration: str, prometheus: Prometheus) -> str:
     """Add the remote write and the external labels to the text of a Prometheus configuration.
 
-    Both come from the settings `prometheus`. If neither is set, return the text unchanged. `configuration` must have a
-    block `global:` and after it a block `scrape_configs:`.
+    `configuration` must have the blocks `global:` and `scrape_configs:`. Return the text unchanged if the settings
+    `prometheus` have no URL and no labels.
     """
     if prometheus.labels:
         labels = f"global:\n  external_labels: {json.dumps(dict(prometheus.labels))}\n"
@@ -91,8 +84,7 @@ def require_receiver(prometheus: Prometheus) -> None:
     """Check that the central store accepts writes, by sending one write without samples.
 
     Raise EnvironmentFault if the store does not answer, redirects the write, refuses the credentials, or has no
-    receiver for writes at this URL. Ignore other HTTP errors, such as 503 from an overloaded store. If the settings
-    name no URL of a store, check nothing.
+    receiver at this URL. Ignore other HTTP errors, such as 503. Without a URL in the settings, check nothing.
     """
     if prometheus.remote_write_url is None:
         return

@@ -48,8 +48,7 @@ POISSON = "poisson"
 def has_constant_rate(shape: str | None) -> bool:
     """Return True if the expected rate of a sustained run is the same from its start to its end.
 
-    `shape` is the name of the run's load shape, or None for a fixed rate. The result is True for `poisson` and None,
-    and False for every other shape. The stability of a run can be judged only if the rate is constant.
+    `shape` is the name of the run's load shape, or None for a fixed rate.
     """
     return shape in {None, POISSON}
 
@@ -130,8 +129,7 @@ WARM_UP = "warm-up"
 def fewest_arrivals(slots: int) -> int:
     """Return the smallest number of videos with which the stability of a sustained run can be judged.
 
-    It is max(60, 10 · slots + 1). Near full load, more videos are needed. The field `arrivals_needed` of the run's
-    stability verdict then says how many.
+    The number is max(60, 10 · slots + 1). Near full load, a stability verdict needs more videos.
     """
     return max(LEAST_ARRIVALS, ARRIVALS_PER_SLOT * slots + 1)
 
@@ -147,9 +145,8 @@ def new_run_id(
 ) -> str:
     """Return a new run id such as `20261124-051233-burst-50mb-c2`.
 
-    Ids sorted as text are in the order of time. The id contains time, mode, size and concurrency. With several workers
-    it also contains their number: `-c2-w3` means three workers with two slots each. With an app under test, the name of
-    the app follows at the end.
+    The id contains time (UTC), mode, size and concurrency. The number of workers follows if it is above 1 (`-w3`), then
+    the name of the app under test.
     """
     moment = (now or datetime.now(UTC)).strftime("%Y%m%d-%H%M%S")
     size = re.sub(r"[^a-z0-9.]+", "-", size_label.lower().replace(":", "x"))[:LONGEST_SIZE].rstrip("-.")
@@ -161,9 +158,8 @@ def new_run_id(
 def is_heartbeat_overdue(heartbeat_at: float, rate_per_minute: float | None, now: float) -> bool:
     """Return True if a run's last heartbeat is so old that its injector must have died.
 
-    `heartbeat_at` and `now` are epoch seconds. For a run without a rate (None), a heartbeat is too old after 60 s. For
-    a run with a rate, it is too old after max(60, 120 / `rate_per_minute`) seconds. The second value is the time for
-    two videos.
+    `heartbeat_at` and `now` are epoch seconds. A heartbeat is too old after max(60, 120 / `rate_per_minute`) seconds,
+    or after 60 s if `rate_per_minute` is None.
     """
     gap_seconds = 0.0 if rate_per_minute is None else 60 / rate_per_minute
     return now - heartbeat_at > max(HEARTBEAT_SECONDS, 2 * gap_seconds)

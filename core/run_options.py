@@ -1,8 +1,7 @@
 """Names of the `make` options that describe one run, such as SIZE and COUNT.
 
 `make` exports these options as environment variables. Code that starts another program removes them from that program's
-environment. The options of one run then do not affect other runs. This module also defines the command-line option
-`--seed`.
+environment. This module also defines the command-line option `--seed`.
 """
 
 from __future__ import annotations

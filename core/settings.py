@@ -1,7 +1,7 @@
 """All settings of Aforo's programs: name, default, meaning and allowed values.
 
-Each program calls `Settings.from_process()` once. `.env.example` is generated from this file. The package `aforo` has
-its own settings in `aforo/settings.py`, because it also runs inside the Celery apps of other people.
+Each program calls `Settings.from_process()` once. `.env.example` is generated from this file. The settings of the
+package `aforo` are in `aforo/settings.py`.
 """
 
 from __future__ import annotations
@@ -561,14 +561,10 @@ class Settings:
         """Read the settings of this process from its environment variables and from the file `dotenv`.
 
         If both set a variable, the environment variable is used. The AWS_* variables are also copied to the environment
-        of this process, where boto3 reads them. Raise UsageError for the first invalid variable.
+        of this process, for boto3. Raise UsageError for the first invalid variable.
 
-        With an app under test, two things are different:
-
-        1. The name of the queue comes from the app's aforo.toml. Our injector then sends to the queue that the app's
-           worker reads.
-        2. The AWS_* variables come from the app's `env_file`. A variable that `env_file` does not set comes from the
-           environment of this process. AWS_* variables in `dotenv` are ignored.
+        With an app under test, the name of the queue comes from aforo.toml. The AWS_* variables then come from the
+        app's `env_file` or else from the environment, and never from `dotenv`.
         """
         filed = {k: v for k, v in dotenv_values(dotenv, encoding="utf-8-sig").items() if v is not None}
         environment = {**filed, **os.environ}

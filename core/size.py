@@ -14,7 +14,7 @@ LARGEST_BYTES = 20 * 10**9
 
 
 def parse_size(text: str) -> int:
-    """Parse a file size given on the command line, such as `50MB`, and return it as a number of bytes.
+    """Parse a file size given on the command line, such as `50MB`, and return it in bytes.
 
     Raise UsageError if `text` is not a number with a byte unit, or if the size is not from 0.1 MB to 20 GB.
     """
@@ -38,9 +38,9 @@ def size_label(size_bytes: int) -> str:
 
 
 def label_bytes(label: str) -> int:
-    """Return the file size that a size label states, as a number of bytes: 50,000,000 for `50MB`.
+    """Return the file size in bytes that a size label states: 50,000,000 for `50MB`.
 
-    The limits of `parse_size` (0.1 MB to 20 GB) do not apply here, because a user's own file can have any size.
+    Any size is allowed, unlike in `parse_size`.
     """
     return round(float(label[:-2]) * _UNITS[label[-2:].lower()])
 

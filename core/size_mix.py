@@ -70,11 +70,10 @@ class SizeMix:
             raise UsageError("COUNT", why, remedy, value=count)
 
     def positions(self, count: int, seed: int) -> list[int]:
-        """Choose a size for each of `count` videos, in the exact shares of this mix.
+        """Return, for each of `count` videos, the index of its size in the field `shares`.
 
-        Return a list with one item per video: the index of its size in the field `shares`. The order of the list is
-        random, and the same `seed` gives the same order. Raise UsageError if `count` videos cannot have the exact
-        shares.
+        Each size gets exactly its share of the videos. The order is random, and the same `seed` gives the same order.
+        Raise UsageError if exact shares of `count` videos are impossible.
         """
         self.require_exact(count)
         repeats = count // self.period
@@ -103,10 +102,10 @@ def parse_sizes(text: str) -> SizeMix:
 
 
 def one_spelling(text: str) -> str:
-    """Return the size or mix in `text`, with the same result for all spellings of one mix.
+    """Return the mix in `text` in its standard spelling: `100MB:2+50MB:6` becomes `50MB:3+100MB:1`.
 
-    A mix becomes its label: `100MB:2+50MB:6` becomes `50MB:3+100MB:1`. A single size stays as it is written, without
-    surrounding spaces. Raise UsageError if `text` is neither a size nor a mix.
+    A single size is returned as it is written, without surrounding spaces. Raise UsageError if `text` is neither a size
+    nor a mix.
     """
     sizes = parse_sizes(text)
     return sizes.label if len(sizes.shares) > 1 else text.strip()

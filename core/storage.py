@@ -1,7 +1,6 @@
 """Storage of videos: the same interface for a folder and for an S3 bucket.
 
-A key is the name of an object: a relative path such as `uploads/50mb.mp4`. An object becomes visible under its key only
-when it is complete.
+A key is the relative path of an object, such as `uploads/50mb.mp4`. An object becomes visible only when it is complete.
 """
 
 from __future__ import annotations
@@ -139,8 +138,7 @@ class DirectoryStorage:
     def upload(self, source: Path, key: str) -> StoredObject:
         """Store a copy of the local file `source` at `key` in the storage folder.
 
-        The copy is first a hidden file in the same folder as `key`. Renaming the hidden file to `key` is one atomic
-        step. Return key, size and SHA-256 of the copy.
+        Return key, size and SHA-256 of the copy. The copy becomes visible at `key` only when it is complete.
         """
         final = self._path(key)
         partial = final.with_name(f".{final.name}.{uuid.uuid4().hex}{PART_SUFFIX}")
@@ -194,13 +192,12 @@ class S3Storage:
     bucket: str
 
     def fetch(self, key: str, target: Path) -> StoredObject:
-        """Download the object `key` to the local file `target`, in parallel ranges with checksums.
+        """Download the object `key` to the local file `target`. Return its key, size and SHA-256.
 
-        All ranges belong to one version of the object, because the library s3transfer requests each range with the same
-        ETag. If the object is replaced during the download, the download fails. Return key, size and SHA-256 of the
-        downloaded file.
+        Raise a StorageError if the download fails, for example because the object is replaced meanwhile.
         """
         with _translated_s3_errors(target):
+            # All ranges belong to one version of the object: s3transfer requests each range with the same ETag.
             extra = {"ChecksumMode": "ENABLED"}
             self.client.download_file(self.bucket, check_key(key), str(target), Config=_TRANSFER, ExtraArgs=extra)
         return describe(target, key)
@@ -218,14 +215,13 @@ class S3Storage:
     def exists(self, key: str) -> bool:
         """Return True if the bucket has an object `key` that this program is allowed to read.
 
-        The program sends a HEAD request. Return False also if S3 answers with status 403 (access denied). If the
-        program is not allowed to list the bucket, S3 answers a request for a missing object with 403.
+        Return False also if S3 answers with status 403 (access denied).
         """
         checked = check_key(key)
         try:
             with _translated_s3_errors(None):
                 self.client.head_object(Bucket=self.bucket, Key=checked)
-        except (ObjectMissing, AccessDenied):
+        except (ObjectMissing, AccessDenied):  # S3 answers 403 for a missing object if listing is not allowed
             return False
         return True
 

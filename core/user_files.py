@@ -40,10 +40,10 @@ def is_folder(text: str) -> bool:
 
 
 def require_file(what: str, text: str, remedy: str, most_bytes: int | None = None) -> Path:
-    """Return `text` as a path. Raise UsageError unless it is a regular file that this process can read.
+    """Return the path `text`. Raise UsageError unless it is a regular file that this process can read.
 
-    Raise UsageError also for a file larger than `most_bytes`. None means no limit. A device or a pipe is not a regular
-    file. The text of the error contains `what`, a name for the file, and `remedy`, which says what the user can do.
+    Raise UsageError also for a file larger than `most_bytes`. None means no limit. The error contains `what`, a name
+    for the file, and `remedy`, which says what the user can do.
     """
     try:
         status = os.stat(text)
@@ -64,8 +64,8 @@ def require_file(what: str, text: str, remedy: str, most_bytes: int | None = Non
 def read_text(what: str, path: Path, remedy: str, most_bytes: int) -> str:
     """Return the text of the file `path`, which must be a regular file in UTF-8.
 
-    Raise UsageError if the file is missing, not readable, not UTF-8 or larger than `most_bytes`. The text of the error
-    contains `what`, a name for the file, and `remedy`, which says what the user can do.
+    Raise UsageError for any other file, and above `most_bytes`. The error contains `what`, a name for the file, and
+    `remedy`, which says what the user can do.
     """
     try:
         return require_file(what, str(path), remedy, most_bytes).read_text(encoding="utf-8-sig")
@@ -91,9 +91,8 @@ def written(what: str, path: Path, remedy: str) -> Iterator[None]:
 def require_writable(what: str, path: Path, remedy: str, *, make_folder: bool = False) -> None:
     """Raise an AforoError if this process cannot write the file `path`. The file stays unchanged.
 
-    A program calls this function at its start, so that a wrong path is found before the work. A folder, a device and a
-    pipe cannot be written. With `make_folder=True`, the parent folder of `path` is created if it is missing. The text
-    of the error contains `what`, a name for the file, and `remedy`, which says what the user can do.
+    With `make_folder=True`, create the parent folder of `path` if it is missing. The error contains `what`, a name for
+    the file, and `remedy`, which says what the user can do.
     """
     with written(what, path, remedy):
         if path.exists() and not path.is_file():
@@ -109,15 +108,13 @@ def require_writable(what: str, path: Path, remedy: str, *, make_folder: bool = 
 def require_usable_folder(what: str, folder: Path, variable: str, least_free_bytes: int = LEAST_FREE_BYTES) -> str:
     """Return a text such as `/data, 12.3 GB free` if this process can write files in `folder`.
 
-    A missing folder is created. Raise EnvironmentFault if no file can be written in the folder, or if fewer than
-    `least_free_bytes` bytes are free. The text of the error contains `what`, a name for the folder, and tells the user
-    to change the setting `variable`.
-
-    This function writes a temporary file, because a full quota does not show in the number of free bytes.
+    Create a missing folder. Raise EnvironmentFault if no file can be written, or if fewer than `least_free_bytes` bytes
+    are free. The error contains `what`, a name for the folder, and `variable`, the setting to change.
     """
     remedy = f"choose another {variable}, or make room and correct its permissions"
     with written(what, folder, remedy):
         folder.mkdir(parents=True, exist_ok=True)
+        # A full quota does not show in the number of free bytes, only in a write.
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".aforo-check-") as probe:
             probe.write(b"\0" * 65536)
             probe.flush()

@@ -1,7 +1,7 @@
 """Conditions of the running workers, such as versions and slots: one record per worker.
 
-A record is a dict. It maps each label of the metric `aforo_worker_info` to its text, and `slots` to the number of
-slots. If a list of records is empty, no worker answered, and the conditions are unknown.
+A record maps each label of the metric `aforo_worker_info` to its text, and `slots` to the number of slots. An empty
+list of records means that no worker answered.
 """
 
 from __future__ import annotations
@@ -27,11 +27,10 @@ WorkerRecord = dict[str, Any]
 def read_workers(settings: Settings) -> list[WorkerRecord]:
     """Return one condition record per running worker. The list is empty if no worker is found.
 
-    The native stack has one worker, whose record is read from its /metrics page. If the page does not answer, and in
-    the other stacks, the records are read from Prometheus. Prometheus comes second, because it shows an old record
-    shortly after a restart of the worker.
+    In the native stack, the record comes from the /metrics page of the only worker. If the page does not answer, and in
+    the other stacks, the records come from Prometheus.
     """
-    if settings.stack == "native":
+    if settings.stack == "native":  # first the page: Prometheus shows an old record shortly after a restart
         families = promql.scrape(settings.worker.metrics_host, settings.worker.metrics_port)
         record = record_of_page(families or {})
         if record is not None:
@@ -45,8 +44,8 @@ def read_workers(settings: Settings) -> list[WorkerRecord]:
 def app_addresses(settings: Settings, app: AppFile) -> list[tuple[str, int]]:
     """Return the addresses, as (host, port), of the /metrics pages of an app's workers.
 
-    The addresses come from aforo.toml. If it has none, return the one address in the settings. The pages are not read,
-    so a worker that does not run is included.
+    The addresses come from aforo.toml. If it names none, return the one address in the settings. A worker that does not
+    run is included.
     """
     if not app.worker.metrics:
         return [(settings.worker.metrics_host, settings.worker.metrics_port)]
@@ -65,8 +64,8 @@ def app_slots(settings: Settings, app: AppFile) -> list[int]:
 def record_of_page(families: Mapping[str, Sequence[promql.Sample]]) -> WorkerRecord | None:
     """Return the condition record of one worker, made from its /metrics page.
 
-    `families` maps the name of each metric on the page to its samples. Return None if the page does not show the
-    worker's number of slots, or shows 0. A label with an empty value is left out, because Prometheus leaves it out too.
+    `families` maps the name of each metric on the page to its samples. Return None if the page shows no slots. Labels
+    with an empty value are left out.
     """
     slots = next((int(sample.value) for sample in families.get(SLOTS, ())), 0)
     if not slots:
@@ -92,8 +91,7 @@ def records_in_prometheus(url: str, queue: str) -> list[WorkerRecord]:
 def of_queue(expression: str, queue: str) -> str:
     """Return a PromQL expression for those series of `expression` whose worker reads `queue`.
 
-    `expression` is a PromQL query for a metric of workers. A worker that reads only other queues is left out. A worker
-    whose queues are unknown is kept.
+    `expression` is a PromQL query for a metric of workers. A worker whose queues are unknown is kept.
     """
     reads = f"{QUEUES}{{queue={json.dumps(queue)}}}"
     return f"({expression} unless on (job, instance) ({QUEUES} unless on (job, instance) {reads}))"

@@ -1,9 +1,9 @@
 """Prometheus exporters: one serves the runs and videos in the database, the other the SQS queues.
 
-A scrape runs through these modules in this order.
+A scrape runs through these modules in this order:
 
 1. `http.server` and `http.application` receive `GET /metrics`.
-2. `exposition` calls `fetch` of each source of metrics, and adds metrics about the exporter. If a `fetch` raises an
-   error, `faults` maps the error to a value of the label `reason`.
-3. `db.source` reads the database within a time limit. `sqs.source` returns the result of its last poll of the queues.
+2. `exposition` calls `fetch` of each source of metrics. `faults` maps an error of `fetch` to a value of the label
+   `reason`.
+3. `db.source` reads the database. `sqs.source` returns the result of its last poll of the queues.
 """

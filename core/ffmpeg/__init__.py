@@ -1,5 +1,5 @@
-"""Run ffmpeg and ffprobe, and understand their results.
+"""Run ffmpeg and ffprobe in a sandbox, and read their results.
 
-The modules check the installed version, read the properties of untrusted files, build the command lines, run both
-programs in a sandbox, follow ffmpeg's progress, and find out why a video failed.
+The modules check the installed version, probe files, build command lines, follow ffmpeg's progress, and find out why a
+video failed.
 """

@@ -1,8 +1,7 @@
-"""Read the properties of an untrusted video file without running a risky ffmpeg demuxer.
+"""Read the properties of an untrusted video file with ffprobe.
 
-ffmpeg guesses formats from content, and some formats (playlists, concat scripts) open other files or never end. So this
-module first recognises the container by the first bytes of the file, from a short list of containers. Then a sandboxed
-ffprobe reads the streams. This ffprobe is allowed to use only the demuxer of the recognised container.
+The first bytes of the file show its container format. A sandboxed ffprobe may use only the demuxer (reader) of that
+format. Other demuxers could open further files or never end.
 """
 
 from __future__ import annotations
@@ -78,10 +77,10 @@ class Color:
 class MediaFacts:
     """Properties of a video file, as ffprobe reads them. A property that the file does not state is None.
 
-    `duration_seconds` is the length of the longest stream. `video_seconds` is the length of the video stream, and
-    `frames` is the number of pictures in it. `video_index` and `audio_index` are the stream numbers of the picture and
-    of the sound that ffmpeg transcodes. For a file without sound, `audio_index` and `audio_codec` are None.
-    `audio_codec` is `unknown` if the sound cannot be decoded.
+    `duration_seconds` is the length of the longest stream. `video_seconds` and `frames` are the length and the number
+    of pictures of the video stream. `video_index` and `audio_index` are the numbers of the streams that ffmpeg
+    transcodes. Without sound, `audio_index` and `audio_codec` are None. `audio_codec` is `unknown` if the sound cannot
+    be decoded.
     """
 
     container: str
@@ -106,10 +105,10 @@ class MediaFacts:
 
 
 def probe(source: Path, limits: Limits) -> MediaFacts:
-    """Return the properties of a local video file. Raise VideoFailed if it is not an accepted video.
+    """Return the properties of the local video file `source`, as ffprobe reads them.
 
-    `limits` are the limits of the ffprobe process, such as its memory. ffprobe may run for 60 s at most, even if
-    `limits` allows more time.
+    Raise VideoFailed for an empty, damaged, encrypted or unsupported file. `limits` are the limits of the ffprobe
+    process, which may run for at most 60 s.
     """
     container = container_of(source)
     argv = ["ffprobe", "-hide_banner", "-v", "error", *input_guard(container), "-show_entries", _ENTRIES]

@@ -22,11 +22,10 @@ class Progress:
 
     @property
     def mark(self) -> tuple[str | None, ...]:
-        """Return the three values that change as long as ffmpeg advances.
+        """Return ffmpeg's progress: encoded pictures, output time in microseconds, output size in bytes.
 
-        They are the number of encoded pictures, the time in the output in microseconds, and the size of the output in
-        bytes. Each is a text, or None before ffmpeg reports it. Two equal results in a row mean that ffmpeg did not
-        advance between them.
+        Each value is a text, or None before ffmpeg reports it. If two results are equal, ffmpeg did not advance between
+        them.
         """
         return tuple(self._values.get(key) for key in ("frame", "out_time_us", "total_size"))
 

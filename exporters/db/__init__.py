@@ -1,12 +1,10 @@
 """Database exporter: exact values per run, updated by reading only changed rows (docs/adr/0008).
 
-1. `source` reads the changed rows on each scrape. From time to time, it counts all rows anew in the background.
-2. `reader` executes the statements of `statements.sql`, which `statements` adapts to the user's own table.
-3. `incremental_count` passes the rows to `run_aggregates`, which keeps counts and sums per run (`tally`).
-4. `families` turns these counts and sums into metric families. `run_text` caches their text per run.
+`source` reads the changed rows on each scrape. `run_aggregates` keeps counts and sums per run. `families` makes
+metric families of the counts and sums.
 
-Each SQL statement has one row below: the method of `Reader` that executes it, and the metric families that use its
-result. `_status` is short for `aforo_run_status`, and so on.
+Each row below has an SQL statement, the method of `Reader` that executes the statement, and the metric families that
+use its result. `_status` is short for `aforo_run_status`, and so on.
 
 | statement                  | method of `Reader`     | metric families                                             |
 |----------------------------|------------------------|-------------------------------------------------------------|

@@ -25,9 +25,8 @@ Samples = dict[tuple[str, ...], float | None]
 def samples_of_run(run: Run, tally: Tally, executions: ExecutionTally, now: float, queue: str) -> Samples:
     """Return the values of the metrics `aforo_run_*` of one run, by metric name and label values.
 
-    `run` is the row of the run. `tally` has the sums over its videos, and `executions` has the sums over its
-    executions. `now` is the current time in epoch seconds. The end of a sustained run's test window is unknown until
-    `now` has reached this end. `queue` is the name of the queue for a run whose row names no queue.
+    `tally` has the sums over the run's videos, and `executions` those over its executions. `now` is the current time in
+    epoch seconds. `queue` is the queue of a run whose row names none. None means unknown.
     """
     return {
         **_facts(run, queue),
@@ -71,11 +70,11 @@ def database_families(aggregates: RunAggregates, queue: str) -> list[Metric]:
 
 
 def window(run: Run, tally: Tally, now: float) -> tuple[float | None, float | None]:
-    """Return the start and the end of a run's test window, both in epoch seconds.
+    """Return start and end of a run's test window, in epoch seconds. None means not known yet.
 
-    The window of a burst goes from the first upload to the last completion. Its end is None until every expected video
-    is final. The window of a sustained run goes from the start of the run to a planned time. Its end is None until
-    `now` has reached the planned time. The start is None until the window has started.
+    A burst's window goes from the first upload to the last completion. The end is None until all expected videos are
+    final. A sustained run's window goes from the start of the run to a planned time. The end is None until `now` has
+    reached the planned time.
     """
     if run.mode == Mode.BURST:
         return tally.first_upload, tally.last_done if tally.final >= run.expected else None

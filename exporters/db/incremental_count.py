@@ -29,16 +29,15 @@ class IncrementalCount:
     def since(self) -> float:
         """Return the epoch time from which the next refresh reads changed rows.
 
-        It is earlier than `read_at`. A row can have a timestamp before `read_at` and be committed after `read_at`. The
-        earlier time makes the refresh find such a row.
+        The time is earlier than `read_at`. A row committed after `read_at` can have a timestamp before `read_at`.
         """
         return self.read_at - self.overlap_seconds
 
     def build(self, reader: Reader) -> None:
         """Count all runs, videos and executions in the database, to get the first sums.
 
-        `reader` reads a snapshot of the database. The caller must first set `read_at` to the current time, and then
-        open the snapshot. Afterwards the sums include every change before `read_at`.
+        `reader` reads a snapshot of the database. The caller must open the snapshot after the time `read_at`. The sums
+        then include every change before `read_at`.
         """
         for run in reader.newest_runs(self.runs):
             self.aggregates.track(run)
@@ -56,8 +55,8 @@ class IncrementalCount:
     def refresh(self, reader: Reader, now: float) -> None:
         """Update the sums by the database rows that have changed since the last reading.
 
-        `reader` reads a snapshot of the database. The caller must read the clock before it opens the snapshot, and pass
-        that time as `now` (epoch seconds). Afterwards the sums include every change up to `now`.
+        `now` is the epoch time just before the snapshot of `reader` was opened. Afterwards the sums include every
+        change up to `now`.
         """
         since = self.since
         self.aggregates.update_runs(reader.newest_runs(self.runs), self.runs, since)
@@ -92,9 +91,8 @@ class IncrementalCount:
 def difference(current: RunAggregates, recounted: RunAggregates) -> int:
     """Return how many videos `current` counts under a wrong state.
 
-    `recounted` is a full count of the same moment, which is taken as correct. For each state, the numbers of videos in
-    `current` and `recounted` are compared. The surpluses of all states are added up, and so are the deficits. The
-    result is the larger of these two sums.
+    `recounted` is a full count of the same moment, and is taken as correct. `current` has too many videos in some
+    states, and too few in others. The result is the larger of these two totals.
     """
     one, other = current.all_videos.states, recounted.all_videos.states
     more = sum((one - other).values())

@@ -90,9 +90,8 @@ class Reader:
     def has_active_run(self, now: float) -> bool:
         """Return True if any run has no final status and its injector is alive at `now` (epoch seconds).
 
-        An injector writes a heartbeat to the database at intervals. `core.run.is_heartbeat_overdue` says after how many
-        seconds without a heartbeat the injector counts as dead. The result is False if the videos table has no column
-        `run_id`.
+        `core.run.is_heartbeat_overdue` decides whether an injector is alive. Return False if the videos table has no
+        column `run_id`.
         """
         if not self.table.has_runs:
             return False
@@ -128,17 +127,15 @@ class Reader:
     def groups_of(self, run_id: str, window_end: float) -> list[Group]:
         """Return counts and sums over the videos of one run: one Group for each state and failure reason.
 
-        A Group has the number of its videos, and the sums of their response times, queue waits and service times in
-        seconds. Its field `in_window` is the number of its videos that were last updated at `window_end` or earlier.
-        `window_end` is the end of the run's test window in epoch seconds.
+        The sums are those of response time, queue wait and service time in seconds. `window_end` is the end of the
+        run's test window in epoch seconds. `in_window` of a Group is the number of videos last updated by `window_end`.
         """
         return self._groups("videos_of_run", run_id=run_id, window_end=window_end)
 
     def groups_of_rest(self, runs: Iterable[str]) -> list[Group]:
         """Return counts and sums over the videos whose run id is not in `runs`: one Group for each state.
 
-        A Group has the number of its videos, and the sums of their response times, queue waits and service times in
-        seconds.
+        The sums are those of response time, queue wait and service time in seconds.
         """
         return self._groups("videos_rest", runs=list(runs))
 
@@ -168,16 +165,15 @@ class Reader:
     def lost_executions(self) -> list[tuple[str, str, int]]:
         """Count the lost executions. Return one item (run id, outcome, number) per run and outcome.
 
-        The process of a lost execution died at an unknown time. The database has an outcome for such an execution, and
-        no end time.
+        An execution is lost if its process died at an unknown time.
         """
         return [(run_id, outcome, count) for run_id, outcome, count in self._rows("executions_lost")]
 
     def oldest_waiting(self, runs: list[str]) -> float | None:
         """Return the epoch time at which the oldest waiting task was sent, or None if no task waits.
 
-        A task waits if its video is in state `uploaded` and SQS has accepted its message. Only the runs whose ids are
-        in `runs` are considered.
+        A task waits if its video is in state `uploaded` and SQS has accepted its message. Only the runs with the ids
+        `runs` are considered.
         """
         if not runs:
             return None

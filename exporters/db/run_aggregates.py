@@ -1,7 +1,7 @@
 """Sums over the videos and executions of each run, kept in memory.
 
-The module `incremental_count` reads the changed rows from the database and passes them to this module, which updates
-the sums. A row that is read twice counts once. docs/adr/0008 explains why rows are read twice.
+`incremental_count` reads the changed rows from the database, and passes them to this module. A row that is read twice
+counts once (docs/adr/0008).
 """
 
 from __future__ import annotations
@@ -80,8 +80,7 @@ class Run(NamedTuple):
 class OpenVideo(NamedTuple):
     """One open video as the totals count it: the id of its run, its state, and its upload time.
 
-    `uploaded_at` is in epoch seconds. `state` is the state under which the totals count the video. When the database
-    shows another state, the totals count the video under that state instead.
+    `state` can be older than the state in the database. `uploaded_at` is in epoch seconds.
     """
 
     run_id: str
@@ -91,11 +90,10 @@ class OpenVideo(NamedTuple):
 
 @dataclass
 class RunAggregates:
-    """Counts and sums of videos and executions. Each of the newest runs (the tracked runs) has its own.
+    """Counts and sums of videos and executions for each tracked run, and of the videos of all other runs.
 
-    The videos of all other runs have common sums, called the rest. For each open video, this object remembers the state
-    under which the video is counted. When the state changes, the video is counted under the new state instead. So no
-    video counts twice.
+    The tracked runs are the newest runs. The videos of all other runs have common sums, called the rest. Each video
+    counts only under its latest known state.
     """
 
     runs: dict[str, Run] = field(default_factory=dict)
@@ -121,13 +119,8 @@ class RunAggregates:
         """Update the counts and sums with `videos`, the rows that have changed in the database.
 
         `since` is the epoch time from which the caller has read changed rows. A row that is passed twice counts once.
-        Two kinds of videos are not counted, because the sums perhaps include them in an older state:
-
-        - a video that was uploaded before `since`, and that this object does not remember,
-        - a video that has changed after its final state was counted.
-
-        If the run of such a video is tracked, the id of the run is added to `runs_to_recount`. Otherwise
-        `needs_full_count` becomes True.
+        If the sums may contain an unknown earlier state of a video, the video is not counted. Its run is then added to
+        `runs_to_recount`. If the run is not tracked, `needs_full_count` becomes True instead.
         """
         for video in videos:
             if video.id in self._open:
@@ -154,8 +147,8 @@ class RunAggregates:
     def set_lost(self, counts: Iterable[tuple[str, str, int]]) -> None:
         """Replace the numbers of lost executions of all tracked runs by `counts`.
 
-        The process of a lost execution died at an unknown time. Each item of `counts` is (run id, outcome, number of
-        lost executions). For a tracked run without an item, the number is 0.
+        Each item of `counts` is (run id, outcome, number of executions). For a tracked run without an item, the number
+        is 0. An execution is lost if its process died at an unknown time.
         """
         lost: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for run_id, outcome, count in counts:
@@ -176,18 +169,14 @@ class RunAggregates:
             self._change_state(video_id, VideoState.PROCESSING)
 
     def update_runs(self, newest: list[Run], limit: int, since: float) -> None:
-        """Update the set of tracked runs to `newest`, the newest runs in the database.
+        """Update the set of tracked runs to `newest`, the newest runs in the database, at most `limit`.
 
-        `newest` has at most `limit` runs. `since` is the epoch time from which the caller reads changed rows
-        afterwards.
+        `since` is the epoch time from which the caller reads changed rows afterwards.
 
-        1. A tracked run that newer runs have displaced from `newest` is not tracked any more. Its videos are added to
-           the rest, and its execution sums are dropped.
-        2. A tracked run that was deleted from the database is dropped with all its sums.
-        3. A run that was created at `since` or later is tracked from now on, and its id is added to `runs_to_recount`.
-           Rule 4 applies instead if the run is older than all tracked runs.
-        4. Any other run in `newest` that is not tracked stays untracked, and `needs_full_count` becomes True. Only a
-           full count can separate its videos from the rest.
+        1. A run that is no longer in `newest` is not tracked any more. Its videos are added to the rest, or dropped if
+           the run was deleted.
+        2. A run that was created at `since` or later is tracked from now on, and is added to `runs_to_recount`.
+        3. If only a full count can separate a run's videos from the rest, `needs_full_count` becomes True instead.
         """
         counted_until = self._oldest_tracked()
         last = newest[-1].sort_key if len(newest) == limit else (-math.inf, "")
@@ -211,9 +200,8 @@ class RunAggregates:
     def replace(self, run_id: str, groups: Iterable[Group], live: Iterable[Video]) -> None:
         """Replace the video counts and sums of a run by `groups`, which the database has just computed.
 
-        `groups` has one Group for each state and failure reason. `live` has the run's open videos and its recently
-        changed videos. `groups` already includes the videos in `live`. The next query for changed videos can return
-        them again. This method remembers them, so that they do not count twice.
+        `live` has the run's open videos and its recently changed videos. `groups` already includes the videos in
+        `live`. If a later query returns these videos again, they do not count twice.
         """
         for video_id in list(self._open_of.get(run_id, ())):
             self._close(video_id)
@@ -228,11 +216,10 @@ class RunAggregates:
     def replace_executions(
         self, run_id: str, sums: Iterable[tuple[str, int, tuple[float | None, ...]]], recent: Iterable[Execution]
     ) -> None:
-        """Replace the execution counts and sums of a run by `sums`, which the database has just computed.
+        """Replace the execution counts and sums of a run by `sums`, a new result of `Reader.executions_of`.
 
-        `sums` is a result of `Reader.executions_of`: one item (outcome, number of executions, seconds) for each
-        outcome. `recent` has the run's executions that ended recently. `sums` already includes them. The next query for
-        changed executions can return them again. This method remembers them, so that they do not count twice.
+        `recent` has the run's executions that ended recently. `sums` already includes the executions in `recent`. If a
+        later query returns these executions again, they do not count twice.
         """
         tally = self.executions[run_id] = ExecutionTally(lost=self.executions[run_id].lost)
         for outcome, count, seconds in sums:
@@ -250,8 +237,7 @@ class RunAggregates:
     def prune(self, since: float) -> None:
         """Forget the ids of counted videos and executions that ended before `since` (epoch seconds).
 
-        The counts and sums do not change. An id is needed only while a query can return its row again. The next query
-        for changed rows starts at `since`.
+        The counts and sums do not change. Later queries must return only rows that changed at `since` or later.
         """
         self._final = {key: row for key, row in self._final.items() if row[1] >= since}
         self._counted_executions = {
@@ -262,9 +248,8 @@ class RunAggregates:
     def due(self) -> set[str]:
         """Return the ids of the runs whose sums the database must compute again.
 
-        - The runs in the field `runs_to_recount`.
-        - The ended runs that have changed since the database last computed their sums. A run has ended if its status is
-          final, or if all its expected videos are final.
+        These are the runs in `runs_to_recount`, and the ended runs that have changed since their last computation. A
+        run has ended if its status is final, or if all its expected videos are final.
         """
         return self.runs_to_recount | {run_id for run_id in self.runs if self._has_just_ended(run_id)}
 
@@ -284,8 +269,8 @@ class RunAggregates:
     def states_by_queue(self, queue: str) -> dict[str, Counter[str]]:
         """Return, for each queue name, the number of videos in each state.
 
-        The queue of a video is the one stored with its run. A video counts for `queue` if its run is not tracked, or if
-        its run has no stored queue.
+        A video counts for the queue that is stored with its run. If its run is not tracked or has no stored queue, the
+        video counts for `queue`.
         """
         states = {queue: Counter(self.rest.states)}
         for run_id, tally in self.tallies.items():

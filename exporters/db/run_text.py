@@ -1,8 +1,7 @@
 """Text of the metrics `aforo_run_*` for the /metrics page, kept in memory for each run.
 
-The text of 200 runs has 5,000 lines, of which about 30 change between two scrapes. So only the lines of changed runs
-are rendered again. All these metrics are gauges. A gauge has the same lines in the Prometheus text format and in
-OpenMetrics, so one cached text serves both formats.
+Only the lines of changed runs are rendered again. The text is the same in the Prometheus text format and in
+OpenMetrics, because all these metrics are gauges.
 """
 
 from __future__ import annotations
@@ -43,9 +42,8 @@ class RunText:
     def render(self, aggregates: RunAggregates, now: float) -> str:
         """Return the text of the metrics `aforo_run_*` for all tracked runs in `aggregates`.
 
-        `now` is the current time in epoch seconds. The lines of a run are rendered again if its id is in
-        `aggregates.changed_runs`, or if its row or its test window has changed. The lines of all other runs come from
-        the cache. Afterwards `aggregates.changed_runs` is empty.
+        `now` is the current time in epoch seconds. The lines of unchanged runs come from the cache. Afterwards
+        `aggregates.changed_runs` is empty.
         """
         changed, aggregates.changed_runs = aggregates.changed_runs, set()
         self._cache = {run_id: self._of_run(aggregates, run_id, run_id in changed, now) for run_id in aggregates.runs}

@@ -63,11 +63,9 @@ class DatabaseSource:
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:
         """Read the changed rows within the time limit, and return the metric families of the database.
 
-        The time limit is the smaller of `timeout_seconds` and `settings.timeout_seconds`. If the database fails or is
-        too slow, raise one of two errors:
-
-        - Incomplete with the last result, if that result is at most `REPEAT_SECONDS` old.
-        - Otherwise the original error, such as TimeoutError.
+        The time limit is the smaller of `timeout_seconds` and `settings.timeout_seconds`. If the reading fails, raise
+        the original error, such as TimeoutError. While the last result is at most `REPEAT_SECONDS` old, raise
+        Incomplete with that result instead.
         """
         try:
             return self._call.result(min(timeout_seconds, self.settings.timeout_seconds))
@@ -82,8 +80,8 @@ class DatabaseSource:
     def refresh(self) -> Collected:
         """Read the changed rows, and return the metric families of the database.
 
-        While no full count has succeeded, raise the error of the last full count, or SourceNotReady if none has failed.
-        If a full count has failed since the last call, raise Incomplete with the new metric families.
+        Raise Incomplete with the metric families if a full count has failed since the last call. Before the first
+        successful full count, raise the error of the last failed one, or SourceNotReady if none has failed.
         """
         if self._count is None and self._candidate is None:
             raise self._failure or SourceNotReady("the first full count has not finished")
@@ -106,8 +104,8 @@ class DatabaseSource:
     def build(self) -> None:
         """Make a full count: count all runs, videos and executions in the database.
 
-        The next refresh uses the new counts instead of the old ones. A refresh alone reads only changed rows, so an
-        error in the counts would stay. Raise the database's error if the full count fails.
+        The next refresh uses the new counts instead of the old ones. Raise the database's error if the full count
+        fails.
         """
         count = IncrementalCount(self.settings.runs, self.settings.overlap_seconds, self.clock())
         with self.database.snapshot(BUILD_TIMEOUT_SECONDS) as reader:
