@@ -1,8 +1,7 @@
 """Build the /metrics page of an exporter: the metrics of its sources, and metrics about the exporter.
 
-A source, such as the database, returns its metrics from the method `fetch`. One call of `fetch` is a collection. The
-metrics about the exporter say for each source whether the newest collection succeeded and how long it took. They also
-count the failed collections by reason.
+A source, such as the database, returns its metrics from the method `fetch`. The metrics about the exporter say for each
+source whether `fetch` succeeded and how long it took.
 """
 
 from __future__ import annotations
@@ -78,11 +77,10 @@ class Incomplete(Exception):
 
 @dataclass
 class Health:
-    """Result of the newest collection (call of `fetch`) from one source, and counts of all failures.
+    """Result of the newest call of one source's method `fetch`, and the number of failed calls.
 
-    `succeeded` says whether the newest collection succeeded, and `duration_seconds` how long it took. `last_success` is
-    the epoch time at which the last successful collection ended. `errors` has the number of failed collections by
-    reason.
+    `duration_seconds` is the duration of the newest call. `last_success` is the epoch time at which the last successful
+    call ended. Both are None before such a call. `errors` counts the failed calls by reason.
     """
 
     succeeded: bool = False

@@ -12,11 +12,9 @@ T = TypeVar("T")
 
 
 class TimeLimitedCall(Generic[T]):
-    """Wrapper of a blocking function, so that callers wait for its result with a time limit.
+    """Wrapper of a blocking function: callers wait at most a given time for the result.
 
-    One call runs at a time. A caller that arrives during a call waits for the result of that call. Its time limit
-    counts from the start of the call, not from its own arrival. Each call runs in a new daemon thread, so a call that
-    hangs does not keep the program from exiting.
+    One call of the function runs at a time, in a daemon thread. Callers that arrive during a call share its result.
     """
 
     def __init__(self, function: Callable[[], T], name: str) -> None:
@@ -27,8 +25,8 @@ class TimeLimitedCall(Generic[T]):
     def result(self, timeout_seconds: float) -> T:
         """Return the result of the function, or raise its error.
 
-        If a call of the function is in progress, wait for the end of that call. Otherwise start a new call. Raise
-        TimeoutError if the call has not ended `timeout_seconds` after its start.
+        If a call is running, wait for its result and start no new call. Raise TimeoutError if the call has not ended
+        `timeout_seconds` after its start.
         """
         with self._lock:
             if self._pending is None or self._pending.done():

@@ -1,9 +1,7 @@
 """Grafana dashboards as Python source. `python -m grafana` writes their JSON files.
 
-The modules:
-
-1. `board` and `panel` have the types that describe a dashboard. `boards` describes our dashboards with them. `wording`
-   has the names and colours of label values.
-2. `dashboard_json` turns a description into Grafana's JSON. `panel_options` and `fields` make parts of this JSON.
-3. `dashboard_files` writes the JSON files, and `check` verifies them.
+- `board` and `panel` have the types that describe a dashboard.
+- `boards` describes our dashboards. `wording` has the names and colours of label values.
+- `dashboard_json` turns a description into Grafana's JSON.
+- `dashboard_files` writes the JSON files, and `check` verifies them.
 """

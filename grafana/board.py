@@ -15,8 +15,8 @@ GRID_WIDTH = 24
 class Variable:
     """A drop-down list of a dashboard, from which the user chooses values of one label.
 
-    Grafana evaluates `query` to fill the list. If the query is `label_values(metric, label)`, Grafana sorts the values.
-    If it is `query_result(expression)`, the values keep the order of the result of the PromQL expression.
+    Grafana evaluates `query` to fill the list. The values of `label_values(metric, label)` are sorted. The values of
+    `query_result(expression)` keep the order of the PromQL result.
     """
 
     name: str

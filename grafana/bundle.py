@@ -57,8 +57,8 @@ BUNDLED = frozenset({"rules", "alerts", "central", "docs", "README.md", *(f"dash
 def write(folder: Path, runbook: str = RUNBOOK) -> list[Path]:
     """Write the bundle of rules, alerts and dashboards into a folder. Return the paths of its files.
 
-    First, everything in the folder is deleted. Raise UsageError, and delete nothing, if the folder holds a file that is
-    not part of a bundle. `runbook` is the URL to which the alerts link.
+    The old content of the folder is deleted. Raise UsageError and delete nothing if the folder holds a file that is not
+    part of a bundle. `runbook` is the URL to which the alerts link.
     """
     names = {path.name for path in folder.iterdir()} if is_folder(str(folder)) else set()
     if names - BUNDLED:

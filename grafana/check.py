@@ -42,8 +42,7 @@ COUNTERS = ("_total", "_bucket", "_sum", "_count")
 def problems(board: Json, metrics: Collection[str], uids: Collection[str]) -> list[Problem]:
     """Return a text for each problem in the JSON of one dashboard, or an empty list if there is none.
 
-    `metrics` has the names of all existing metrics, and `uids` the ids of all dashboards. A reference to any other name
-    or id is a problem.
+    `metrics` has the names of all existing metrics, and `uids` the ids of all dashboards.
     """
     general = [problem for check in CHECKS for problem in check(board)]
     return [*general, *_unknown_metrics(board, metrics), *_broken_links(board, uids)]

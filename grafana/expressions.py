@@ -57,10 +57,10 @@ def variables_of(text: str) -> set[str]:
 
 
 def filled(text: str, values: Mapping[str, str] | None = None) -> str:
-    """Return a PromQL query with a value in place of each variable, so that a PromQL parser can read it.
+    """Return the PromQL query `text` of a dashboard with a value in place of each variable.
 
-    `text` is a query of a dashboard. `values` maps the name of a variable to its value. A variable without a value
-    becomes `.+`. Each of Grafana's own variables gets a fixed value, such as `1h` for `$__range`.
+    `values` maps the name of a variable to its value. A variable without a value becomes `.+`. Each of Grafana's own
+    variables gets a fixed value, such as `1h` for `$__range`.
     """
     replacements = MACROS | dict(values or {})
     return VARIABLE.sub(lambda match: replacements.get(match[1] or match[2], ".+"), text)

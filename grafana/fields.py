@@ -37,8 +37,7 @@ def ref_id_of(position: int) -> str:
 def field_config(panel: Panel, model: dashboard.Panel, lang: Language) -> dashboard.FieldConfigSource:
     """Return Grafana's field configuration of a panel: units, limits, names and colours of its values.
 
-    `model` is the same panel in Grafana's format. Options that this function does not set are taken from `model`. Texts
-    are in the language `lang`.
+    `model` is the same panel in Grafana's format. Options that this function does not set are taken from `model`.
     """
     source = model.field_config or dashboard.FieldConfigSource()
     defaults = source.defaults
@@ -65,8 +64,8 @@ def field_config(panel: Panel, model: dashboard.Panel, lang: Language) -> dashbo
 def columns(panel: Panel) -> list[tuple[str, Column]]:
     """Return each column of a table panel with the name that Grafana gives it, as pairs (name, column).
 
-    A column that shows a label has the name of this label. A column that shows the values of a query has a name such as
-    `Value #B`, here for query B. Grafana's options refer to a column by its name.
+    A column that shows a label has the name of this label. A column that shows the values of query B has the name
+    `Value #B`.
     """
     named, position = [], 0
     for column in panel.columns:

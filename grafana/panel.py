@@ -46,9 +46,9 @@ class Query:
 class Column:
     """One column of a table panel. Its cells show a label, or the values of a query.
 
-    - With `label` alone, the cells show this label of the table's first query.
-    - With `expr` alone, they show the values of the query `expr`.
-    - With both, they show the label `label` of the query `expr`.
+    - `label` alone: the cells show this label of the table's first query.
+    - `expr` alone: the cells show the values of the query `expr`.
+    - Both: the cells show the label `label` of the query `expr`.
     """
 
     title: Text
@@ -69,11 +69,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel of a dashboard.
+    """One panel of a dashboard: its kind, title, PromQL queries and display options.
 
-    `question` is the question that the panel answers. Grafana shows it as the panel's description. `empty` is the text
-    shown when there are no data. `unit` is the name of a unit that Grafana has. For any other unit, it is a Text with
-    the word for the unit, which is shown beside the axis or behind the title.
+    `question` is the question that the panel answers, shown as its description. `empty` is the text shown without data.
+    `unit` is the name of a unit of Grafana, or a Text with the word for another unit.
     """
 
     kind: Kind
@@ -122,9 +121,9 @@ def stat(title: Text, question: Text, expr: str, unit: Text | str, **more: Any) 
     """Return a panel that shows one number: the value at the end of the dashboard's time range.
 
     `expr` is the PromQL query for the number. `more` has further fields of Panel. With `sparkline=True`, the panel also
-    shows a small curve. For this curve, `expr` must return one series without labels. At times without a value, the
-    panel gets NaN. Otherwise Grafana would show the last value of a series that has ended.
+    shows a small curve, and `expr` must return one series without labels.
     """
+    # without NaN, Grafana would show the last value of a series that has ended
     text = f"({expr}) or vector(NaN)" if more.get("sparkline") else expr
     return Panel(Kind.STAT, title, question, (Query(text, more.pop("legend", title)),), unit, **{"width": 4, **more})
 
@@ -140,8 +139,7 @@ def series(title: Text, question: Text, queries: tuple[Query, ...], unit: Text |
 def states(title: Text, question: Text, queries: tuple[Query, ...], value_words: Words, **more: Any) -> Panel:
     """Return a panel with horizontal bands over time, one for each series of the queries.
 
-    The colour of a band shows the value of the series at each moment. `value_words` maps each value to its word and
-    colour. `more` has further fields of Panel.
+    `value_words` maps a value of a series to the word and colour of the band. `more` has further fields of Panel.
     """
     return Panel(Kind.STATES, title, question, queries, "none", value_words=value_words, **more)
 
@@ -165,8 +163,8 @@ def heat(title: Text, question: Text, buckets: str, unit: Text, **more: Any) -> 
 def chart(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | str, **more: Any) -> Panel:
     """Return a panel with one bar per category, such as a video size.
 
-    `more` has further fields of Panel. One of them is needed: `transformations`, the steps by which Grafana joins the
-    query results into one table. The first text column of this table has the categories.
+    `more` has further fields of Panel. The field `transformations` is required: it joins the query results into one
+    table. The first text column of this table has the categories.
     """
     return Panel(Kind.CHART, title, question, queries, unit, **more)
 
@@ -174,9 +172,8 @@ def chart(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | 
 def table(title: Text, question: Text, facts: str, key: str, columns: tuple[Column, ...], **more: Any) -> Panel:
     """Return a panel with a table that has one row per value of the label `key`, such as a run id.
 
-    `facts` is a PromQL query that returns one series per row. `columns` describes the columns: each shows a label, or
-    the values of a query. A value is shown in the row that has the same value of the label `key`. `more` has further
-    fields of Panel.
+    `facts` is a PromQL query that returns one series per row. The series of each query in `columns` must also have the
+    label `key`. `more` has further fields of Panel.
     """
     chosen = f"and on ({key}) ({facts})"
     queries = (Query(facts), *(Query(f"({column.expr}) {chosen}") for column in columns if column.expr))

@@ -51,8 +51,8 @@ def series_of(metric: Metric) -> tuple[str, ...]:
 def rules(folder: str) -> list[dict[str, Any]]:
     """Return all Prometheus rules in the YAML files of one folder below `prometheus/`.
 
-    Each rule is a dict with the keys of the YAML file, such as `expr`. `folder` is `rules` for the recording rules, or
-    `alerts` for the alerting rules.
+    `folder` is `rules` (recording rules) or `alerts` (alerting rules). Each rule is a dict with the keys of the YAML
+    file, such as `expr`.
     """
     files = sorted((PROMETHEUS / folder).glob("*.yml"))
     groups = [group for file in files for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]]

@@ -37,8 +37,8 @@ Words = Mapping[str, Word]
 def named(names: Mapping[str, Text], colors: Mapping[str, str]) -> Words:
     """Return a Word (name and colour) for each label value in `colors`.
 
-    `names` maps a label value to its name in both languages. `colors` maps a label value to its colour. The result maps
-    a label value to its Word. In the result, label values are in lower case, as in the metrics.
+    `names` maps a label value to its name in both languages. `colors` maps a label value to its colour. The result has
+    the label values in lower case.
     """
     return {value.lower(): Word(names[value], color) for value, color in colors.items()}
 

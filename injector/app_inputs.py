@@ -28,8 +28,7 @@ class PlacedInput:
 
     - `path` is the path or `s3://` address under which the worker reads the file.
     - `key` is the file name, or the key of the object in S3.
-    - `made` is the path or address at which the injector made the file for this video alone. It is None if all videos
-      share the file.
+    - `made` is the path or address of a file made for this video alone, or None for a shared file.
     """
 
     path: str
@@ -41,8 +40,7 @@ class PlacedInput:
 class FolderInputs:
     """Input files for the videos of one size, in a local folder: a shared file, or one per video.
 
-    `source` is the path of the shared file, from which `own` makes the file of one video. The app's worker can see the
-    folder under another path, for example in a container.
+    `source` is the path of the shared file.
     """
 
     app: AppFile
@@ -56,8 +54,7 @@ class FolderInputs:
     def own(self, name: str) -> PlacedInput:
         """Create and return the input file of one video: a copy or a hard link of the shared file.
 
-        `name` is the name of the new file. `aforo.toml` says whether it is a copy or a link. Raise EnvironmentFault if
-        the file cannot be created.
+        `name` is the name of the new file. Raise EnvironmentFault if the file cannot be created.
         """
         target = self.folder / name
         try:
@@ -79,8 +76,7 @@ class FolderInputs:
 class BucketInputs:
     """Input objects for the videos of one size, in an S3 bucket: a shared object, or one per video.
 
-    `source_key` is the key of the shared object, from which `own` makes the object of one video. S3 itself copies it,
-    so nothing is downloaded. All keys start with `prefix`.
+    `source_key` is the key of the shared object. All keys start with `prefix`.
     """
 
     app: AppFile
@@ -115,10 +111,9 @@ Inputs = FolderInputs | BucketInputs
 def place_source(app: AppFile, default_folder: Path, media: Path, name: str, s3: Callable[[], S3Client]) -> Inputs:
     """Copy the video file `media` to where the app expects its input files, under the file name `name`.
 
-    The copy goes to the folder or S3 bucket in `aforo.toml`, or else to `default_folder`. If the file is there already,
-    nothing is copied. For the videos of this size, the result then gives the input files: `shared()` returns the file
-    just placed, and `own(...)` makes a separate file for one video. `s3` is a function that returns the S3 client. It
-    is called only for a bucket. Raise EnvironmentFault if the folder cannot be written.
+    If `aforo.toml` names no folder or S3 bucket, the copy goes to `default_folder`. The methods `shared` and `own` of
+    the result return input files for videos. `s3` returns the S3 client. Raise EnvironmentFault if the folder cannot be
+    written.
     """
     if app.input.is_s3:
         bucket, _, prefix = str(app.input.folder).removeprefix("s3://").partition("/")
@@ -147,8 +142,8 @@ def place_source(app: AppFile, default_folder: Path, media: Path, name: str, s3:
 def place_all(inputs: Sequence[Inputs], app: AppFile, run_id: str) -> list[PlacedInput]:
     """Return the input file of each video of a run, in the order of the videos.
 
-    `inputs` has one item per video, which is the result of `place_source` for the video's size. If `aforo.toml` demands
-    a separate file for each video, this function creates all these files. So call it before any video is sent.
+    `inputs` has the result of `place_source` for each video. If `aforo.toml` demands a separate file for each video,
+    this function creates the files. Call it before any video is sent.
     """
     if app.input.per_video == "shared":
         return [each.shared() for each in inputs]

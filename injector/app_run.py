@@ -32,14 +32,10 @@ Say = Callable[[str], None]
 
 
 def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say) -> Injection:
-    """Return a run of the app under test that is ready to start.
+    """Return a run of the app under test that is ready to start: its input files are in place.
 
-    1. Check the app's queue, table and worker.
-    2. Ask the user for confirmation if the queue holds messages or is not on this machine.
-    3. Place the input files where the app expects them.
-
-    Raise an AforoError if a step fails. In that case, no row was inserted and no task was sent, but input files can
-    remain. `say` is called with each line of text for the user.
+    Raise an AforoError if the app's queue, table or worker fails a check, or if the user does not confirm the run. In
+    this case, no task was sent. `say` prints a line of text for the user.
     """
     _require_an_end(app)
     _require_user_id(app, request)
@@ -128,8 +124,8 @@ def require_other_database(settings: Settings, app: AppFile) -> None:
 def declared_conditions(worker: WorkerFacts, slots: int) -> dict[str, Any]:
     """Return the conditions of an app's worker that runs on this machine and is not instrumented.
 
-    They are the Python, Celery and kombu versions in `worker`, this machine's CPU and memory, and the number of slots.
-    An unknown condition is left out. The caller stores the result with the run.
+    They are the versions of Python, Celery and kombu, the CPU, the memory and the number of slots. Unknown conditions
+    are left out.
     """
     host = Host.this()
     versions = {name: getattr(worker, name) for name in ("python", "celery", "kombu")}
@@ -140,7 +136,7 @@ def declared_conditions(worker: WorkerFacts, slots: int) -> dict[str, Any]:
 def app_facts(app: AppFile, table: VideosTable | None, fleet: WorkerFleet) -> dict[str, Any]:
     """Return the facts about the app under test that are stored with a run, such as name and version.
 
-    `table` is the app's table of videos, or None if it has none. `fleet` has the app's running workers.
+    `table` is the app's table of videos, or None. `fleet` has the app's running workers.
     """
     offset = None if table is None else table.clock_offset_seconds()
     return {
@@ -157,11 +153,10 @@ def app_facts(app: AppFile, table: VideosTable | None, fleet: WorkerFleet) -> di
 
 
 def app_version(app: AppFile) -> str:
-    """Return the version of the app.
+    """Return the version of the app: `version` of `aforo.toml`, or a git commit if that value is `git`.
 
-    Normally this is the value of `version` in `aforo.toml`. If that value is `git`, the version is the commit in the
-    worker's folder. `-changed` follows the commit if tracked files there have uncommitted changes. The version is
-    `unknown` if the program git fails.
+    The commit is that of the worker's folder. `-changed` follows the commit if tracked files have uncommitted changes.
+    The version is `unknown` if git fails.
     """
     if app.version != "git":
         return app.version

@@ -1,10 +1,6 @@
 """Create the rows of an app's videos and the messages of their tasks.
 
-Each video takes three steps:
-
-1. Commit a row in the app's own table.
-2. Commit a row in Aforo's own table.
-3. Send the message.
+The row in the app's table is committed first, then the row in Aforo's table. Then the message is sent.
 """
 
 from __future__ import annotations
@@ -32,8 +28,7 @@ class AppSender:
     """Create the rows and task messages of one run of the app under test.
 
     `inputs` has the input file of each video. `table` is the app's table of videos, or None. `upload_offset_seconds` is
-    the upload time in a row of the app minus the time of this machine's clock. Of all rows so far, the value furthest
-    from 0 is kept. If it is too far from 0, the analysis does not report the response time S.
+    the upload time in the app's row minus this machine's time. Of all rows, the offset furthest from 0 is kept.
     """
 
     app: AppFile
@@ -48,8 +43,8 @@ class AppSender:
     def make(self, videos: Sequence[NewVideo]) -> Batch:
         """Insert the rows of these videos into the app's table, and return their messages as a Batch.
 
-        If the app has a producer script, the script inserts the rows. The Batch also contains the rows for Aforo's own
-        table, which the caller inserts. Raise an AforoError if the app's database or the script rejects a row.
+        The Batch also has the rows for Aforo's own table, which the caller inserts. Raise an AforoError if the app's
+        database or producer script rejects a row.
         """
         self._copy_app_file()
         prepared = [self._prepare(video) for video in videos]

@@ -26,10 +26,9 @@ Arrivals = tuple[float, ...]
 
 @dataclass(frozen=True)
 class Trace:
-    """Recorded send times: when a run with this trace sends its videos.
+    """Recorded send times of the videos of a run.
 
-    `arrivals` has the times in seconds after the start of the run, ascending. `name` contains a digest of the times, so
-    two different traces have different names.
+    `arrivals` has the times in seconds after the start of the run, ascending. `name` contains a digest of the times.
     """
 
     name: str
@@ -47,10 +46,9 @@ class Trace:
 def poisson_arrivals(count: int, rate_per_minute: float, seed: int) -> Arrivals:
     """Return `count` random send times of a Poisson process, in seconds after the start, ascending.
 
-    The times are sorted uniform random numbers in a window of length `count` / `rate_per_minute`. A Poisson process
-    with exactly `count` arrivals in that window has the same distribution (Ross, Introduction to Probability Models,
-    theorem 5.2). The mean rate of the run is the requested rate. The gaps have a coefficient of variation near 1. The
-    same `seed` gives the same times.
+    The times are sorted uniform random numbers in a window of `count` / `rate_per_minute` minutes. A Poisson process
+    with `count` arrivals in the window has the same distribution (Ross, Introduction to Probability Models, theorem
+    5.2). The same `seed` gives the same times.
     """
     window, uniform = count * SECONDS_PER_MINUTE / rate_per_minute, random.Random(seed)  # noqa: S311
     return tuple(sorted(uniform.random() * window for _ in range(count)))
@@ -59,9 +57,9 @@ def poisson_arrivals(count: int, rate_per_minute: float, seed: int) -> Arrivals:
 def arrivals_of_parts(parts: tuple[Part, ...], count: int) -> Arrivals:
     """Return `count` send times that follow a load shape, in seconds after the start, ascending.
 
-    A load shape consists of `parts`, one after the other. Each part covers a share of the test window. Within a part,
-    the rate changes linearly. The window lasts `count` / (mean rate of the shape). Video k, from 0, is sent at the time
-    t at which the integral of the rate from 0 to t is k.
+    `parts` are the parts of the shape, one after the other. Each part covers a share of the test window. Within a part,
+    the rate changes linearly. Video k, from 0, is sent at the time t at which the integral of the rate from 0 to t is
+    k.
     """
     mean = sum(part.share * part.mean for part in parts)
     arrivals: list[float] = []
@@ -87,9 +85,8 @@ def _seconds_until(part: Part, seconds: float, videos: float) -> float:
 def read_trace(path: Path) -> Trace:
     """Read recorded send times from the first column of a CSV file: seconds, or ISO 8601 times.
 
-    A first line that has no time counts as a header and is skipped. The earliest time is the start of the run. Raise
-    UsageError if the file cannot be read, if a later line has no time, or if there are not at least two different
-    times.
+    The earliest time is the start of the run. A header line is skipped. Raise UsageError if the file cannot be read, if
+    a line has no time, or if there are fewer than two different times.
     """
     text = read_text("TRACE", path, TRACE_REMEDY, MOST_TRACE_BYTES)
     try:

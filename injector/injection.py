@@ -91,8 +91,8 @@ class Request:
     def order(self) -> list[int]:
         """Return the index of the input file of each video, in the order of the videos.
 
-        The index is 0 for the first size of a mix, 1 for the second, and so on. It is always 0 if the run has one input
-        file.
+        The index is 0 for the first size of a mix, 1 for the second, and so on. For a single input file, every index is
+        0.
         """
         if self.sizes is None:
             return [0] * self.count
@@ -115,8 +115,8 @@ class Injection:
     def prepare(cls, settings: Settings, request: Request, say: Callable[[str], None]) -> Injection:
         """Check the queue and the workers, store the input videos, and return the prepared run.
 
-        `say` prints a line of text for the user. Raise an AforoError if a check fails. In that case, no run is
-        recorded, but input videos can already be in the storage.
+        The run is not recorded in the database yet. Raise an AforoError if a check fails. `say` prints a line of text
+        for the user.
         """
         sessions = open_store(settings, request)
         client = aws.client(settings, "sqs")
@@ -142,9 +142,8 @@ class Injection:
     def recorded(self) -> Iterator[None]:
         """Context manager that records the run in the database when the block starts.
 
-        If another run is active, raise an AforoError and record nothing. If the block raises an exception, the run gets
-        the status interrupted (Ctrl-C) or failed, unless it has a final status already. At the end of the block,
-        `run.json` is written in any case.
+        Raise an AforoError if another run is active. If the block raises an exception, a run without a final status
+        becomes interrupted (Ctrl-C) or failed. At the end of the block, `run.json` is written.
         """
         self._record()
         try:
@@ -171,10 +170,9 @@ class Injection:
     def loss_watch(self) -> LossWatch | None:
         """Return a LossWatch, which detects when the queue has lost videos of this run.
 
-        Return None for an app under test. A LossWatch reads from Aforo's database which videos are claimed, and an app
-        makes no claims. Some apps delete a message before they process its video. A LossWatch would report such a video
-        as lost.
+        For an app under test, return None.
         """
+        # an app makes no claims, and may delete a message before it processes the video
         if self.settings.app is not None:
             return None
         sender, queue = self.maker.sender, self.settings.queue
@@ -247,8 +245,7 @@ def print_leftovers(messages: int, say: Callable[[str], None]) -> None:
 def print_too_few_arrivals(request: Request, slots: int, say: Callable[[str], None]) -> None:
     """Tell the user if the analysis will not judge the stability of the run.
 
-    The analysis does not judge a run whose rate changes, or a sustained run with too few videos for `slots` slots. For
-    any other run, nothing is printed. `say` prints a line of text.
+    The reason is a changing rate, or too few videos for `slots` slots. `say` prints a line of text.
     """
     needed = fewest_arrivals(slots)
     if not has_constant_rate(request.shape):
@@ -268,10 +265,9 @@ def paced(
 ) -> Iterator[list[Video]]:
     """Yield the videos of a run in batches, each as soon as its videos are due by the schedule.
 
-    `started_at` is the epoch time at which the schedule starts. A late batch does not delay later videos. `make`
-    creates one video from two arguments: its number, and the epoch time at which it is due. In a burst, the second
-    argument is None. While no video is due, this function calls `rest` with a number of seconds, and `rest` waits at
-    most that long.
+    - `started_at` is the epoch time at which the schedule starts.
+    - `make` creates a video from its number and its due time in epoch seconds. In a burst, the due time is None.
+    - `rest` is called while no video is due. It waits at most the given number of seconds.
     """
     started, sent = time.monotonic() - (time.time() - started_at), 0
     while sent < schedule.count:
@@ -301,9 +297,8 @@ def open_store(settings: Settings, request: Request) -> Sessions:
 def require_no_other_run(session: Session, run_id: str | None, queue: str, *, is_generated: bool = False) -> None:
     """Raise an AforoError if another run is active on `queue`, or if a run with id `run_id` exists.
 
-    A run whose injector has died is not active. This function records such a run as interrupted. An active run whose
-    queue is not recorded counts as active on `queue`. Pass `is_generated=True` if Aforo made `run_id`, so that the
-    error does not ask the user to choose another id.
+    An active run whose queue is unknown counts too. A run whose injector has died is recorded as interrupted. Pass
+    `is_generated=True` if Aforo, and not the user, chose `run_id`.
     """
     active = select(RunRow).where(RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
     for row in session.scalars(active):
@@ -323,8 +318,8 @@ def require_no_other_run(session: Session, run_id: str | None, queue: str, *, is
 def store_inputs(settings: Settings, request: Request, say: Callable[[str], None]) -> RunInputs:
     """Put the input videos of a run into the storage, and return them as RunInputs.
 
-    They are one generated video of each size, or the user's own file. Raise UsageError if the worker would not accept
-    the user's file. `say` prints a line of text for the user.
+    They are one generated video of each size, or the user's own file. Raise an AforoError if the worker would not
+    accept the file, or if the disk is too small. `say` prints a line of text for the user.
     """
     storage = open_storage(settings)
     if request.file and request.file.startswith("s3://"):
@@ -346,8 +341,8 @@ def _stored(settings: Settings, storage: Storage, media: MediaFile, file: str | 
 def require_space(settings: Settings, request: Request, input_bytes: int) -> None:
     """Raise EnvironmentFault if the storage folder has too little space for the output files of the run.
 
-    `input_bytes` is the sum of the input sizes of all videos of the run. The space needed is estimated from this sum.
-    For storage in S3 and for profiles other than `full`, this function does nothing.
+    `input_bytes` is the total input size of all videos of the run. Nothing is checked for storage in S3, or for
+    profiles other than `full`.
     """
     if settings.storage.backend != "filesystem" or request.profile.name != "full":
         return
@@ -373,8 +368,7 @@ def _existing(folder: Path) -> Path:
 def input_media(settings: Settings, request: Request, say: Callable[[str], None]) -> list[MediaFile]:
     """Return the input videos as local files: the user's own file, or a generated file of each size.
 
-    Raise UsageError if the worker would not accept the user's file. A generated file is kept, and later runs use it
-    again. `say` prints a line of text for the user.
+    Raise UsageError if the worker would not accept the user's file. `say` prints a line of text for the user.
     """
     if request.sizes is None:
         return [inspect_file(Path(str(request.file)))]

@@ -1,12 +1,7 @@
 """Generate input videos of an exact size: real MP4 files with a moving picture and sound.
 
-Each size is generated once, in three steps:
-
-1. Encode a segment of some seconds of noisy test pictures.
-2. Repeat the segment without encoding, until the file is only a little too small.
-3. Fill the file to the exact byte with a `free` box, which players skip.
-
-Repeating takes less time than encoding: 100 MB take seconds, not minutes.
+A segment of some seconds is encoded once and then repeated without encoding. A `free` box, which players skip, fills
+the file to the exact byte.
 """
 
 from __future__ import annotations
@@ -92,11 +87,10 @@ def recipe_for(size_bytes: int) -> Recipe:
 
 
 def make_video(size_bytes: int, folder: Path, say: Say, on_progress: OnProgress = lambda _: None) -> MediaFile:
-    """Return a video of exactly `size_bytes` in `folder`. Generate it if it is missing.
+    """Return a video of exactly `size_bytes` in `folder`. Generate the video if it is missing.
 
     `say` prints a line of text for the user. `on_progress` is called with the completed part of the work, from 0 to 1.
-    Only one process at a time generates videos in a folder. Other processes wait. Raise EnvironmentFault if ffmpeg is
-    missing or fails, if the disk has too little space, or if the folder cannot be written.
+    Raise EnvironmentFault if ffmpeg fails, if the disk has too little space, or if the folder cannot be written.
     """
     recipe = recipe_for(size_bytes)
     path = folder / f"{size_bytes}-{_fingerprint(recipe)}.mp4"

@@ -39,8 +39,8 @@ ENDED_EARLY = {RunStatus.INTERRUPTED, RunStatus.FAILED}
 class RunProgress:
     """Progress of a run at one moment.
 
-    `counts` has the number of videos in each state. `expected` is the number of videos of the whole run. `slots` is the
-    number of slots, or None if it is unknown.
+    `counts` has the number of videos in each state. `expected` is the number of videos of the run. `slots` is the
+    number of slots, or None if unknown.
     """
 
     counts: Mapping[str, int]
@@ -63,10 +63,8 @@ def follow(
 ) -> None:
     """Show how many videos of a run are in each state, once per second, until all have ended.
 
-    Raise RunFailed if `losses` detects that the queue has lost videos. Raise RunFailed also if the run gets the status
-    interrupted or failed before all videos have ended. If no video changes its state for `stuck_seconds`, record the
-    run as interrupted and return. This limit is for an app under test, whose videos do not always become done or
-    failed.
+    Raise RunFailed if `losses` detects lost videos, or if the run is interrupted or fails. If no video changes its
+    state for `stuck_seconds`, record the run as interrupted and return.
     """
     last: Mapping[str, int] = {}
     changed_at = time.monotonic()
@@ -105,8 +103,8 @@ class StallWarning:
     def update(self, counts: Mapping[str, int]) -> None:
         """Print a warning if no worker has processed a video of the run for 30 s, 60 s, 120 s and so on.
 
-        Call this method at short intervals. `counts` has the current number of videos in each state. The seconds are
-        counted from 0 again if these numbers have changed since the last call, or if a video is in state processing.
+        Call this method at short intervals. `counts` has the current number of videos in each state. If a number
+        changes or a video is in state processing, the time starts from 0 again.
         """
         if counts != self._last or counts.get(VideoState.PROCESSING):
             self._last, self._unchanged_since, self._limit_seconds = counts, self._clock(), FIRST_WARNING_SECONDS

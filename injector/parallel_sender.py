@@ -1,8 +1,7 @@
 """Send batches of tasks to SQS in parallel, and write the rows of their videos to the database.
 
-The rows are inserted before a batch is sent, and get the send time afterwards. A call to SQS takes 10 to 20 ms and
-sends at most 10 messages. Calls one after the other would be too slow, so they run in threads. Only the calling thread
-writes to the database, because SQLite has one writer at a time.
+The rows are inserted before a batch is sent, and get the send time afterwards. Calls to SQS run in threads. Only the
+calling thread writes to the database, because SQLite has one writer at a time.
 """
 
 from __future__ import annotations
@@ -67,13 +66,8 @@ class SentBatch:
 class ParallelSender:
     """Context manager that sends batches of tasks, with several SQS calls at the same time.
 
-    1. The rows of a batch are committed to Aforo's database.
-    2. An SQS call sends the messages of the batch. A failed call is repeated a few times.
-    3. The send time is written to the rows. Then the function `on_sent` is called with the task ids of the batch.
-
-    At its end, the `with` block waits for all running calls and writes the send times. Then it raises the error of a
-    batch that could not be sent, if there is such a batch. If the code in the block raises an exception, failed calls
-    are no longer repeated.
+    `on_sent` is called with the task ids of each batch that SQS has accepted. The end of the block waits for all calls.
+    Then the error of a batch that could not be sent is raised.
     """
 
     def __init__(self, maker: BatchMaker, run_id: str, on_sent: Callable[[list[str]], None]) -> None:
@@ -111,11 +105,8 @@ class ParallelSender:
     def rest(self, seconds: float | None) -> None:
         """Wait up to `seconds` for the end of a running SQS call. Then write the send times of sent batches.
 
-        - If `seconds` is None, the wait has no time limit.
-        - If no call is running, sleep for `seconds`. If `seconds` is None too, do not sleep.
-
-        The send times are written to the rows of the videos. If the heartbeat in the run's row is ten seconds old, it
-        is renewed. The heartbeat shows that the injector is alive. Raise an AforoError if a batch could not be sent.
+        If `seconds` is None, wait without a limit. If no call is running, sleep for `seconds`, or not at all if
+        `seconds` is None. Raise an AforoError if a batch could not be sent.
         """
         if self._calls:
             wait(self._calls, seconds, FIRST_COMPLETED)
@@ -169,9 +160,8 @@ class ParallelSender:
 def send_videos(maker: BatchMaker, videos: Sequence[NewVideo]) -> list[str]:
     """Send these videos of one run as fast as possible. Return the ids of their tasks.
 
-    `maker` makes the database rows and the messages of the videos. The rows are written to Aforo's database. The task
-    ids have the order in which the batches were sent. Raise an AforoError if a row cannot be written, or if SQS rejects
-    a message.
+    The order of the ids can differ from that of the videos. `maker` makes the rows and messages of the videos. Raise an
+    AforoError if SQS rejects a message.
     """
     task_ids: list[str] = []
     with ParallelSender(maker, videos[0].run_id, task_ids.extend) as sender:

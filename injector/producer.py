@@ -34,7 +34,7 @@ def produce(app: AppFile, video: Mapping[str, Any]) -> Produced:
     """Run the app's script for one video, and return its answer.
 
     The script reads `video` as JSON on its standard input. It writes `{"args": […], "kwargs": {…}, "row": KEY}`. Raise
-    EnvironmentFault if the script fails, takes longer than `ANSWER_SECONDS` or writes something else.
+    EnvironmentFault if the script fails, is too slow (`ANSWER_SECONDS`) or writes something else.
     """
     command = [str(app.worker.python or "python3"), str(app.producer)]
     try:

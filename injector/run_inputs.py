@@ -16,8 +16,8 @@ from core.size_mix import SizeMix
 class Source:
     """One input file in the storage.
 
-    `key` is its storage key. `seconds` is the duration of the video, or None if the file does not state the duration.
-    `origin` says where the file comes from: the path that the user gave, or a text such as `generated 50MB`.
+    `key` is its storage key. `seconds` is the duration of the video, or None if unknown. `origin` is the path that the
+    user gave, or a text such as `generated 50MB`.
     """
 
     key: str
@@ -31,8 +31,8 @@ class Source:
 class RunInputs:
     """Input files of a run, and which of these files each video uses.
 
-    `sources` has the files. `order` has one number per video: the position of the video's file in `sources`, from 0.
-    `sizes` has the size or the mix for which Aforo generated the files. `sizes` is None if the user gave a file.
+    `order` has the position of each video's file in `sources`, from 0. `sizes` is the size or mix of the generated
+    files, or None for the user's own file.
     """
 
     sources: tuple[Source, ...]
@@ -77,7 +77,7 @@ class RunInputs:
     def as_json(self) -> dict[str, Any]:
         """Return the size, digest, duration and share of each file of a mix, to be stored in the run's row.
 
-        The result has one key, `mix`, and can be stored as JSON. It is empty if the run has a single file.
+        The result has one key, `mix`. It is empty if the run has a single file.
         """
         if self.sizes is None or len(self.sources) == 1:
             return {}

@@ -15,10 +15,10 @@ ROUNDING_SECONDS = 1e-9
 class Schedule:
     """Send times of the `count` videos of a run.
 
-    - If `rate_per_minute` is None, the run is a burst: all videos are sent at once.
-    - If only `rate_per_minute` is given, one video is sent every 60 / `rate_per_minute` seconds.
-    - If `arrivals` is also given, it has the send times in seconds after the start, ascending. `rate_per_minute` is
-      then their mean rate.
+    - Burst: `rate_per_minute` is None. All videos are sent at once.
+    - Fixed rate: `arrivals` is None. One video is sent every 60 / `rate_per_minute` seconds.
+    - Other times: `arrivals` has the send times in seconds after the start, ascending. `rate_per_minute` is their mean
+      rate.
     """
 
     count: int

@@ -1,7 +1,6 @@
 """Create the rows and messages of tasks, and send up to ten messages in one SQS call.
 
 A row is written before its message is sent. The row's column `sent_at` stays empty until SQS has confirmed the message.
-So a failed send can be repeated. If a message is sent twice, the worker ends the second delivery as a duplicate.
 """
 
 from __future__ import annotations
@@ -110,8 +109,7 @@ class TaskMessage:
 class Batch:
     """Up to ten videos to send: their rows in Aforo's table, and their task messages in the same order.
 
-    `app_facts` has figures of the app under test, such as `upload_offset_seconds`, to be stored in the run's row. It is
-    empty for our reference worker.
+    `app_facts` has figures of the app under test for the run's row. It is empty for our reference worker.
     """
 
     rows: list[dict[str, object]]
@@ -163,8 +161,7 @@ def encode_batch(app: Celery, batch: Batch) -> dict[str, str]:
 def encode_task(app: Celery, task: TaskMessage) -> str:
     """Return the SQS message body for this task, in kombu's format: JSON in base64.
 
-    A header in the body has the current time in epoch seconds. The worker reads the send time of the message from this
-    header, because kombu before 5.5 does not provide SQS's own send time.
+    A header in the body has the current time in epoch seconds as the send time.
     """
     encode = app.amqp.as_task_v2 if task.protocol == 2 else app.amqp.as_task_v1
     message = encode(task.task_id, task.name, args=list(task.args), kwargs=dict(task.kwargs))
@@ -174,6 +171,7 @@ def encode_task(app: Celery, task: TaskMessage) -> str:
         "body": base64.b64encode(body).decode(),
         "content-encoding": "utf-8",
         "content-type": "application/json",
+        # our own send time, because kombu before 5.5 does not provide SQS's
         "headers": {**message.headers, **task.headers, SENT_AT: time.time()},
         "properties": {
             **message.properties,

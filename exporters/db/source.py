@@ -113,11 +113,9 @@ class DatabaseSource:
         self._candidate = count
 
     def keep_building(self, stop: threading.Event, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Repeat the full count of the database until `stop` is set.
+        """Repeat the full count of the database until `stop` is set, with waits between the counts.
 
-        After each count, this method waits. The wait is long enough that full counts take at most the share
-        `BUILD_SHARE` of the time. After a failed count, the wait is `RETRY_SECONDS`. `monotonic` returns a clock's time
-        in seconds.
+        A count that fails is logged and repeated after `RETRY_SECONDS`. `monotonic` returns a clock's time in seconds.
         """
         while not stop.is_set():
             started = monotonic()

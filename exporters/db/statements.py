@@ -42,9 +42,9 @@ _TIMES = {
 class VideosTable:
     """The user's table of videos: its name, its columns, and the values of its state column.
 
-    `columns` maps each column name of Aforo to the user's name, or to '' for a column that does not exist. `states`
-    maps each value of the user's state column to a state of Aforo. `times` is the format of the time columns: `epoch`,
-    `epoch_ms` or `timestamp`.
+    - `columns` maps a column name of Aforo to the user's name, or to '' for a column that does not exist.
+    - `states` maps a value of the user's state column to a state of Aforo.
+    - `times` is the format of the time columns: `epoch`, `epoch_ms` or `timestamp`.
     """
 
     table: str

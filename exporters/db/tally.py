@@ -1,10 +1,7 @@
 """Exact sums over videos and executions.
 
-A tally can add a single row, or a group of rows whose sums the database has computed with SUM(). The result does not
-depend on the order or on the grouping of the rows (docs/adr/0008), because the sums are exact.
-
-Times are UTC epoch seconds as doubles. From 2004 to 2038, each such double is a multiple of 2**-22 s, and so is each
-difference of two times. A sum of these differences is exact below 2**31 s (68 years).
+The order in which rows are added does not change a sum (docs/adr/0003). The sums are exact below 2**31 s (68 years),
+for times from 2004 to 2038.
 """
 
 from __future__ import annotations
@@ -36,9 +33,9 @@ class Video(NamedTuple):
 class Group(NamedTuple):
     """Videos with the same state and failure reason: their number, and sums over them.
 
-    `videos` is their number. `in_window` is the number of those that were last updated by the end of the test window.
-    The sums are those of response time, queue wait and service time, in seconds. A sum is None if no video has the
-    value. The fields have the order of the columns of the SQL statement `videos_of_run`.
+    The sums of response time, queue wait and service time are in seconds, or None if no video has the value.
+    `in_window` is the number of videos last updated by the end of the test window. The fields are in the column order
+    of the SQL statement `videos_of_run`.
     """
 
     state: str
@@ -55,11 +52,10 @@ class Group(NamedTuple):
 
 @dataclass
 class Tally:
-    """Counts of videos by state and failure reason, and sums over done videos, for one or several runs.
+    """Counts of videos by state and by failure reason, and sums over the done videos, in seconds.
 
-    The sums are those of response time, queue wait and service time, in seconds. `window_end` is the end of
-    a sustained run's test window in epoch seconds. For a burst, it is infinite. `in_window` is the number of videos
-    that were done by `window_end`.
+    The sums are those of response time, queue wait and service time, for one run or several. `window_end` is the end of
+    the test window in epoch seconds, or infinite for a burst. `in_window` is the number of videos done by `window_end`.
     """
 
     window_end: float = math.inf
@@ -142,9 +138,9 @@ class Execution(NamedTuple):
 class ExecutionTally:
     """Number of executions of one run by outcome, and sums over the executions with outcome done.
 
-    `outcomes` counts the executions whose end time is known. `lost` counts the others, whose process died at an unknown
-    time. `sums` has the seconds of each stage in the order of `core.video.Stage`, then the CPU seconds of ffmpeg. A sum
-    is None if no execution recorded the value.
+    `lost` counts the executions whose process died at an unknown time. `outcomes` counts the others. `sums` has the
+    seconds of each stage in the order of `core.video.Stage`, then the CPU seconds of ffmpeg. A sum is None if no
+    execution recorded the value.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)

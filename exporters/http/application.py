@@ -88,8 +88,8 @@ class Application:
 def collection_timeout_seconds(scrape_timeout: str) -> float:
     """Return how many seconds an exporter may take to collect the metrics of one scrape.
 
-    `scrape_timeout` is the text of the header in which Prometheus sends its scrape timeout. The result is less than
-    this timeout, so that the answer arrives in time. If the text is not a positive number, the result is infinite.
+    `scrape_timeout` is the text of the header in which Prometheus sends its timeout. The result is less than this
+    timeout. If the text is not a positive number, the result is infinite.
     """
     try:
         seconds = float(scrape_timeout)

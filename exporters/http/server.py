@@ -1,7 +1,7 @@
 """HTTP server with a limited number of threads. Slow and idle clients do not delay other scrapes.
 
-Hypercorn reads requests and does TLS handshakes on one event loop, so an idle client uses no thread. Its connection is
-closed after `IDLE_SECONDS`. Only a complete request uses one of the `THREADS` threads.
+Hypercorn reads all requests on one event loop. Only a complete request uses one of the `THREADS` threads. An idle
+connection is closed after `IDLE_SECONDS`.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def serve(application: WsgiApp, config: Config) -> None:
 def configuration(settings: Exporters, listener: socket.socket) -> Config:
     """Return the configuration with which the HTTP server Hypercorn serves on the socket `listener`.
 
-    The configuration takes over the socket, so the object `listener` is of no use afterwards. Raise UsageError if only
-    the TLS certificate or only its key is set, or if one of these files is missing.
+    Do not use `listener` afterwards. Raise UsageError if only one of TLS certificate and key is set, or if one of these
+    files is missing.
     """
     config = Config()
     config.certfile, config.keyfile = _tls_pair(settings)

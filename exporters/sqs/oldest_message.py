@@ -43,12 +43,12 @@ class OldestMessage:
     def poll(self, *, is_queue_empty: bool = False) -> None:
         """Read the send time of the oldest waiting message from the database, and keep it for `fetch`.
 
-        Pass `is_queue_empty=True` if SQS has no message in the queue. The metric then has no value. The database can
-        have waiting videos even then, for example after an interrupted run or a purge of the queue. This method raises
-        no error if the database fails. Instead, each call of `fetch` raises the database's error until the next poll.
+        Pass `is_queue_empty=True` if SQS reports an empty queue. The metric then has no value. An error of the database
+        is raised by `fetch`, not by this method.
         """
         try:
             sent_at = self._call.result(self.settings.exporters.timeout_seconds)
+            # an interrupted run or a purge of the queue leaves waiting videos without messages
             self._sent_at = None if is_queue_empty else sent_at
             self._failure = None
         except Exception as error:  # raised by `fetch`; the SQS polls go on

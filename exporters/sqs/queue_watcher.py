@@ -45,9 +45,8 @@ class Reading:
 
     - `facts` maps the name of a queue to its attributes.
     - `dead_letters` maps the name of a queue to the number of messages in its dead-letter queue.
-    - `failures` maps the name of a queue to an error. The error says why the queue or its dead-letter queue could not
-      be read. If the queues of a pattern such as `video*` could not be listed, `failures` maps the pattern to the
-      error.
+    - `failures` maps the name of a queue to the error of reading the queue or its dead-letter queue. It maps a pattern
+      such as `video*` to the error of listing the queues of the pattern.
     """
 
     facts: dict[str, QueueAttributes]
@@ -64,8 +63,7 @@ class Reading:
 class QueueWatcher:
     """Find SQS queues by name or prefix, and read their attributes.
 
-    `patterns` has the names of the queues. A name that ends in `*` stands for all queues with this prefix. From the
-    dead-letter queue of each watched queue, only the number of messages is read. Call all methods from the same thread.
+    A name in `patterns` that ends in `*` stands for all queues with this prefix. Call all methods from the same thread.
     """
 
     client: SQSClient

@@ -89,10 +89,10 @@ class QueueSource:
         self._polled_at = self.clock()
 
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:
-        """Return the metric families of the queues, as the last poll read them. No call to SQS is made.
+        """Return the metrics of the queues, as the last poll read them. No call to SQS is made.
 
-        `timeout_seconds` is ignored, because this method does not wait. Raise SourceNotReady before the first poll.
-        Raise Incomplete if a queue did not answer at the last poll, or if that poll is too old (`STALE_INTERVALS`).
+        `timeout_seconds` is ignored. Raise SourceNotReady before the first poll. Raise Incomplete if a queue did not
+        answer at the last poll, or if that poll is too old (`STALE_INTERVALS`).
         """
         if self._reading is None or self._polled_at is None:
             raise SourceNotReady("SQS has not answered yet")
@@ -163,11 +163,10 @@ class SqsSources:
         return [self.queues, self.oldest_message]
 
     def keep_polling(self, stop: threading.Event) -> None:
-        """Poll SQS again and again until `stop` is set.
+        """Poll SQS and the database again and again until `stop` is set.
 
-        The wait between two polls is `run_seconds` on average while a run is active. Otherwise it is `busy_seconds`
-        while a queue holds messages, and `idle_seconds` while all are empty. These are fields of the exporter's
-        settings.
+        During a run, the mean wait between two polls is the setting `run_seconds`. Otherwise the wait is `busy_seconds`
+        while a queue holds messages, and `idle_seconds` while all queues are empty.
         """
         while not stop.is_set():
             self.poll()
@@ -176,8 +175,7 @@ class SqsSources:
     def poll(self) -> None:
         """Read the queues from SQS, then the send time of the oldest waiting message from the database.
 
-        The database can have waiting videos whose messages no longer exist. So if SQS reports an empty queue, the
-        metric of the oldest message has no value.
+        If SQS reports an empty queue, the metric of the oldest message has no value.
         """
         self.queues.poll()
         self.oldest_message.poll(is_queue_empty=self.queues.is_empty(self.oldest_message.queue))

@@ -49,12 +49,11 @@ NONE_KNOWN = Text("ninguno conocido", "none known")
 
 
 def numbered(expression: str, label: str, names: Iterable[str]) -> str:
-    """Return a PromQL query whose values are numbers, one for each value of the label `label`.
+    """Return a PromQL query that gives each series of `expression` a number for its value of `label`.
 
-    `expression` is a PromQL query whose series have this label. In the result, the value of each series is the position
-    of its label value in `names`, counted from 0. A panel maps each number to a word. Unlike a panel of label values,
-    such a panel can show a word when there are no data.
+    The number is the position of the label value in `names`, counted from 0. A panel maps each number to a word.
     """
+    # numbers, because a panel of label values cannot show a word when there are no data
     numbers = (f'label_replace(vector({number}), "{label}", "{name}", "", "")' for number, name in enumerate(names))
     return f"0 * ({expression}) + on ({label}) group_left () ({' or '.join(numbers)})"
 

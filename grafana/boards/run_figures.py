@@ -15,11 +15,10 @@ LABELS = ("size", "concurrency", "mode")
 def last(metric: str, *labels: str) -> str:
     """Return the PromQL query for the last value of `metric` of each run.
 
-    The series of the result have the label `run_id` and the labels in `labels`. The query reads only the last 5 minutes
-    of the dashboard's time range. A query over the whole range would take seconds. No run is missed, because each
-    scrape of the exporter contains every tracked run.
+    Each series has the label `run_id` and the labels in `labels`. The query reads only the last 5 minutes.
     """
     by = ", ".join(("run_id", *labels))
+    # 5 minutes are enough, because each scrape has every tracked run; the whole time range would take seconds
     return f"max by ({by}) (last_over_time({metric}[5m]))"
 
 
@@ -38,8 +37,8 @@ def capacity(bound: str) -> str:
 def verdict(kind: str) -> str:
     """Return the PromQL query for one verdict on each run: its stability or its bottleneck.
 
-    `kind` is `stability` or `bottleneck`. Each series has two labels. One is `run_id`. The other has the name in
-    `kind`, and the verdict as its value.
+    `kind` is `stability` or `bottleneck`, and is also the name of the label with the verdict. The other label is
+    `run_id`.
     """
     return f"max by (run_id, {kind}) ({_stored_verdict(kind)})"
 
@@ -55,8 +54,8 @@ VALIDITY = "max by (run_id, validity, reasons) (aforo_run_validity_info)"
 def state() -> str:
     """Return the PromQL query for the state of each run, as a number.
 
-    `wording.RUN_STATES` has the word for each number. The query reads the last 5 minutes. If a run had several states
-    in this time, the highest number wins.
+    `wording.RUN_STATES` has the word for each number. If a run had several states in the last 5 minutes, the highest
+    number wins.
     """
     numbered = [f"{code} * {last(_status(status))}" for status, code in reversed(STATUS_NUMBERS.items())]
     some_failed = f"4 * ({last(_status('finished'))} and on (run_id) ({last(FAILED)} > 0))"
@@ -77,9 +76,8 @@ ONE_NODE = 'concurrency!~".*×.*"'
 def bursts(validity: str, chosen: str = CHOSEN) -> str:
     """Return the PromQL query for the complete bursts with one validity (`valid` or `indicative`).
 
-    A burst is complete if it has finished, every expected video is done, and no execution was denied the claim of its
-    video. The query gives one series per run, with the labels `run_id`, `size`, `concurrency` and `mode`. `chosen` is a
-    list of PromQL label matchers for the runs. By default it matches the runs chosen on the dashboard.
+    A burst is complete if it has finished, all its videos are done, and no claim was denied. Each series has the labels
+    `run_id`, `size`, `concurrency` and `mode`. `chosen` has PromQL label matchers for the runs.
     """
     facts = last(f'aforo_run_info{{{chosen}, mode="burst"}}', *LABELS)
     complete = last("run_id:aforo_run_complete:bool")
@@ -89,9 +87,8 @@ def bursts(validity: str, chosen: str = CHOSEN) -> str:
 def by_cell(figure: str, chosen: str = CHOSEN) -> str:
     """Return the PromQL query for the mean of a figure over the complete bursts of each cell.
 
-    `figure` is a PromQL query with one value per run. The mean of a cell is over its valid complete bursts. If the cell
-    has none, the mean is over its indicative complete bursts. `bursts` says when a burst is complete. `chosen` is a
-    list of PromQL label matchers for the runs.
+    `figure` is a PromQL query with one value per run. Indicative bursts count only in a cell without a valid complete
+    burst. `chosen` has PromQL label matchers for the runs.
     """
     return " or ".join(
         f"avg by (size, concurrency) ({figure} * on (run_id) group_right () {bursts(validity, chosen)})"
@@ -102,8 +99,7 @@ def by_cell(figure: str, chosen: str = CHOSEN) -> str:
 def best_cell() -> str:
     """Return the PromQL query for the greatest mean X_sat of each video size.
 
-    The query gives one series per video size. Its labels `size` and `concurrency` name the cell with this X_sat. X_sat
-    is the throughput with every slot busy.
+    The labels `size` and `concurrency` of a series name the cell with this X_sat.
     """
     return f"topk by (size) (1, {by_cell(capacity('estimate'))})"
 
@@ -120,12 +116,11 @@ def of_best_cell(expression: str) -> str:
 def validity_of_cell() -> str:
     """Return the PromQL query for the validity of each cell, as a number.
 
-    - 2: the cell has a valid complete burst with a known X_sat.
-    - 1: the cell has no such burst, but an indicative complete burst with a known X_sat.
-    - 0: the cell has neither, but an invalid run.
+    - 2: a valid complete burst has a known X_sat.
+    - 1: only an indicative complete burst has a known X_sat.
+    - 0: no such burst has a known X_sat, and the cell has an invalid run.
 
-    The query gives no value for any other cell. `wording.VALIDITY_NUMBERS` has the word for each number. X_sat is the
-    throughput with every slot busy.
+    Any other cell has no value. `wording.VALIDITY_NUMBERS` has the word for each number.
     """
     measured = f"0 * {capacity('estimate')}"
     usable = (
@@ -146,8 +141,8 @@ def invalid_runs() -> str:
 def bottleneck_of_cell() -> str:
     """Return the PromQL query for the most frequent bottleneck of each cell.
 
-    Each series has the labels `size`, `concurrency` and `bottleneck`. Its value is the number of bursts with that
-    bottleneck. Only complete bursts count, whether they are valid or indicative.
+    Each series has the labels `size`, `concurrency` and `bottleneck`. Its value is the number of complete bursts with
+    that bottleneck. Invalid bursts do not count.
     """
     stored, usable = _stored_verdict("bottleneck"), f"({bursts('valid')} or {bursts('indicative')})"
     counted = (
@@ -167,6 +162,6 @@ def spaced(expression: str) -> str:
 def as_cell(expression: str) -> str:
     """Return the PromQL query `expression` with a new label `cell`, such as `50 MB · 2`.
 
-    The label is made of the labels `size` and `concurrency`. A panel shows it as the name of a bar or of a row.
+    The new label joins the labels `size` and `concurrency`, which `expression` must have.
     """
     return f'label_join({spaced(expression)}, "cell", " · ", "size", "concurrency")'
