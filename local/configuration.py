@@ -99,7 +99,7 @@ def write_prometheus_config(
     """Make Prometheus' configuration for this machine from `source`. Write it to `.local/prometheus.yml`.
 
     `scraped` are the programs from which Prometheus collects metrics. `prometheus` has the settings for a copy of every
-    sample to a central server. If `app` is given, its workers replace the reference worker.
+    sample to a central server. If `app` is given, Prometheus scrapes the app's workers, not the reference worker.
     """
     text = prometheus_config(source.read_text(encoding="utf-8"), scraped, source.parent.resolve(), app)
     PROMETHEUS_CONFIG.write_text(with_remote_write(text, prometheus), encoding="utf-8")

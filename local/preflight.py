@@ -40,8 +40,8 @@ def check_encoders() -> str:
 def check_ports(required: Iterable[Program]) -> None:
     """Raise EnvironmentFault for the first of these programs that cannot listen on its port.
 
-    The error gives the cause: another of these programs or another process has the port, or the user may not listen on
-    it.
+    The error gives the cause: two of these programs share a port, another process uses the port, or this user lacks the
+    right to listen.
     """
     owners: dict[int, Program] = {}
     for program in required:
@@ -77,8 +77,8 @@ def check_scrapes(settings: Settings) -> None:
 def check_central_store(settings: Settings) -> None:
     """Check the settings with which Prometheus sends a copy of every sample to a central store.
 
-    Raise UsageError if a value is wrong. Raise UsageError if a central store is set and this stack starts no
-    Prometheus.
+    The central store is another server. Raise UsageError if a value is wrong. Also raise UsageError if a central store
+    is set and this stack starts no Prometheus.
     """
     check_remote_write(settings.prometheus)
     url = settings.prometheus.remote_write_url

@@ -135,8 +135,8 @@ def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
 def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
     """Prepare the worker to write a heartbeat to the database every 20 s.
 
-    Call this before the worker starts. The heartbeat is a row with the current time. It shows other workers that this
-    worker is alive.
+    Call this before the worker starts. The heartbeat is a row with the current time. The row shows other workers that
+    this worker is alive.
     """
     claims, worker = _claims(settings, forks=True), WorkerProcess.this()
 
