@@ -55,14 +55,10 @@ class Sender:
     queue_url: str
 
     def send(self, messages: Mapping[str, str], stopping: Event | None = None) -> None:
-        """Send up to ten messages to the queue. Send a message again if SQS has not confirmed it.
+        """Send up to ten messages to the queue. Repeat each message that SQS does not confirm.
 
-        `messages` maps an id to a message body. An id consists of letters, digits, '-' and '_'. Raise EnvironmentFault
-        if a message is still unconfirmed after `SEND_ATTEMPTS` attempts. If `stopping` is set, raise this error without
-        a further attempt.
-
-        If an answer of SQS is lost, its messages are sent twice. Our reference worker ends the second delivery of a
-        task as a duplicate.
+        `messages` maps an id to a message body. Raise EnvironmentFault if a message is unconfirmed after the last
+        attempt. If `stopping` is set, no further attempt is made.
         """
         unsent, stopping = dict(messages), stopping or Event()
         for attempt in range(SEND_ATTEMPTS):

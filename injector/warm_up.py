@@ -19,14 +19,10 @@ LONGEST_COUNT_SECONDS = 60.0
 
 
 def warm_up(request: Request, slots: int, prepare: Callable[[Request], Injection], say: Callable[[str], None]) -> None:
-    """Send the warm-up videos as a run of their own, and wait until all have ended.
+    """Send two warm-up videos per slot as a burst, and wait until all have ended.
 
-    The warm-up run is a burst with two videos per slot. `slots` is the sum of the slots of all workers. The videos have
-    the size that `request` names. If `request` names a mix, they have the size with the largest share. Tables of
-    results do not list the warm-up run.
-
-    `prepare` gets a request, and returns the object that records and sends the requested run. `say` prints a line of
-    text for the user.
+    `slots` is the number of slots of all workers. `prepare` returns the object that sends a request's videos. `say`
+    prints a line of text.
     """
     count = VIDEOS_PER_SLOT * slots
     say(f"warm-up: {count} videos")

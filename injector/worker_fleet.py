@@ -17,11 +17,10 @@ BANDWIDTH_LIMIT = "aforo_node_bandwidth_limit_bytes_per_second"
 
 @dataclass(frozen=True)
 class WorkerFleet:
-    """The running workers: how many they are, how many slots they have, and the conditions of each.
+    """The running workers: their number, their slots and the conditions of each.
 
-    The field `nodes` is the number of workers. The field `slots` is the number of all their slots. The field `workers`
-    has the conditions of each worker, such as versions and CPU (see `core.worker_conditions`). The field
-    `bandwidth_limits` maps a resource, such as `disk_write`, to its bandwidth limit in bytes/s.
+    `nodes` is the number of workers, and `slots` the number of slots of all workers. `workers` has the conditions of
+    each worker. `bandwidth_limits` maps a resource, such as `disk_write`, to bytes/s.
     """
 
     nodes: int
@@ -50,10 +49,9 @@ class WorkerFleet:
 
 
 def read_fleet(settings: Settings) -> WorkerFleet:
-    """Return the running reference workers and their slots. Raise EnvironmentFault if none is running.
+    """Return the running reference workers and their slots, read from /metrics or from Prometheus.
 
-    On the native stack, the worker's own /metrics is read. On other stacks, or if /metrics does not answer, Prometheus
-    is asked for the workers of the queue in `settings`.
+    Raise EnvironmentFault if no worker is running.
     """
     local = _local_worker(settings)
     if local is not None:
@@ -70,15 +68,10 @@ def read_fleet(settings: Settings) -> WorkerFleet:
 
 
 def read_app_fleet(settings: Settings, app: AppFile, concurrency: int, workers: int) -> WorkerFleet:
-    """Return the number, the slots and the conditions of the running workers of the app under test.
+    """Return the running workers of the app under test, with their slots and conditions.
 
-    The caller expects `workers` workers with `concurrency` slots each.
-
-    - If aforo.toml has `worker.instrument = false`, nothing is read from the workers. The result has the numbers that
-      the caller expects, and its field `is_measured` is False.
-    - Otherwise, the slots are read from the /metrics of each worker. A worker whose /metrics does not answer is not
-      counted. Raise EnvironmentFault if no worker is counted. Also raise EnvironmentFault if the number of workers, or
-      the sum of their slots, is not what the caller expects.
+    The caller expects `workers` workers with `concurrency` slots each. Raise EnvironmentFault if the workers' /metrics
+    show other numbers. If aforo.toml has `worker.instrument = false`, return the expected numbers.
     """
     declared = WorkerFleet(workers, workers * concurrency, is_measured=False)
     if not app.worker.instrument:

@@ -54,8 +54,7 @@ def main() -> None:
 def up(concurrency: int | None, profile: str | None, workers: int) -> None:
     """Start all programs that are not running yet, and wait until all programs are ready.
 
-    The worker gets the given number of slots and the given profile. If AFORO_APP_FILE is set, start the worker of that
-    app in place of the reference worker.
+    If AFORO_APP_FILE is set, start the worker of that app in place of the reference worker.
     """
     settings = Settings.from_process()
     options = dataclasses.replace(worker_options(settings, concurrency, profile), workers=workers)
@@ -183,10 +182,9 @@ def print_env_example() -> None:
 
 
 def video_folders(settings: Settings) -> list[Path]:
-    """Return the folders under UPLOAD_PATH that hold videos: prepared inputs, uploads and outputs.
+    """Return the folders of prepared inputs, of uploads and of outputs below UPLOAD_PATH.
 
-    The prepared inputs are in the folder `media`. The settings name the folders of the uploads and of the outputs. A
-    folder outside UPLOAD_PATH, or UPLOAD_PATH itself, is left out.
+    A folder that is not below UPLOAD_PATH is left out.
     """
     root = settings.storage.path.resolve()
     names = ("media", settings.storage.upload_prefix, settings.storage.processed_prefix)
@@ -195,15 +193,13 @@ def video_folders(settings: Settings) -> list[Path]:
 
 
 def worker_options(settings: Settings, concurrency: int | None, profile: str | None) -> stack.WorkerOptions:
-    """Return the options with which to start the worker: slots, profile and threads of ffmpeg.
+    """Return the options of the worker: slots, name of a built-in profile, and threads of ffmpeg.
 
-    `concurrency` is the number of slots. `profile` is the name of a built-in profile or the path of a user's profile.
-    If an argument is None, its value in `settings` is used.
-
-    The options always name a built-in profile. In place of a user's profile, they name the profile of the setting
-    AFORO_WORKER_PROFILE. The worker reads a user's profile later, from the row of each run.
+    `profile` is the name or the path of a profile. A path is replaced by the profile in AFORO_WORKER_PROFILE. If an
+    argument is None, its value in `settings` is used.
     """
     slots = concurrency or settings.worker.concurrency
+    # the worker reads a user's profile later, from the row of each run
     chosen = profile or settings.profile
     return stack.WorkerOptions(
         slots, chosen if chosen in PROFILES else settings.worker.profile, settings.worker.threads

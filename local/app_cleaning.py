@@ -28,8 +28,8 @@ CLEANED = ".cleaned"
 class Leftovers:
     """Rows and input files that the runs of one app left in its systems.
 
-    Each run has a list of its videos, which is a file in its results folder. The field `lists` has the paths of these
-    files. The field `videos` has the videos of all lists, each with the key of its row and the place of its input file.
+    The field `lists` has the path of each run's list of videos. The field `videos` has all these videos, each with the
+    key of its row and the place of its input file.
     """
 
     lists: tuple[Path, ...]
@@ -47,11 +47,10 @@ def leftovers(settings: Settings, app: AppFile) -> Leftovers:
 
 
 def clean_app(settings: Settings, app: AppFile, *, rows: bool, outputs: bool, ask: Callable[[str], bool]) -> str:
-    """Remove what runs left in an app's systems, after the user has confirmed it. Return what was removed.
+    """Remove what runs left in an app's systems. Return a text that says what was removed.
 
-    With `rows`, remove the rows and their input files. With `outputs`, remove the output files. `ask` shows a question
-    to the user and returns True for yes. The result is a text for the user. Raise UsageError if both `rows` and
-    `outputs` are False, or if the user's answer is no.
+    With `rows`, remove rows and input files. With `outputs`, remove output files. `ask` puts a question to the user.
+    Raise UsageError if the answer is no, or if `rows` and `outputs` are both False.
     """
     if not rows and not outputs:
         remedy = "give ARGS=--rows, ARGS=--outputs or both"
@@ -69,12 +68,8 @@ def clean_app(settings: Settings, app: AppFile, *, rows: bool, outputs: bool, as
 def outputs_of(app: AppFile, videos: Sequence[InjectedVideo]) -> list[Path]:
     """Return the paths of the output files that the app wrote for these videos.
 
-    The files are found with the file name pattern `input.outputs` of aforo.toml. Raise UsageError in these cases:
-
-    - aforo.toml has no such pattern.
-    - aforo.toml names no database table for the app's videos.
-    - The pattern has no placeholder for the primary key of a video's row. Such a pattern could match files of other
-      videos.
+    The files match the pattern `input.outputs` of aforo.toml. Raise UsageError if aforo.toml has no such pattern or no
+    table of videos. Also raise UsageError if the pattern lacks the placeholder for a row's key.
     """
     pattern = app.input.outputs
     if pattern is None or app.videos is None:

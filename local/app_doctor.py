@@ -28,11 +28,10 @@ CONTAINER_LINES = (
 
 
 def findings(settings: Settings, app: AppFile, user_id: str | None) -> Iterator[Finding]:
-    """Check an app's aforo.toml: its worker, queue, database and videos. Yield the result of each check.
+    """Check an app's aforo.toml, worker, queue, database and videos. Yield a finding for each check.
 
-    A result (finding) has a level: OK, warning or error. Its text has a remedy for each problem. A failed check does
-    not stop the next check. One check inserts the row of a video into the app's database, and rolls the insert back.
-    `user_id` is the owner of that video, or None if the app needs no owner.
+    A finding says OK, or names a problem and its remedy. `user_id` is the owner of the row that one check inserts and
+    rolls back. `user_id` is None if the app needs no owner.
     """
     yield Finding(app.path.name, Level.OK, f"{app.name}, every line is known")
     yield from _worker(app)

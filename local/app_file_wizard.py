@@ -82,10 +82,9 @@ def answers(found: Found, ask: Ask) -> dict[str, str]:
 
 
 def read_app(folder: Path) -> Found:
-    """Read from an app's folder how its worker starts, and which tasks, queue and tables the app has.
+    """Return what an app's folder says about the app: worker command, tasks, queue and database tables.
 
-    The tables are read from the database that the file `.env` in this folder names. If the database does not answer, no
-    tables are returned.
+    The result has no tables if the database in the folder's file `.env` does not answer.
     """
     env_file = ".env" if (folder / ".env").is_file() else ""
     variables = {k: v or "" for k, v in dotenv_values(folder / env_file).items()} if env_file else {}

@@ -26,11 +26,9 @@ ERROR_WORDS = ("raised unexpected", "Received unregistered task", "Error", "Exce
 
 
 def send_one(settings: Settings, app: AppFile) -> None:
-    """Send one small video with the injector, and wait until the app has processed it.
+    """Send one small video with the injector, and wait at most 120 s until the app has processed it.
 
-    The wait is at most 120 s. Raise RunFailed if the video is `failed`, or if it is still open at the end of the wait.
-    The error message has the last error line of the worker's log. If the log has no error line, the message says how
-    the execution ended. The message also names the lines of aforo.toml to check. If the injector fails, exit with the
+    Raise RunFailed if the video is `failed` or still open after the wait. If the injector fails, exit with the
     injector's exit code.
     """
     start = LOG.stat().st_size if LOG.exists() else 0

@@ -34,11 +34,10 @@ SOURCES = frozenset({".py", ".toml", ".cfg", ".ini", ".yml", ".yaml", ".env"})
 
 
 def run_app_worker(settings: Settings, app: AppFile, concurrency: int, workers: int) -> None:
-    """Start the app's worker with `concurrency` slots, and wait until it receives messages.
+    """Start `workers` workers of the app with `concurrency` slots each. Wait until they receive messages.
 
-    If aforo.toml has a `worker.command`, this command starts one worker. A worker that already runs with the same code
-    and settings keeps running. If aforo.toml has no `worker.command`, the shell command `worker.scale` starts `workers`
-    workers. Raise EnvironmentFault if the worker ends, or is not ready after `worker.ready_seconds`.
+    If aforo.toml has a `worker.command`, only one worker starts. Raise EnvironmentFault if a worker ends, or is not
+    ready after `worker.ready_seconds`.
     """
     if app.worker.command is None:
         _scale(settings, app, concurrency, workers)

@@ -29,9 +29,8 @@ OF_REFERENCE_WORKER = "replacement: aforo"
 def supervisord_environment(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment variables for supervisord, which all programs of the stack inherit.
 
-    The result has the variables in `environment`, without the options of a single run, such as SIZE. The result also
-    has the port of each program, the folder of the Python interpreter, and values from `settings`, such as the URL of
-    Prometheus.
+    The options of a single run, such as SIZE, are removed from `environment`. The ports of the programs and values from
+    `settings` are added.
     """
     inherited = {name: value for name, value in environment.items() if name not in NOT_INHERITED}
     optional = ("emulator", "events", "prometheus", "celery-exporter", "grafana")
@@ -55,8 +54,7 @@ def worker_stop_seconds(settings: Settings) -> int:
 def worker_options(concurrency: int, profile: str, threads: int) -> str:
     """Return the text of the file `.local/worker.env`, which has the options of the reference worker.
 
-    `concurrency` is the number of slots. `threads` is the number of ffmpeg threads per slot, and 0 means automatic. If
-    the text differs from the file, `make up` restarts only the worker.
+    `concurrency` is the number of slots. `threads` is the number of ffmpeg threads per slot, and 0 means automatic.
     """
     options = {
         "AFORO_WORKER_PROGRAM": "worker",
@@ -70,8 +68,7 @@ def worker_options(concurrency: int, profile: str, threads: int) -> str:
 def app_worker_options(app: AppFile, concurrency: int) -> str:
     """Return the text of the file `.local/worker.env` for an app's worker.
 
-    The text includes a hash of aforo.toml and of the app's environment variables (`env_file`). If the text differs from
-    the file, `make up` restarts only the worker.
+    The text has the number of slots, and a hash of aforo.toml and of the app's environment variables.
     """
     settings_of_app = hashlib.sha256(json.dumps([app.text, dict(app.environment)], sort_keys=True).encode()).hexdigest()
     return f"AFORO_WORKER_PROGRAM=local.app_command\nAFORO_WORKER_CONCURRENCY={concurrency}\n# {settings_of_app[:16]}\n"
@@ -80,8 +77,7 @@ def app_worker_options(app: AppFile, concurrency: int) -> str:
 def fingerprint(settings: Settings, environment: Mapping[str, str]) -> str:
     """Return a hash of all settings that take effect only when the whole stack is restarted.
 
-    The hash also covers the AWS variables in `environment`, and the names of the stack's programs. For example, the
-    hash changes when Grafana is installed. If the hash has changed, `make up` restarts the stack.
+    The hash includes the AWS variables in `environment` and the names of the stack's programs.
     """
     keys = {name: value for name, value in environment.items() if name.startswith("AWS_")}
     wanted = [program.name for program in programs(settings)]
@@ -100,13 +96,10 @@ def write_prometheus_config(
     app: AppFile | None = None,
     source: Path = Path("prometheus/prometheus.yml"),
 ) -> None:
-    """Write Prometheus' configuration for this machine to the file `.local/prometheus.yml`.
+    """Make Prometheus' configuration for this machine from `source`. Write it to `.local/prometheus.yml`.
 
-    The configuration is made from the file `source`. `scraped` are the programs from which Prometheus collects metrics.
-    If `app` is given, Prometheus scrapes the app's workers in place of the reference worker.
-
-    `prometheus` has the settings of remote write, by which Prometheus sends a copy of every sample to a central store.
-    `prometheus` also has the labels that mark this stack's samples in the store.
+    `scraped` are the programs from which Prometheus collects metrics. `prometheus` has the settings for a copy of every
+    sample to a central server. If `app` is given, Prometheus scrapes the app's workers, not the reference worker.
     """
     text = prometheus_config(source.read_text(encoding="utf-8"), scraped, source.parent.resolve(), app)
     PROMETHEUS_CONFIG.write_text(with_remote_write(text, prometheus), encoding="utf-8")
@@ -115,11 +108,8 @@ def write_prometheus_config(
 def prometheus_config(source: str, scraped: Iterable[Program], folder: Path, app: AppFile | None = None) -> str:
     """Return the text of Prometheus' configuration for this machine, made from the text `source`.
 
-    Each scrape job in `source` has the name of a program. If the program is in `scraped`, the job gets the port of the
-    program. Otherwise, the job is removed. The paths of rule files begin with `folder`.
-
-    If `app` is given, the workers' `_info` metrics get the name of the app as the label `app`. If the app's aforo.toml
-    lists addresses in `worker.metrics`, the job `worker` scrapes these addresses.
+    Scrape jobs of programs that are not in `scraped` are removed. `folder` has the rule files. If `app` is given, the
+    job `worker` gets the app's name and addresses.
     """
     ports = {program.name: program.port for program in scraped if program.scraped or program.name == "prometheus"}
     targets = {name: [f"127.0.0.1:{port}"] for name, port in ports.items()}

@@ -36,10 +36,9 @@ ANSWER_SECONDS = 3.0
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
-    """Check tools, disk, stack, storage, database, queue and clock. Yield the result of each check.
+    """Check tools, disk, stack, storage, database, queue and clock. Yield a finding for each check.
 
-    A result (finding) has a level: OK, warning or error. Its text has a remedy for each problem. A failed check does
-    not stop the next check.
+    A finding says OK, or names a problem and its remedy.
     """
     yield _run("tools", preflight.check_tools)
     yield _run("encoders", preflight.check_encoders)

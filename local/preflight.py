@@ -38,10 +38,10 @@ def check_encoders() -> str:
 
 
 def check_ports(required: Iterable[Program]) -> None:
-    """Check that each of these programs can listen on its port.
+    """Raise EnvironmentFault for the first of these programs that cannot listen on its port.
 
-    Raise EnvironmentFault for the first program that cannot. The possible reasons: two of these programs have the same
-    port, another process uses the port, or this user is not allowed to listen on it.
+    The error gives the cause: two of these programs share a port, another process uses the port, or this user lacks the
+    right to listen.
     """
     owners: dict[int, Program] = {}
     for program in required:
@@ -77,8 +77,8 @@ def check_scrapes(settings: Settings) -> None:
 def check_central_store(settings: Settings) -> None:
     """Check the settings with which Prometheus sends a copy of every sample to a central store.
 
-    The central store is another server that accepts Prometheus' remote write. Raise UsageError if a setting has a wrong
-    value. Also raise UsageError if the URL of a central store is set, but this stack starts no Prometheus.
+    The central store is another server. Raise UsageError if a value is wrong. Also raise UsageError if a central store
+    is set and this stack starts no Prometheus.
     """
     check_remote_write(settings.prometheus)
     url = settings.prometheus.remote_write_url

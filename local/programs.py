@@ -19,9 +19,8 @@ LIVE_PAGE = "/consoles/index.html"
 class Program:
     """One program that supervisord runs on this machine.
 
-    `port` is 0 if the program has no port. `variable` is the name of the setting for the port. `path` is the path of
-    the program's page for a browser, or '' if there is no page. `scraped` is True if Prometheus collects metrics from
-    the program.
+    `port` is 0 if the program has no port. `variable` is the setting for the port. `path` is the path of the program's
+    page for a browser, or ''. `scraped` is True if Prometheus collects the program's metrics.
     """
 
     name: str

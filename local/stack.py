@@ -34,9 +34,8 @@ FOUNDATIONS = frozenset({"emulator", "events", "prometheus", "grafana"})
 class WorkerOptions:
     """Options of the worker that can differ between runs.
 
-    `concurrency` is the number of slots per worker, and `profile` the name of the encoding profile. `threads` is the
-    number of ffmpeg threads per slot, and 0 means automatic. `workers` is the number of workers, which is more than 1
-    only for an app with `worker.scale`.
+    `concurrency` is the number of slots per worker. `profile` is the name of the encoding profile. `threads` is the
+    number of ffmpeg threads per slot, and 0 means automatic.
     """
 
     concurrency: int
@@ -47,11 +46,10 @@ class WorkerOptions:
 
 
 def up(settings: Settings, options: WorkerOptions) -> None:
-    """Start Aforo's programs with `settings`, and the worker with `options`. Wait until they are ready.
+    """Start Aforo's programs with `settings`, and the worker with `options`. Wait until all are ready.
 
-    If the stack already runs with the same settings, its programs keep running. If only the options have changed, only
-    the worker is restarted. If the settings have changed, all programs are restarted. Raise EnvironmentFault if a
-    program does not become ready.
+    If the settings have changed, a running stack is restarted. Raise EnvironmentFault if a program does not become
+    ready.
     """
     if settings.stack == "compose":
         raise UsageError("STACK", "this starts the native stack", "use `make up STACK=compose`", value=settings.stack)
@@ -71,10 +69,9 @@ def up(settings: Settings, options: WorkerOptions) -> None:
 
 
 def down(settings: Settings) -> int:
-    """Stop all programs of this machine's stack, the worker first. Return the number of orphans ended.
+    """Stop all programs of this machine's stack. Return the number of orphans ended.
 
-    Orphans are processes that a dead supervisord left running. If supervisord runs, it stops the programs, and the
-    result is 0. If supervisord does not run, this function ends the orphans.
+    Orphans are processes that a dead supervisord left running.
     """
     with _lock():
         return _stop(settings)

@@ -115,11 +115,8 @@ def shut_down() -> None:
 def orphans() -> list[psutil.Process]:
     """Return the running processes of this checkout's stack, except the calling process.
 
-    If supervisord has died, these processes are its orphans. If supervisord is running, the result has supervisord and
-    its programs.
-
-    A process belongs to the stack if its environment variable AFORO_STACK_FOLDER names this checkout. A Redis belongs
-    to the stack if its working directory is the folder `.local/run` of this checkout.
+    If supervisord runs, the result has supervisord and its programs. If supervisord has died, the result has the
+    programs that supervisord left running.
     """
     return [p for p in psutil.process_iter() if p.pid != os.getpid() and _is_ours(p)]
 

@@ -1,8 +1,7 @@
 """Compare the locked packages with an advisory database: `python -m testing.advisories FOLDER`.
 
 An advisory describes a security problem of a package. FOLDER is a checkout of the Python Packaging Authority's
-advisory-database. No network is used, so advisories newer than the checkout are not found. The date of the checkout is
-printed. Exit codes: 0 if no locked version is affected, 1 if one is, 2 if FOLDER is no such checkout.
+advisory-database. Exit codes: 0 if no locked version is affected, 1 if any is, 2 if FOLDER is wrong.
 """
 
 from __future__ import annotations
@@ -76,7 +75,7 @@ def main(arguments: list[str]) -> int:
     """Print each advisory that affects a locked version. Return the exit code.
 
     `arguments` has one item: the folder of the advisory database. The exit code is 0 if no locked version is affected,
-    1 if one is, and 2 if the folder is not an advisory database.
+    1 if any is, and 2 if the folder is wrong.
     """
     if len(arguments) != 1 or not Path(arguments[0], "vulns").is_dir():
         print("error: advisories; no such folder; give a checkout of advisory-database", file=sys.stderr)

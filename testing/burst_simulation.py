@@ -34,12 +34,9 @@ def burst(
 ) -> SimulatedBurst:
     """Simulate a burst on `slots` slots. Return the start, end and slot of each video.
 
-    `services` has the service time of each video. `start_lags` has one number for each slot: the time until the slot
-    starts its first video. `poll_gaps` has as many numbers as there are videos. Each number is the pause of a slot
-    between two of its videos. All times are in seconds. The default of lags and pauses is 0.
-
-    With `contention` (sigma), the videos slow each other down. While n slots work, the speed of each video is
-    multiplied by 1 / (1 + sigma (n - 1)).
+    All times are in seconds. `services` has the service time of each video. `start_lags` has the time until each slot
+    starts its first video. `poll_gaps` has one number per video: the pause of a slot between two videos. While n slots
+    work, the speed of each video is multiplied by 1 / (1 + contention (n - 1)).
     """
     lags = np.zeros(slots) if start_lags is None else start_lags
     gaps = np.zeros(services.size) if poll_gaps is None else poll_gaps

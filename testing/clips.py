@@ -54,10 +54,10 @@ def interlaced(path: Path, size: str = "720x576", *codec: str) -> Path:
 
 
 def high_dynamic_range(path: Path, transfer: str, *picture: str) -> Path:
-    """Generate a 10-bit HEVC video with BT.2020 colours, like the HDR video of a phone. Return its path.
+    """Write a 10-bit HEVC video with BT.2020 colours, like a phone's HDR video. Return its path.
 
-    `path` is the file to write. `transfer` is the transfer function, by its name in ffmpeg. `picture` has ffmpeg's
-    input options. By default, the input is a test picture.
+    `path` is the file to write. `transfer` is ffmpeg's name of the transfer function. `picture` has ffmpeg's input
+    options, by default for a test picture.
     """
     tags = ("-color_primaries", "bt2020", "-color_trc", transfer, "-colorspace", "bt2020nc", "-color_range", "tv")
     codec = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-pix_fmt", "yuv420p10le")
@@ -67,8 +67,7 @@ def high_dynamic_range(path: Path, transfer: str, *picture: str) -> Path:
 def cut(source: Path, ratio: float) -> Path:
     """Write a truncated copy of a file into the same folder, and return the path of the copy.
 
-    The copy has only the first bytes of `source`. `ratio` (0 to 1) is the size of the copy divided by the size of
-    `source`.
+    `ratio` (0 to 1) is the share of the file's bytes that the copy keeps.
     """
     content = source.read_bytes()
     target = source.with_name(f"cut-{source.name}")
@@ -79,7 +78,7 @@ def cut(source: Path, ratio: float) -> Path:
 def overwrite(source: Path, at: float, count: int = 400) -> Path:
     """Write a damaged copy of a file into the same folder, and return the path of the copy.
 
-    In the copy, `count` bytes are overwritten. `at` (0 to 1) says where they start: 0.5 is the middle of the file.
+    `count` bytes are overwritten. `at` (0 to 1) says where they start: 0.5 is the middle of the file.
     """
     content = bytearray(source.read_bytes())
     start = round(len(content) * at)

@@ -27,8 +27,6 @@ def collect(sessions: Sessions, records: Iterable[Mapping[str, Any]], seconds: f
     - `sent`: the ids of the tasks that the executed task sent
     - `slot`: the number of the slot
     - `start`: the start of the execution in epoch seconds
-
-    All other fields get fixed values.
     """
     complete = []
     for record in records:

@@ -19,10 +19,8 @@ class Call:
 class FakeSqs:
     """Fake SQS client that records its calls and answers with results that the test gives.
 
-    Each call takes the next item of `results`. If the item is an exception, the call raises it. Otherwise, the call
-    returns it. When only the last item is left, all further calls use this item. `by_queue` maps the URL of a queue to
-    a list of results. Calls for this queue use that list in place of `results`. The attribute `calls` has the recorded
-    calls.
+    Each call takes the next item of `results`, and the last item repeats. An item that is an exception is raised.
+    `by_queue` maps a queue's URL to separate results. `calls` has the recorded calls.
     """
 
     def __init__(self, *results: Any, **by_queue: list[Any]) -> None:

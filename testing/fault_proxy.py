@@ -27,19 +27,18 @@ Answer = tuple[int, bytes, dict[str, str]]
 class Fault:
     """Fault that the proxy applies to a request.
 
-    The fields `status`, `code`, `seconds` and `content` are details of the fault. The field `kind` is one of these:
+    The field `kind` is one of these:
 
     - status: answer with the HTTP status `status` and an SQS error with the code `code`
     - content: answer with the HTTP status `status` and the body `content`
     - reset: end the connection with RST
-    - hang: accept the request, never answer it
+    - hang: never answer
     - latency: wait `seconds`, then forward the request
-    - drop: forward the request, then end the connection with RST; SQS acts on the request, but the client gets no
-      answer
+    - drop: forward the request, then end the connection with RST
     - replay: answer with the last answer to the same action
-    - s3_error: answer with the HTTP status `status` and the XML of an S3 error with the code `code`
-    - shorten: answer with the first half of the requested S3 object; Content-Length is that of the half
-    - cut: answer with the first half of the S3 object, then close; Content-Length is that of the whole object
+    - s3_error: answer with the HTTP status `status` and an S3 error with the code `code`
+    - shorten: answer with the first half of the S3 object and the Content-Length of the half
+    - cut: answer with the first half of the S3 object and the Content-Length of the whole object
     - corrupt: answer with the S3 object after changing its first bytes
     """
 

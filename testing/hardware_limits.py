@@ -64,8 +64,7 @@ def enter(group: Path, pid: int) -> None:
 def slow_disk(folder: Path, bytes_per_second: int) -> Iterator[Path]:
     """Context manager: mount a new, slow disk in a subfolder of `folder`, and yield the subfolder.
 
-    Reads and writes are limited to `bytes_per_second` each. Writes are synchronous. The limit applies to this process,
-    and to the child processes that it starts in the `with` block.
+    Reads and writes of this process and of its new child processes are limited to `bytes_per_second` each.
     """
     image, mount_point = folder / "disk.img", folder / "disk"
     with image.open("wb") as file:

@@ -32,13 +32,8 @@ Limit = Callable[[Stack], AbstractContextManager[tuple[dict[str, str], Callable[
 class Case:
     """One test case: a limited resource, and the bottleneck that the command `report` must name.
 
-    The field `limit` is a function that limits the resource. The field `label` is the expected bottleneck. Two runs are
-    made under the limit:
-
-    - The judged run has `slots` slots and `count` videos.
-    - The comparable run has `comparable_slots` slots and `comparable_count` videos.
-
-    The command `report` judges the judged run twice: alone, and together with the comparable run.
+    The field `limit` limits the resource. The field `label` is the expected bottleneck. The judged run has `slots`
+    slots and `count` videos. The comparable run has `comparable_slots` slots and `comparable_count` videos.
     """
 
     name: str
@@ -55,8 +50,7 @@ class Case:
 class Verdict:
     """Bottleneck of one run, read from the output of `report --json`, with its evidence.
 
-    `cause` is the bottleneck, and `evidence` has the texts that prove it. `flags` has the names of the run's warnings.
-    `videos_per_minute` is the nominal capacity X_sat.
+    `flags` has the names of the run's warnings. `videos_per_minute` is the nominal capacity.
     """
 
     cause: Cause

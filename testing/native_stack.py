@@ -33,8 +33,8 @@ class Stack:
     def run(self, *arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
         """Run `python -m` with these arguments in the stack's folder, and return the ended process.
 
-        `options` are environment variables that are set in addition to those of the stack. A failed process raises no
-        error. A process that runs longer than 110 s raises subprocess.TimeoutExpired.
+        `options` are additional environment variables. A failed process raises no error. Raise
+        subprocess.TimeoutExpired after 110 s.
         """
         command = [str(ROOT / ".venv/bin/python"), "-m", *arguments]
         environment = self.environment | options

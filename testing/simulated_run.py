@@ -1,8 +1,7 @@
 """Simulate runs without failures, and produce all data that the analysis of a real run reads.
 
-The data are rows of the database, resource samples and queue readings. The simulated host has one core per slot and no
-other load. Service times are independent and log-normal. The first video of each slot takes 10 % longer. A simulated
-exporter reads the queue as `exporters.sqs` does. A simulated Prometheus scrapes every second.
+The data are rows of the database, resource samples and queue readings. Service times are independent and log-normal.
+The first video of each slot takes 10 % longer.
 """
 
 from __future__ import annotations
@@ -36,9 +35,9 @@ CALIBRATION_SECONDS = (0.0685, 0.0878)
 class Load:
     """Parameters of a simulated run: its slots, its length, its service times and its utilisation.
 
-    `slots` is the number of slots. The run lasts about `seconds`. `service_seconds` is the mean service time, and
-    `service_cv` the coefficient of variation of the service times. `cpu_cv` is the coefficient of variation of the CPU
-    seconds per video. `utilisation` is offered rate × mean service time / slots, or None for a burst.
+    The run lasts about `seconds`. `service_seconds` is the mean service time. `service_cv` is the CV of the service
+    times, and `cpu_cv` the CV of the CPU seconds per video. `utilisation` is offered rate × mean service time / slots,
+    or None for a burst.
     """
 
     slots: int

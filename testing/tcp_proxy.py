@@ -13,9 +13,8 @@ CHUNK_BYTES = 65536
 class TcpProxy:
     """TCP proxy to `host:port`, whose connections can be slowed, stalled and broken.
 
-    The proxy forwards each request after a delay of `delay_seconds`. This attribute can be changed while connections
-    are open. In each direction, all connections together carry at most `bytes_per_second`. If `bytes_per_second` is
-    None, the bandwidth is not limited. With `only_back`, the limit applies only to bytes from the server to the client.
+    Each request is delayed by `delay_seconds`. All connections together carry at most `bytes_per_second` in each
+    direction. None means no limit. With `only_back`, the limit applies only to bytes from the server to the client.
     """
 
     def __init__(
@@ -110,8 +109,7 @@ class TcpProxy:
 class Sender:
     """Find the beginning of each request on one connection of a TcpProxy.
 
-    The object remembers whether the client or the server sent the last bytes. Bytes from the client begin a request in
-    two cases: they are the first bytes of the connection, or the bytes before them came from the server.
+    A request begins with bytes from the client, either the first of the connection or after bytes from the server.
     """
 
     def __init__(self) -> None:

@@ -82,8 +82,8 @@ def wait_for(what: str, check: Callable[[], object], seconds: float = START_SECO
 def warn(findings: Iterable[Finding], queue_name: str) -> None:
     """Log a warning for each problem that does not prevent the worker from starting.
 
-    `findings` has one result for each check of the queue `queue_name`. Each result that is not OK is logged. Each
-    protection that this machine cannot give to ffmpeg is logged too.
+    `findings` has one result for each check of the queue `queue_name`. Each protection that this machine cannot give to
+    ffmpeg is logged too.
     """
     for finding in findings:
         if finding.level is not Level.OK:

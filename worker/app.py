@@ -51,9 +51,8 @@ CHECKS_PER_TIMEOUT = 4
 class WorkerApp:
     """The worker's Celery application, with the objects that the functions of this module share.
 
-    The field `registry` holds the metrics for Prometheus. The field `queue_url` is the URL of the worker's SQS queue.
-    The field `forwarder` sends Celery events to Redis, and is None if no Redis is configured. The field `outages` logs
-    failures of the database.
+    The field `registry` holds the metrics for Prometheus. The field `forwarder` sends Celery events to Redis, and is
+    None if no Redis is configured. The field `outages` logs failures of the database.
     """
 
     celery: Celery
@@ -98,8 +97,7 @@ def _harden(app: Celery, worker_metrics: WorkerMetrics) -> None:
 def serve_metrics(parts: WorkerApp, settings: Settings) -> None:
     """Prepare the worker's main process to serve /metrics and to send Celery events to Redis.
 
-    Call this before the worker starts. The main process starts to serve and to send when the worker is ready. The pool
-    has forked by then.
+    Call this before the worker starts. Serving and sending begin when the worker is ready.
     """
     worker, limits = settings.worker, bandwidth_limits(settings)
     places = {"work": worker.work_path, "storage": settings.storage.path}
@@ -121,14 +119,14 @@ def serve_metrics(parts: WorkerApp, settings: Settings) -> None:
 def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
     """Prepare the worker to mark the videos of dead-lettered messages as failed, in a thread.
 
-    Call this before the worker starts. The thread starts when the worker is ready. A thread is used because the event
-    loop of the worker must not wait for SQS, the storage or the database.
+    Call this before the worker starts. The thread starts when the worker is ready.
     """
     delete_outputs = partial(cleanup.delete_outputs, open_storage(settings))
     client = aws.client(settings, "sqs", read_timeout_seconds=5)
     watch = DeadLetterWatch(client, parts.queue_url, _claims(settings, forks=True), delete_outputs, parts.outages)
 
     def start(**_signal: object) -> None:
+        # in a thread, because the worker's event loop must not wait for SQS, the storage or the database
         watch.start(settings.queue.visibility_timeout_seconds / CHECKS_PER_TIMEOUT)
 
     worker_ready.connect(start, weak=False)
@@ -137,9 +135,8 @@ def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
 def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
     """Prepare the worker to write a heartbeat to the database every 20 s.
 
-    Call this before the worker starts. The first heartbeat is written when the worker is ready. The heartbeat is a row
-    with the current time, which shows other workers that this worker is alive. When a worker stops, it reads the
-    heartbeats of other workers to find out whether it is the last worker.
+    Call this before the worker starts. The heartbeat is a row with the current time. The row shows other workers that
+    this worker is alive.
     """
     claims, worker = _claims(settings, forks=True), WorkerProcess.this()
 
@@ -160,8 +157,7 @@ def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
 def clean_up(parts: WorkerApp, settings: Settings) -> None:
     """Delete the work files and the unfinished uploads that an earlier, killed worker left.
 
-    The work files are all files in the worker's work folder. Only uploads that are older than 24 hours are deleted. If
-    the storage fails, the uploads stay, and the error is logged and counted.
+    Uploads stay if they are younger than 24 hours. A failure of the storage is logged and counted.
     """
     cleanup.clean_up_work_folder(settings.worker.work_path)
     try:
@@ -187,8 +183,8 @@ def clean_up_after_dead_slots(settings: Settings) -> None:
 def leave(settings: Settings) -> None:
     """Free the claims of dead processes on this machine, and delete this worker's heartbeat row.
 
-    Call this after the worker has stopped. If this was the last worker of its queue, also mark the unfinished runs of
-    the queue as interrupted. A run is unfinished while it has open videos.
+    Call this after the worker has stopped. The last worker of a queue also marks the unfinished runs of the queue as
+    interrupted.
     """
     claims = _claims(settings, forks=True)
     claims.release_dead_claims()

@@ -1,7 +1,7 @@
 """Claims on videos: the right to work on a video and to write its final state.
 
-Every write is a compare-and-set with a fencing token. A claim increments `videos.execution_number`. Every later write
-requires that number, so an execution that lost its claim changes nothing.
+A claim increments `videos.execution_number`. Every later write of the execution to the video requires that number. An
+execution that lost its claim cannot change the video.
 """
 
 from __future__ import annotations
@@ -68,8 +68,7 @@ class _Ending:
     def columns(self) -> dict[str, Any]:
         """Return the column values to write to an execution's row when the execution ends.
 
-        The column `finish_seconds` is the time from the start of the stage finish to this call. The commit comes later
-        and is not included.
+        The column `finish_seconds` does not include the commit.
         """
         finish_seconds = time.perf_counter() - self.started
         return self.measured | {"reason": self.reason, "ended_at": self.at, "finish_seconds": finish_seconds}
@@ -89,13 +88,8 @@ class Claims:
     def claim(self, video_id: str, slot: Slot, receive_count: int | None, started_at: float) -> Claim | ClaimDenied:
         """Try to claim the video for `slot`. Return the claim, or the reason why it is denied.
 
-        `receive_count` is how often SQS has delivered the message, or None if that is unknown. `started_at` is the
-        start of the execution in epoch seconds. The claim is denied in these cases:
-
-        - The video is final, or another execution holds the claim. This execution is recorded with the outcome
-          `duplicate`.
-        - The video has had all its allowed executions. The video becomes `failed`.
-        - The database has no such video.
+        `receive_count` is None if unknown. `started_at` is in epoch seconds. If the video is final or claimed, the
+        execution is recorded as `duplicate`. If the video has had all allowed executions, the video becomes `failed`.
         """
         with self.sessions.begin() as session:
             video = session.get(VideoRow, video_id, with_for_update=True)
@@ -112,11 +106,7 @@ class Claims:
             return self._grant(session, video, slot, receive_count, started_at)
 
     def renew(self, claim: Claim) -> bool:
-        """Extend the lease of a claim. Return True if the lease was extended.
-
-        Return False if the execution has lost the claim: another execution has claimed the video since, or the video is
-        no longer in the state `processing`.
-        """
+        """Extend the lease of a claim. Return False if the execution has lost the claim, and True otherwise."""
         changed = update(VideoRow).where(*_is_current(claim)).values(lease_until=time.time() + self.lease_seconds)
         with self.sessions.begin() as session:
             return bool(session.execute(changed).rowcount)  # type: ignore[attr-defined]
@@ -126,10 +116,8 @@ class Claims:
     ) -> Outcome:
         """End the execution and write the final state of its video. Return the outcome of the execution.
 
-        `state` is the final state. `reason` says why the video failed, and is None if `state` is `done`. `measured` has
-        values for columns of the execution's row, by column name. If `state` is `done`, `measured` also has the key
-        `output_bytes`: the size of the output, which is written to the video's row. If the execution has lost its
-        claim, the video stays unchanged, and the outcome is `superseded`.
+        `reason` says why the video failed. `measured` has values for columns of the execution's row, and `output_bytes`
+        for a video that is `done`. If the claim is lost, the video stays unchanged, and the outcome is `superseded`.
         """
         ending = _Ending(measured, reason)
         values: dict[str, Any] = {"state": state, "reason": reason, "updated_at": ending.at, **_UNOWNED}
@@ -144,13 +132,8 @@ class Claims:
     def release(self, claim: Claim, reason: Reason, measured: dict[str, Any]) -> Outcome:
         """End the execution and give up its claim, so that the next delivery can process the video.
 
-        Return the outcome of the execution:
-
-        - `retried`: the video can be claimed again.
-        - `failed`: this was the last allowed execution, and the video is now `failed` with `reason`.
-        - `superseded`: the execution had already lost its claim, and the video stays unchanged.
-
-        `measured` has values for columns of the execution's row, by column name.
+        The result is the outcome: `retried`, `failed` after the last allowed execution, or `superseded` if the claim
+        was lost. `measured` has values for columns of the execution's row.
         """
         if claim.execution_number >= self.max_executions:
             return self.finish(claim, VideoState.FAILED, measured, reason)
@@ -172,11 +155,8 @@ class Claims:
     def fail_dead_lettered(self, video_id: str, task_id: str) -> tuple[str, ...] | None:
         """Mark the video of a dead-lettered message as failed. Return the storage keys of its outputs.
 
-        The result has one key for each execution of the video. The caller deletes the outputs with these keys. In two
-        cases, the video stays unchanged:
-
-        - A running execution holds the claim on the video. The result is None.
-        - The video is final, or the database has no such video with the task `task_id`. The result is an empty tuple.
+        Return None if a running execution holds the claim. Return an empty tuple if the task has no open video. In both
+        cases, the video stays unchanged.
         """
         with self.sessions.begin() as session:
             video = session.get(VideoRow, video_id, with_for_update=True)
@@ -212,12 +192,12 @@ class Claims:
     def remove_worker(self, worker: WorkerProcess) -> bool:
         """Delete the heartbeat rows of this worker and of dead workers.
 
-        Return True if no other worker of this queue is alive, and False otherwise. If several workers stop at the same
-        time, at least one of them gets True, because the rows are deleted in one transaction and read in a second one.
+        Return True if no other worker of this queue is alive, and False otherwise.
         """
         oldest = time.time() - SILENCE_SECONDS
         with self.sessions.begin() as session:
             session.execute(delete(WorkerRow).where((WorkerRow.owner == worker.owner) | (WorkerRow.seen_at < oldest)))
+        # read in a second transaction: if several workers stop at once, at least one of them finds no other
         with self.sessions.begin() as session:
             remaining = select(WorkerRow.owner).where(self._is_of_queue(WorkerRow.queue))
             return not any(may_live(owner) for owner in session.scalars(remaining))

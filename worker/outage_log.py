@@ -20,10 +20,9 @@ _STATE = struct.Struct("dQ")  # monotonic time of the last line, number of error
 
 
 class OutageLog:
-    """Log of database failures that all processes of a worker share. Create it before the pool forks.
+    """Log of database failures, with at most one line per minute for all processes of a worker together.
 
-    All processes together write at most one line per minute. One exception is possible: if two slots fail at the same
-    moment, both can write a line.
+    Create the object before the pool forks. Two slots that fail at the same moment can both write a line.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -34,8 +33,8 @@ class OutageLog:
     def note(self, consequence: str, error: Exception) -> None:
         """Log a database error, unless a line was already written in the last minute.
 
-        `consequence` is a text that says what follows from the error, such as `each delivery returns to the queue`.
-        Errors that are not logged are counted, and the next line has their number.
+        `consequence` says what follows from the error, such as `each delivery returns to the queue`. The next line has
+        the number of errors that were not logged.
         """
         written_at, more = _STATE.unpack_from(self._state)
         now = self._clock()
@@ -51,8 +50,7 @@ class OutageLog:
 class RejectedTasks(logging.Filter):
     """Logging filter for Celery's log lines about rejected tasks, which have long tracebacks.
 
-    If the database failed, the line is dropped, because the outage log reports the failure. If the task was rejected
-    for another reason, the line stays, without its traceback.
+    If the database failed, the line is dropped. Otherwise, only the traceback is removed.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:

@@ -16,13 +16,9 @@ def check_payload(call: Call) -> InvalidReason | None:
     """Return why the worker must not run this task call, or None if the call is valid.
 
     A valid call has a complete payload, in the version that this worker supports. A valid call has no options of
-    Celery, because each option does harm:
-
-    - A time limit kills the slot's process.
-    - A callback runs another task.
-    - An eta delays the message.
-    - After an expiry time, the message is dropped, and its video never gets a final state.
+    Celery, such as a time limit.
     """
+    # a time limit kills the slot's process, a callback runs another task, and an expired message is dropped
     if call.options:
         return InvalidReason.UNEXPECTED_OPTION
     if call.kwargs.get("version") != PAYLOAD_VERSION:
@@ -33,9 +29,9 @@ def check_payload(call: Call) -> InvalidReason | None:
 
 
 def video_and_task_of(body: str) -> tuple[str, str] | None:
-    """Return the video id and the task id in the body of a message, even if other parts are malformed.
+    """Return the video id and the task id in the body of a message.
 
-    Return None if the body lacks one of these ids, or if a database cannot store one of them.
+    Return None if one of these ids is missing, or if a database cannot store it.
     """
     try:
         envelope = json.loads(json_text(body))

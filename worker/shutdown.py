@@ -1,15 +1,7 @@
 """Shut down a worker on SIGTERM, with a time limit for its running tasks.
 
-After SIGTERM, the worker receives no new messages. Running tasks can end within the limit. After the limit, the
-messages of unfinished tasks return to the queue.
-
-Celery has three kinds of shutdown:
-
-- The warm shutdown waits for running tasks without a limit.
-- The cold shutdown stops at once, and the messages of unfinished tasks return to the queue.
-- The soft shutdown waits for a limited time, but a task that finishes in this time cannot be acknowledged.
-
-This module starts with a warm shutdown. At the limit, a timer turns the warm shutdown into a cold shutdown.
+Celery's warm shutdown waits for running tasks. At the limit, a timer starts Celery's cold shutdown: the worker stops at
+once, and the messages of unfinished tasks return to the queue.
 """
 
 from __future__ import annotations
@@ -28,6 +20,7 @@ def limit(seconds: float) -> None:
     """
 
     def begin(how: str = "", **_signal: object) -> None:
+        # Celery's soft shutdown has a limit, but a task that finishes within it cannot be acknowledged
         if how == "Warm":
             timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGQUIT))
             timer.daemon = True

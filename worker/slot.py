@@ -11,8 +11,8 @@ from aforo.process_identity import WorkerProcess
 class Slot:
     """One slot of a worker: its own process, the worker's main process, and the slot's number.
 
-    The field `process` is the slot's own process, and the field `worker` is the main process. If the process of a slot
-    dies, the process that replaces it gets the same `number`.
+    The field `process` is the slot's own process, and `worker` is the main process. If the slot's process dies, the new
+    process gets the same `number`.
     """
 
     process: WorkerProcess

@@ -62,7 +62,7 @@ class TaskContext:
     """What the video task needs in one process: database, storage, transcoder, heartbeat and work folder.
 
     The field `slot` is a function that returns the slot of the calling thread. Create one context in each process after
-    the fork, because clients and database engines do not survive a fork.
+    the fork.
     """
 
     slot: Callable[[], Slot]
@@ -87,8 +87,7 @@ def register(app: Celery, context: Callable[[], TaskContext], outages: OutageLog
     """Add the video task to the Celery application `app`.
 
     `context()` returns the task context of the calling process. `outages` logs failures of the database. The task
-    raises VideoFailed after it has marked the video as failed. Celery then deletes the message. Any other error becomes
-    Celery's exception Reject, which returns the message to the queue.
+    raises VideoFailed if the video has failed for good. Any other error returns the message to the queue.
     """
 
     @app.task(name=TASK_NAME, bind=True, shared=False, throws=(VideoFailed,))
@@ -170,10 +169,9 @@ class Execution:
     output_bytes: int = 0
 
     def run(self) -> dict[str, Any]:
-        """Run the stages of the execution. Return the figures of the execution for the worker's metrics.
+        """Run the stages of the execution. Return figures for the worker's metrics, such as downloaded bytes.
 
-        Examples of figures are the downloaded and uploaded bytes. Raise VideoFailed if the video has failed for good.
-        Raise ReturnedToQueue if the message returns to the queue.
+        Raise VideoFailed if the video has failed for good. Raise ReturnedToQueue if the message returns to the queue.
         """
         try:
             self._work()

@@ -1,8 +1,7 @@
 """Run a Kubernetes control plane on free ports of this machine.
 
-It consists of etcd, API server, controllers, scheduler, KEDA and kwok. KEDA scales the workers by the length of the
-queue. kwok plays the kubelet: it reports nodes and pods as running, although no container runs. Nothing enforces a
-NetworkPolicy.
+KEDA scales the workers by the length of the queue. kwok plays the kubelet: it reports pods as running, although no
+container runs. Nothing enforces a NetworkPolicy.
 """
 
 from __future__ import annotations

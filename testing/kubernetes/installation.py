@@ -27,9 +27,8 @@ NAMESPACE = "aforo"
 class Installation:
     """Installation of Aforo in the namespace `aforo` of a Kubernetes control plane, for one test.
 
-    The field `overlay` has the test's values for the Kustomize overlay. The files of the overlay are written to the
-    folder in the field `folder`, and applied from there. The field `proxy` is the proxy through which KEDA reads the
-    queue. With this proxy, a test can inject faults.
+    The field `overlay` has the test's values for the Kustomize overlay. The overlay's files are written to `folder`.
+    KEDA reads the queue through `proxy`, in which a test can inject faults.
     """
 
     plane: ControlPlane

@@ -1,17 +1,7 @@
-"""Configure kwok, the program that plays the kubelet and changes the state of nodes and pods.
+"""Configure kwok, the program that changes the states of nodes and pods in place of a kubelet.
 
-kwok changes a state by a rule, such as the rule that makes a pod ready. kwok calls these rules stages. The tests use
-rules that come with kwok.
-
-A test can run a real process in place of a pod's container. The pod's annotation `aforo.test/process` then has the
-state of this process: `awaited` (not started yet), `running` or `ended`. This module makes three rules of kwok depend
-on the annotation:
-
-- kwok makes the pod ready only if the process is `running` or `ended`.
-- kwok completes the pod only if the process is `ended`.
-- kwok deletes the pod only if the process is `ended`.
-
-The rules stay unchanged for a pod without the annotation.
+A pod's annotation `aforo.test/process` has the state of the process that replaces the pod's container. kwok makes the
+pod ready only after the process has started. kwok deletes the pod only after the process has ended.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Run stand-ins: processes of this machine in place of the containers of pods.
 
-The Kubernetes control plane of the tests runs no containers. A stand-in has the command and the environment of its
-pod's container. It is started when the pod is scheduled. When the pod is deleted, the stand-in gets SIGTERM, and
-SIGKILL if it still runs after the pod's grace period. A kubelet does the same with containers.
+A stand-in has the command and the environment of its pod's container. When the pod is deleted, the stand-in gets
+SIGTERM, and SIGKILL after the pod's grace period.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ class StandIn:
 class StandIns:
     """Processes of this machine that take the place of the containers of one program's pods.
 
-    The field `name` is the name of the program, such as `worker`. Each pod of the program has this name in the label
+    The field `name` is the name of the program, such as `worker`. The pods have this name in the label
     `app.kubernetes.io/name`.
     """
 
@@ -171,9 +170,8 @@ class StandIns:
 def stand_ins(plane: ControlPlane, name: str, folder: Path, base: Mapping[str, str]) -> Iterator[StandIns]:
     """Context manager: run one process for each pod with the label `app.kubernetes.io/name` = `name`.
 
-    Each process takes the place of its pod's container. The folder `folder` is created, and the processes write their
-    logs there. `base` has the environment variables that the container image would set. At the end of the `with` block,
-    the processes that still run are killed.
+    The processes write their logs into the new folder `folder`. `base` has the environment variables of the container
+    image. At the end of the block, the processes are killed.
     """
     folder.mkdir()
     group, stopped = StandIns(plane, name, folder, base), threading.Event()

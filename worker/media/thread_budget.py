@@ -1,14 +1,6 @@
 """Compute how many threads ffmpeg is allowed to use in one slot, from the available CPU and memory.
 
-The memory constants of this module are upper bounds of measured values. The measurements are of ffmpeg 5.1, which
-encoded H.264 from 1080p to 2160p with 1 to 32 threads. On one machine, ffmpeg used this memory:
-
-- 1 thread: address space 390 MiB, resident memory at 2160p 166 MiB
-- 8 threads: address space 1370 MiB, resident memory at 2160p 421 MiB
-- 16 threads: address space 2380 MiB, resident memory at 2160p 704 MiB
-- 32 threads: address space 4353 MiB, resident memory at 2160p 1251 MiB
-
-The address space grows with the number of threads. It stops growing at 8 threads per core.
+The memory constants of this module are upper bounds of measurements with ffmpeg 5.1 and H.264 video.
 """
 
 from __future__ import annotations
@@ -23,8 +15,9 @@ from aforo.cgroup import Cgroup
 from core import settings
 
 MIB = 1 << 20
+#: measured: 390, 1370, 2380, 4353 MiB with 1, 8, 16, 32 threads; no growth above 8 threads per core
 ADDRESS_SPACE_BYTES, ADDRESS_SPACE_PER_THREAD_BYTES = 352 * MIB, 144 * MIB
-#: with the Python process of the slot
+#: with the Python process of the slot; measured for ffmpeg at 2160p: 166, 421, 704, 1251 MiB with 1, 8, 16, 32 threads
 RESIDENT_BYTES, RESIDENT_PER_THREAD_BYTES = 300 * MIB, 40 * MIB
 
 
@@ -45,16 +38,10 @@ class HostLimits:
 
 
 def thread_budget(worker: settings.Worker, limits: HostLimits | None = None) -> int:
-    """Return the number of threads for one ffmpeg.
+    """Return the number of threads for one ffmpeg: AFORO_WORKER_THREADS, or what CPU and memory allow.
 
-    If AFORO_WORKER_THREADS is set, return its value. Otherwise, return the largest number that keeps these limits, but
-    at least 1:
-
-    - Threads: at most the cores in `limits` / number of slots.
-    - Address space of ffmpeg: at most AFORO_WORKER_FFMPEG_MEMORY_MIB.
-    - Resident memory of a slot: at most the memory in `limits` / number of slots.
-
-    By default, `limits` has the cores and memory of this process's container or machine.
+    `limits` has the cores and memory of all slots together, by default those of the container or machine. The result is
+    at least 1.
     """
     if worker.threads:
         return worker.threads
