@@ -42,7 +42,7 @@ def write_limits(file: Path, limits: Limits, **conditions: str | None) -> None:
     """Write bandwidth limits to `file`, with the current time and the conditions of the measurement.
 
     `limits` maps a resource to bytes/s. `conditions` are texts by name, such as the boot id of the machine.
-    `read_limits` requires the same conditions. Raise OSError if the file cannot be written.
+    The function `read_limits` requires the same conditions. Raise OSError if the file cannot be written.
     """
     partial = file.with_suffix(".part")
     content = {**conditions, "measured_at": time.time(), "limits": limits}
@@ -51,7 +51,7 @@ def write_limits(file: Path, limits: Limits, **conditions: str | None) -> None:
 
 
 def read_limits(file: Path, **conditions: str | None) -> Limits | None:
-    """Return the bandwidth limits in a file that `write_limits` wrote: bytes/s by resource.
+    """Return the bandwidth limits in a file that the function `write_limits` wrote: bytes/s by resource.
 
     Return None if the file cannot be read, if the limits are older than a day, or if they were written with other
     `conditions`.

@@ -40,10 +40,10 @@ def require_known_version() -> None:
 
 
 def instrument_nothing(_app: Any, **_options: Any) -> None:
-    """Do nothing. This replaces `aforo.instrument` if the real function cannot be imported."""
+    """Do nothing. This function takes the place of `aforo.instrument` if Aforo cannot measure the worker."""
 
 
 @contextmanager
 def stage_of_nothing(_name: str) -> Iterator[None]:
-    """Run the block unmeasured. This replaces `aforo.stage` if the real function cannot be imported."""
+    """Run the block unmeasured. This function takes the place of `aforo.stage` if Aforo cannot measure it."""
     yield

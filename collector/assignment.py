@@ -58,7 +58,7 @@ def assign(session: Session, spool: str, node: str, records: Sequence[Record]) -
 
 
 def assign_waiting(session: Session, now: float) -> None:
-    """Assign each execution in `other_executions` to its video, if the video is known.
+    """Assign each execution in the table `other_executions` to its video, if the video is known.
 
     The remaining executions wait until all runs at their time have ended. Then they are recorded as other work of the
     newest of these runs. An execution outside all runs is deleted an hour after its end. `now` is in epoch seconds.

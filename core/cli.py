@@ -77,8 +77,8 @@ def env_option(
 class EnvironmentOption(click.Option):
     """Click option that an environment variable can also set.
 
-    The error for an invalid value names the variable. An empty variable counts as unset, unless `empty_is_value` is
-    True.
+    The error for an invalid value names the variable. An empty variable counts as unset, unless the argument
+    `empty_is_value` is True.
     """
 
     def __init__(self, *arguments: Any, empty_is_value: bool = False, **attributes: Any) -> None:
@@ -88,7 +88,7 @@ class EnvironmentOption(click.Option):
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         """Return the value of the option's environment variable, or None if the variable is not set.
 
-        If the value is an empty text, also return None, unless `empty_is_value` is True.
+        If the value is an empty text, also return None, unless the attribute `empty_is_value` is True.
         """
         return os.environ.get(str(self.envvar)) if self.empty_is_value else super().resolve_envvar_value(ctx)
 

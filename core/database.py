@@ -216,7 +216,7 @@ def database_fault(cause: BaseException | None, url: str | None = None) -> Envir
     """Return the one-line error that the user sees for `cause`, an error of the database's driver.
 
     `url` is the database URL with its password masked, for the text of the error. If `url` is None, use the URL that
-    `open_engine` has noted in `cause`.
+    the function `open_engine` has noted in `cause`.
     """
     url = url or next(iter(getattr(cause, "__notes__", ())), None)
     if getattr(cause, "sqlite_errorcode", 0) & 0xFF in SQLITE_DAMAGED:

@@ -27,7 +27,7 @@ class AforoError(Exception):
     """Base class of errors that the user sees as one line: `WHAT (VALUE); WHY; REMEDY`.
 
     WHAT names an option, a file or a service, and VALUE is its value. WHY says what is wrong. REMEDY says what the user
-    can do. If `value` is None, the line has no `(VALUE)`. Passwords in URLs are masked.
+    can do. If the argument `value` is None, the line has no `(VALUE)`. Passwords in URLs are masked.
     """
 
     exit_code = ExitCode.RUN_FAILED

@@ -46,7 +46,10 @@ class LoadShape:
 
     @property
     def mean_rate_per_minute(self) -> float | None:
-        """Return the mean rate of the whole shape, or None if the option RATE gives the rate."""
+        """Return the mean rate of the whole shape in videos per minute.
+
+        Return None for a shape without parts (`poisson`). The option RATE gives its mean rate.
+        """
         return sum(part.share * part.mean for part in self.parts) if self.parts else None
 
 

@@ -54,9 +54,9 @@ class LossWatch:
     """Watch the queue during a run, and decide whether the queue has lost the run's open videos.
 
     `look` returns the current counts, or None if SQS or the database does not answer. The open videos count as lost
-    when all these conditions have held for `silence_seconds` (at least 120 s):
+    when all of the following has been true for `silence_seconds` (at least 120 s):
 
-    1. `look` returns counts, and the queue holds no message.
+    1. The function `look` returns counts, and the queue holds no message.
     2. No open video ends, and no further message is dead-lettered.
     3. No claim of the run's open videos is live.
     """

@@ -1,7 +1,7 @@
 """Catalogue of every metric of Aforo, with kind, help, labels, unit and buckets.
 
-`aforo.telemetry.catalogue` declares the metrics of a worker and its machine. This module declares all others, and joins
-both lists. `docs/metrics.md` is generated from the catalogue.
+The module `aforo.telemetry.catalogue` declares the metrics of a worker and its machine. This module declares all
+others, and joins both lists. `docs/metrics.md` is generated from the catalogue.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def size_label(size_bytes: int) -> str:
 def label_bytes(label: str) -> int:
     """Return the file size in bytes that a size label states: 50,000,000 for `50MB`.
 
-    Any size is allowed, unlike in `parse_size`.
+    Any size is allowed, unlike in the function `parse_size`.
     """
     return round(float(label[:-2]) * _UNITS[label[-2:].lower()])
 

@@ -64,7 +64,7 @@ def read_attributes(client: SQSClient, url: str) -> QueueAttributes:
 def queue_attributes(client: SQSClient, url: str) -> QueueAttributes:
     """Return the attributes of the queue at `url`. Raise the errors of boto3 unchanged.
 
-    `read_attributes` raises EnvironmentFault instead of these errors.
+    The function `read_attributes` raises EnvironmentFault instead of these errors.
     """
     answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"]).get("Attributes", {})
     raw = {str(name): value for name, value in answer.items()}

@@ -25,10 +25,10 @@ WorkerRecord = dict[str, Any]
 
 
 def read_workers(settings: Settings) -> list[WorkerRecord]:
-    """Return one condition record per running worker. The list is empty if no worker is found.
+    """Return the conditions of the running workers, such as versions, as one record per worker.
 
-    In the native stack, the record comes from the /metrics page of the only worker. If the page does not answer, and in
-    the other stacks, the records come from Prometheus.
+    The list is empty if no worker is found. In the native stack, the record comes from the /metrics page of the only
+    worker. If the page does not answer, and in the other stacks, the records come from Prometheus.
     """
     if settings.stack == "native":  # first the page: Prometheus shows an old record shortly after a restart
         families = promql.scrape(settings.worker.metrics_host, settings.worker.metrics_port)
@@ -62,7 +62,7 @@ def app_slots(settings: Settings, app: AppFile) -> list[int]:
 
 
 def record_of_page(families: Mapping[str, Sequence[promql.Sample]]) -> WorkerRecord | None:
-    """Return the condition record of one worker, made from its /metrics page.
+    """Return the conditions of one worker as a record, made from its /metrics page.
 
     `families` maps the name of each metric on the page to its samples. Return None if the page shows no slots. Labels
     with an empty value are left out.
@@ -75,9 +75,9 @@ def record_of_page(families: Mapping[str, Sequence[promql.Sample]]) -> WorkerRec
 
 
 def records_in_prometheus(url: str, queue: str) -> list[WorkerRecord]:
-    """Return the condition records of the workers of a queue, read from Prometheus.
+    """Return the conditions of the workers of a queue, such as versions, as one record per worker.
 
-    Raise EnvironmentFault if Prometheus does not answer.
+    The conditions are read from Prometheus at `url`. Raise EnvironmentFault if Prometheus does not answer.
     """
     info = {_target(sample): sample.labels for sample in promql.query(url, INFO)}
     with_slots = promql.query(url, of_queue(f"{SLOTS} > 0", queue))

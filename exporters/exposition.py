@@ -77,10 +77,11 @@ class Incomplete(Exception):
 
 @dataclass
 class Health:
-    """Result of the newest call of one source's method `fetch`, and the number of failed calls.
+    """How the calls of one source's method `fetch` went: success, duration and number of errors.
 
-    `duration_seconds` is the duration of the newest call. `last_success` is the epoch time at which the last successful
-    call ended. Both are None before such a call. `errors` counts the failed calls by reason.
+    A source reads metrics, for example from the database. `succeeded` says whether the newest call succeeded, and
+    `duration_seconds` how long it took. `last_success` is the epoch time at which the last successful call ended. Both
+    figures are None before such a call. `errors` counts the failed calls by reason.
     """
 
     succeeded: bool = False
@@ -90,14 +91,14 @@ class Health:
     errors: Counter[str] = field(default_factory=lambda: Counter({str(fault): 0 for fault in Fault}))
 
     def record_success(self, moment: float, duration_seconds: float) -> None:
-        """Record that a collection from the source succeeded and ended at `moment` (epoch seconds)."""
+        """Record that a call of `fetch` succeeded, and ended at `moment` (epoch seconds)."""
         self.succeeded, self.last_success, self.duration_seconds = True, moment, duration_seconds
 
     def record_failure(self, error: BaseException, duration_seconds: float) -> None:
-        """Record that a collection from the source failed with `error`.
+        """Record that a call of `fetch` failed with `error`.
 
-        `errors` counts the failure under the reason that `fault_of` finds. Only the first of consecutive failures is
-        logged.
+        The field `errors` counts the failure under the reason that the function `fault_of` finds. Only the first of
+        consecutive failures is logged.
         """
         if self.succeeded or not self.errors.total():
             log.warning("collection failed: %s: %s", type(error).__name__, error)

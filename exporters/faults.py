@@ -1,6 +1,6 @@
 """Reasons why an exporter cannot read its metrics: the values of the label `reason`.
 
-`fault_of` finds the reason of an exception.
+The function `fault_of` finds the reason of an exception.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Make a blocking call in a daemon thread, so that callers wait at most `timeout_seconds`."""
+"""Make a blocking call in a daemon thread, so that callers wait at most a given time."""
 
 from __future__ import annotations
 

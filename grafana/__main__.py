@@ -51,7 +51,10 @@ def check() -> None:
 @click.argument("folder", default="dist/aforo-bundle", type=click.Path(path_type=Path))
 @click.option("--runbook", default=bundle.RUNBOOK, show_default=True, help="URL of the alerts' runbook.")
 def pack(folder: Path, runbook: str) -> None:
-    """Write rules, alerts and dashboards for your own Prometheus and Grafana into FOLDER."""
+    """Write rules, alerts and dashboards for your own Prometheus and Grafana into FOLDER.
+
+    The alerts link to the runbook at --runbook: a URL, or by default the path of the copy in FOLDER.
+    """
     files = bundle.write(folder, runbook)
     click.echo(f"{folder}: {len(files)} files; see its README.md for how to use them")
 

@@ -113,7 +113,7 @@ class Panel:
 
     @property
     def unit_text(self) -> Text | None:
-        """Return the word for this panel's unit, or None if `unit` is the name of a unit that Grafana has."""
+        """Return the word for this panel's unit, or None if the field `unit` names a unit that Grafana has."""
         return self.unit if isinstance(self.unit, Text) else None
 
 

@@ -142,8 +142,8 @@ def place_source(app: AppFile, default_folder: Path, media: Path, name: str, s3:
 def place_all(inputs: Sequence[Inputs], app: AppFile, run_id: str) -> list[PlacedInput]:
     """Return the input file of each video of a run, in the order of the videos.
 
-    `inputs` has the result of `place_source` for each video. If `aforo.toml` demands a separate file for each video,
-    this function creates the files. Call it before any video is sent.
+    `inputs` has the result of the function `place_source` for each video. If `aforo.toml` demands a separate file for
+    each video, this function creates the files. Call it before any video is sent.
     """
     if app.input.per_video == "shared":
         return [each.shared() for each in inputs]

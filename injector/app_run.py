@@ -153,10 +153,10 @@ def app_facts(app: AppFile, table: VideosTable | None, fleet: WorkerFleet) -> di
 
 
 def app_version(app: AppFile) -> str:
-    """Return the version of the app: `version` of `aforo.toml`, or a git commit if that value is `git`.
+    """Return the version of the app, from the key `version` of aforo.toml.
 
-    The commit is that of the worker's folder. `-changed` follows the commit if tracked files have uncommitted changes.
-    The version is `unknown` if git fails.
+    If the value of this key is `git`, return a git commit instead. The commit is that of the worker's folder.
+    `-changed` follows the commit if tracked files have uncommitted changes. The version is `unknown` if git fails.
     """
     if app.version != "git":
         return app.version

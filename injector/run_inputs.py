@@ -77,7 +77,8 @@ class RunInputs:
     def as_json(self) -> dict[str, Any]:
         """Return the size, digest, duration and share of each file of a mix, to be stored in the run's row.
 
-        The result has one key, `mix`. It is empty if the run has a single file.
+        The returned dict has one key, `mix`, whose value is a list with one dict per file. The returned dict is empty
+        if the run has a single file.
         """
         if self.sizes is None or len(self.sources) == 1:
             return {}

@@ -36,7 +36,7 @@ class Schedule:
 
     @property
     def window_seconds(self) -> float | None:
-        """Return the length of the test window in seconds: `count` × 60 / `rate_per_minute`.
+        """Return the length of the test window in seconds: number of videos × 60 / rate per minute.
 
         Return None for a burst, whose test window ends with its last video.
         """

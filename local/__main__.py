@@ -123,7 +123,9 @@ def logs(program: str, follow: bool, lines: int) -> None:
 def doctor(send: bool, user_id: str | None) -> None:
     """Check what a run needs, and show a remedy for each problem. Exit code 3 if there is an error.
 
-    If AFORO_APP_FILE names an app's aforo.toml, check every line of this file instead.
+    If AFORO_APP_FILE names an app's aforo.toml, check every line of this file instead. One check inserts the row of a
+    video for the user USER_ID, and rolls the insertion back. With --send, check nothing: start the stack with the
+    app's workers, and send one small video to them.
     """
     settings, levels = Settings.from_process(), set()
     app = settings.app

@@ -119,7 +119,7 @@ def _run_line(app: AppFile, key: str, line: str) -> None:
 
 
 def _wait(settings: Settings, app: AppFile, concurrency: int, workers: int, log_start: int) -> None:
-    """Wait until the workers consume. Raise EnvironmentFault if they end, or after `ready_seconds`."""
+    """Wait until the workers consume. Raise EnvironmentFault if they end, or after the time in aforo.toml."""
     deadline = time.monotonic() + app.worker.ready_seconds
     started = time.monotonic()
     while not _is_ready(settings, app, (concurrency, workers), time.monotonic() - started, log_start):

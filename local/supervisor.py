@@ -98,7 +98,8 @@ def start(name: str) -> None:
 def stop(name: str) -> None:
     """Ask supervisord to stop the program `name`, without waiting until it has stopped.
 
-    To see whether the program has stopped, call `processes`. Raise EnvironmentFault if supervisord does not answer.
+    To see whether the program has stopped, call the function `processes`. Raise EnvironmentFault if supervisord does
+    not answer.
     """
     _call_tolerantly("supervisor.stopProcess", name, False)
 

@@ -57,9 +57,10 @@ PAIRS = (
 
 
 def environment(pair: Pair, wheel: Path) -> Path:
-    """Install the package `aforo` in the virtual environment of a pair. Return the environment's folder.
+    """Install the package `aforo` in the virtual environment of one pair of Celery and Python versions.
 
-    `wheel` is the wheel file of the package. The virtual environment is created if it is missing.
+    Return the folder of the virtual environment. It is created if it is missing. `wheel` is the wheel file of the
+    package.
     """
     folder = ENVIRONMENTS / pair.name
     python = folder / "bin/python"

@@ -53,7 +53,8 @@ class Fault:
 class FaultProxy:
     """HTTP proxy that forwards requests to the URL `upstream`, with faults that a test sets.
 
-    The proxy runs in a `with` block. In the block, `inject` sets a fault, and `heal` removes all faults.
+    The proxy runs in a `with` block. In the block, the method `inject` sets a fault, and the method `heal` removes all
+    faults.
     """
 
     upstream: str
@@ -98,7 +99,8 @@ class FaultProxy:
     def heal(self) -> float:
         """Remove all faults, so that all later requests are forwarded. Return the time of the removal.
 
-        Pass this time to `count` as `since` to count only later requests. A request that hangs already gets no answer.
+        Pass this time to the method `count` as its argument `since`, to count only later requests. A request that hangs
+        already gets no answer.
         """
         self.faults.clear()
         return time.monotonic()
@@ -106,8 +108,8 @@ class FaultProxy:
     def count(self, action: str, since: float = 0.0) -> int:
         """Return how many requests for `action`, an SQS action or an HTTP method, have arrived.
 
-        With `since`, count only requests from that time on. `heal` returns such a time. Without `since`, count all
-        requests.
+        With `since`, count only requests from that time on. The method `heal` returns such a time. Without `since`,
+        count all requests.
         """
         return sum(1 for at, name in list(self.seen) if name == action and at >= since)
 

@@ -32,8 +32,9 @@ Limit = Callable[[Stack], AbstractContextManager[tuple[dict[str, str], Callable[
 class Case:
     """One test case: a limited resource, and the bottleneck that the command `report` must name.
 
-    The field `limit` limits the resource. The field `label` is the expected bottleneck. The judged run has `slots`
-    slots and `count` videos. The comparable run has `comparable_slots` slots and `comparable_count` videos.
+    The field `limit` limits the resource. The field `label` is the expected bottleneck. A case has two runs under the
+    limit. The command reports on the main run, which has `slots` slots and `count` videos. The comparable run has
+    `comparable_slots` slots and `comparable_count` videos.
     """
 
     name: str
@@ -69,10 +70,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Result of a test case: two verdicts of the command `report` on the judged run.
+    """Result of a test case: two verdicts of the command `report` on the main run of the case.
 
-    For the verdict `alone`, the command reads only the judged run. For the verdict `with_comparable`, it also reads the
-    comparable run.
+    For the verdict `alone`, the command reads only the main run. For the verdict `with_comparable`, it also reads the
+    comparable run. The class Case describes both runs.
     """
 
     case: Case

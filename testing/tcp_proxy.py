@@ -50,15 +50,18 @@ class TcpProxy:
         return int(self._server.sockets[0].getsockname()[1])
 
     def hold(self) -> None:
-        """Stop forwarding bytes until `release` is called, like a server that hangs."""
+        """Stop forwarding bytes until the method `release` is called, like a server that hangs."""
         self._loop.call_soon_threadsafe(self._flowing.clear)
 
     def release(self) -> None:
-        """Continue after `hold`: forward the held bytes and all later bytes."""
+        """Continue after a call of the method `hold`: forward the held bytes and all later bytes."""
         self._loop.call_soon_threadsafe(self._flowing.set)
 
     def cut(self) -> None:
-        """Abort every open connection, and each new one until `restore` is called, like a server that is down."""
+        """Abort every open connection, like a server that is down.
+
+        Abort each new connection too, until the method `restore` is called.
+        """
 
         async def abort() -> None:
             self._cut = True
@@ -68,7 +71,7 @@ class TcpProxy:
         self._do(abort())
 
     def restore(self) -> None:
-        """Accept connections again, after `cut`."""
+        """Accept connections again, after a call of the method `cut`."""
         self._cut = False
 
     def _do(self, work: Any) -> Any:

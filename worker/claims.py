@@ -116,8 +116,9 @@ class Claims:
     ) -> Outcome:
         """End the execution and write the final state of its video. Return the outcome of the execution.
 
-        `reason` says why the video failed. `measured` has values for columns of the execution's row, and `output_bytes`
-        for a video that is `done`. If the claim is lost, the video stays unchanged, and the outcome is `superseded`.
+        `reason` says why the video failed. `measured` has values for columns of the execution's row. For a video that
+        is `done`, it also has the key `output_bytes`, the size of the output. If the claim is lost, the video stays
+        unchanged, and the outcome is `superseded`.
         """
         ending = _Ending(measured, reason)
         values: dict[str, Any] = {"state": state, "reason": reason, "updated_at": ending.at, **_UNOWNED}
@@ -218,7 +219,7 @@ class Claims:
             return int(session.execute(interrupted).rowcount)  # type: ignore[attr-defined]
 
     def _is_of_queue(self, queue: SQLColumnExpression[str | None]) -> ColumnElement[bool]:
-        """Return the condition that the column `queue` names this worker's queue, or none."""
+        """Return an SQL expression that is true if the column `queue` names this worker's queue, or none."""
         return true() if self.queue is None else or_(queue.is_(None), queue == self.queue)
 
     def _denial(self, video: VideoRow) -> ClaimDenied | None:

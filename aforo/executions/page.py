@@ -37,8 +37,9 @@ class _Readable(Protocol):
 class ExecutionsPage:
     """WSGI application that serves the page /executions of one worker.
 
-    `base` is the folder with the spools of all workers of this user. It is None if this worker keeps its records in
-    memory only.
+    The page has the execution records of this worker, and those of dead workers of the same user on this machine.
+    `base` is the folder with the spools of all these workers, where the page finds the dead ones. `base` is None if
+    this worker keeps its records in memory only. The page then has no records of dead workers.
     """
 
     def __init__(

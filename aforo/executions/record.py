@@ -54,7 +54,8 @@ class _Running:
 class Recorder:
     """Assemble one execution record for each delivery of a task.
 
-    `observe` collects facts from telemetry events. `ended` passes the finished record to the function `keep`.
+    The method `observe` collects facts from telemetry events. The method `ended` passes the finished record to the
+    function `keep`.
     """
 
     def __init__(self, keep: Callable[[Mapping[str, Any]], None], clock: Callable[[], float] = time.time) -> None:

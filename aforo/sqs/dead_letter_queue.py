@@ -114,7 +114,7 @@ class DeadLetterQueue:
     def is_configured_for(self, message: ReceivedMessage) -> bool:
         """Return True if the queue of this message has a dead-letter queue.
 
-        Return True also if the redrive policy cannot be read, so that the caller does not delete the message.
+        Return True also if SQS does not say whether it has one. The caller deletes a message only after False.
         """
         try:
             return self._target(message) is not None

@@ -72,8 +72,8 @@ class ExtensionResult(Label):
 class Observer(Protocol):
     """Callbacks for the transport events that an app may want to count.
 
-    The methods are also called from background threads. `visibility_extended` is called in the process that runs the
-    task. In a prefork pool, this process is a child with its own copy of the observer.
+    The methods are also called from background threads. The method `visibility_extended` is called in the process that
+    runs the task. In a prefork pool, this process is a child with its own copy of the observer.
     """
 
     def polled(self, result: PollResult) -> None:
@@ -103,25 +103,25 @@ class Observer(Protocol):
 
 
 class SilentObserver:
-    """Observer of the SQS transport that ignores every event, for an app that counts none.
+    """Observer of the SQS transport that does nothing at any event, for an app that counts none.
 
-    A subclass overrides the methods of the events that it needs. `Observer` describes the events.
+    A subclass overrides the methods of the events that it needs. The class Observer describes the events.
     """
 
     def polled(self, result: PollResult) -> None:
-        """Ignore the result of a receive call."""
+        """Do nothing. A subclass can count receive calls by their result."""
 
     def invalid_message(self, reason: InvalidReason) -> None:
-        """Ignore an invalid message."""
+        """Do nothing. A subclass can count invalid messages by their reason."""
 
     def pending_deletes(self, count: int) -> None:
-        """Ignore the number of pending deletes."""
+        """Do nothing. A subclass can record the number of pending deletes, `count`."""
 
     def handled_error(self, operation: Operation) -> None:
-        """Ignore an error that the transport has handled."""
+        """Do nothing. A subclass can count handled errors by the operation that failed."""
 
     def visibility_extended(self, result: ExtensionResult) -> None:
-        """Ignore the result of one tick of the visibility heartbeat."""
+        """Do nothing. A subclass can count ticks of the visibility heartbeat by their result."""
 
     def stopped_slots(self, count: int, replaced: int) -> None:
-        """Ignore the number of stopped slots."""
+        """Do nothing. A subclass can record the number of stopped slots, and count the replaced processes."""

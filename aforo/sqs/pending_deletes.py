@@ -57,8 +57,8 @@ class _Queue:
 class PendingDeletes:
     """Delete each finished message immediately, and retry failed deletes in batches.
 
-    Background threads call SQS. Any thread may call the methods. After `close`, `delete` calls SQS in the calling
-    thread.
+    Background threads call SQS. Any thread may call the methods. After a call of the method `close`, the method
+    `delete` calls SQS in the calling thread.
     """
 
     def __init__(self, client_of: ClientOf, observer: Observer | None = None) -> None:

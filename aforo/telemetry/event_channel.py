@@ -1,7 +1,7 @@
 """Telemetry events: facts that the process of a task sends to the worker's main process for metrics.
 
 In the pool `prefork`, a child process sends each event as one datagram. In the pools `threads` and `solo`, tasks run in
-the main process, and their events are handled immediately. `drain` handles all events that have arrived.
+the main process, and their events are handled immediately. The method `drain` handles all events that have arrived.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ _channel: EventChannel | None = None
 
 
 def use(channel: EventChannel | None) -> None:
-    """Make this module's `send` use `channel`, in this process and in the processes forked from it.
+    """Make the function `send` use `channel`, in this process and in the processes forked from it.
 
     If `channel` is None, `send` does nothing.
     """

@@ -61,8 +61,8 @@ def instrument(
     Call this where `app` is created. `places` maps a name to a folder whose free disk space is measured. Celery's
     events are sent to the Redis `events_redis_url`, where celery-exporter reads them. The defaults of `host`, `port`
     and `events_redis_url` are the environment variables AFORO_METRICS_HOST, AFORO_METRICS_PORT and
-    AFORO_EVENTS_REDIS_URL. Return the metrics, which can be the `observer` of `aforo.harden`. Return None if `app`
-    cannot be measured.
+    AFORO_EVENTS_REDIS_URL. Return the metrics, which can be the argument `observer` of the function `aforo.harden`.
+    Return None if `app` cannot be measured.
     """
     with never_an_outage():
         if app not in _connected:

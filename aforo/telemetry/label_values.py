@@ -17,8 +17,8 @@ Values = tuple[str, ...] | str
 class Operation(Label):
     """Operations of a task or worker whose errors are logged and ignored, as metric label values.
 
-    The metric is aforo_worker_handled_errors_total. `aforo.sqs.observer.Operation` has the operations of the SQS
-    transport.
+    The metric is aforo_worker_handled_errors_total. The class `aforo.sqs.observer.Operation` has the operations of the
+    SQS transport.
     """
 
     WATCH_DEAD_LETTERS = "watch_dead_letters"  # reading the dead-letter queue failed: the next check retries

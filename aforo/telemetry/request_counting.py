@@ -88,8 +88,8 @@ class CountedRequest(Request):
     def count_failure(self, error: BaseException) -> None:
         """Count the end of a task that raised `error`. If the outcome is `failed`, count the reason too.
 
-        The outcome is `lost` if the hard time limit killed the task and the message is delivered again. Otherwise,
-        `outcome_of` returns the outcome.
+        The outcome is `lost` if the hard time limit killed the task and the message is delivered again. Otherwise, the
+        function `outcome_of` returns the outcome.
         """
         outcome = "lost" if self._returns_to_queue(error) else outcome_of(error)
         reason = reason_of(error) if outcome == "failed" else None

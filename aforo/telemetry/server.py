@@ -79,7 +79,7 @@ class MetricsServer(ThreadingWSGIServer):
             self._free.release()
 
     def handle_error(self, _request: Any, _client_address: Any) -> None:
-        """Ignore the error of a client that was too slow or disconnected."""
+        """Do nothing: the client was too slow or has disconnected."""
 
 
 class SilentHandler(WSGIRequestHandler):

@@ -26,8 +26,8 @@ MAX_PENDING_OUTCOMES = 1000
 class WorkerMetrics:
     """All metrics of one worker about its tasks, slots and SQS transport.
 
-    Pass the object to `aforo.harden` as `observer` to count the events of the SQS transport. Any thread or child
-    process may call the methods.
+    Pass the object to the function `aforo.harden` as `observer` to count the events of the SQS transport. Any thread or
+    child process may call the methods.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -122,8 +122,8 @@ class WorkerMetrics:
     def ended(self, task: str, outcome: str, seconds: float | None, delivery: str = "") -> str:
         """Count the end of an execution of the task named `task`, and return the counted outcome.
 
-        An outcome that the task reported with `record_result` replaces the outcome `succeeded`. `seconds` is the
-        duration, or None if the execution never started. `delivery` is the delivery key.
+        An outcome that the task reported with the function `record_result` replaces the outcome `succeeded`. `seconds`
+        is the duration, or None if the execution never started. `delivery` is the delivery key.
         """
         if self.channel is not None:
             self.channel.drain()
@@ -182,11 +182,11 @@ class WorkerMetrics:
         self._send("handled_error", operation=str(operation))
 
     def visibility_extended(self, result: str) -> None:
-        """Count one attempt to keep a running task's message hidden in SQS, by its result.
+        """Count one tick of the visibility heartbeat of a running task, by its result.
 
         - `ok`: the visibility of the message and the lease of its video were extended.
         - `gone`: another worker has the message or the lease.
-        - `failed`: a call failed.
+        - `failed`: the call to SQS that extends the visibility failed, or the renewal of the lease failed.
 
         The SQS transport (aforo.sqs) calls this.
         """

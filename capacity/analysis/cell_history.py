@@ -89,7 +89,7 @@ class HistoryKey:
 
 @dataclass(frozen=True)
 class LevelChange:
-    """A change of a figure's level in a history: the runs beside it, the levels, and their ratio.
+    """A change of a figure's mean in a history: the runs beside it, the two means, and their ratio.
 
     - `before`, `after`: the last run before the change, and the first run after the change.
     - `from_level`: geometric mean of the figure from the previous change, or from the first run, to this change.

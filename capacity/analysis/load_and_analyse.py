@@ -42,8 +42,8 @@ HELD_VIDEOS = 1_000_000
 def load_rows(run_ids: Sequence[str] | None = None) -> list[ResultRow]:
     """Load runs from the database, and return one ResultRow (figures and their validity) per run.
 
-    The rows are in the order of `run_ids`. None loads all runs that `runs_of` returns, oldest first. Raise UsageError
-    for an unknown id.
+    The rows are in the order of `run_ids`. None loads all runs that the function `runs_of` returns, oldest first. Raise
+    UsageError for an unknown id.
     """
     settings = Settings.from_process()
     figures = read_figures(settings.prometheus.url)
@@ -83,7 +83,7 @@ def load_and_analyse(session: Session, settings: Settings, run_id: str | None = 
     """Load all runs of one app or of our reference worker, and analyse some of them for a report.
 
     At most ANALYSED_RUNS are analysed: first the run `run_id`, then the runs whose figures are in the result table,
-    then the newest others. `runs_of` selects the loaded runs.
+    then the newest others. The function `runs_of` selects the loaded runs.
     """
     runs = {run.id: run for run in runs_of(session, settings, run_id)}
     loader = _Loader(session, settings, read_figures(settings.prometheus.url))

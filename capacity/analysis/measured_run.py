@@ -69,9 +69,9 @@ class MeasuredRun:
 
     @cached_property
     def unjudged_row(self) -> ResultRow:
-        """Return the result row of the run with its figures, but without their validity.
+        """Return the result row of the run: its figures and conditions, without their validity.
 
-        The property `row` adds the validity.
+        The property `row` returns the same result row with the validity.
         """
         recorded, run, saturated = self.recorded, self.recorded.run, self.saturated
         return ResultRow(

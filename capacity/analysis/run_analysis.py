@@ -66,7 +66,7 @@ def analyse(
 ) -> RunAnalysis:
     """Analyse one run, and return its figures with its bottleneck and data-quality warnings.
 
-    `resources` has the CPU, disk, network and queue samples of the run. `comparable` is the result of
+    `resources` has the CPU, disk, network and queue samples of the run. `comparable` is the result of the function
     `comparable_costs`. `usual_calibration_seconds` is how long the CPU calibration usually takes on this machine, or
     None if unknown.
     """

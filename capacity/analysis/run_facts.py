@@ -1,6 +1,6 @@
 """Collect the facts about a run that can weaken its figures, such as failed videos or stolen CPU.
 
-`capacity.diagnosis.data_quality` turns them into data-quality warnings.
+The module `capacity.diagnosis.data_quality` turns them into data-quality warnings.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def with_conditions(
 def conservation(recorded: RecordedRun) -> Conservation:
     """Return the counts that show whether a video of the run was lost or processed in vain.
 
-    The class Conservation explains each count. `lost_messages` is None if it is unknown.
+    The class Conservation explains each count. Its field `lost_messages` is None if it is unknown.
     """
     counts, counted = recorded.video_counts, recorded.run.environment.get("messages")
     messages = MessageCounts(counted["in_queue"], counted["dead_lettered"]) if counted else None

@@ -74,8 +74,8 @@ class PublishedRow:
     def makespan_seconds(self) -> float:
         """Return the longest time in seconds that the test can have taken.
 
-        The time is 60 `count` / X, with the lowest X that rounds to the printed X. The time is infinite without `count`
-        or X, or if the lowest X is 0.
+        The time is 60 N / X, with the number N of videos, and the lowest X that rounds to the printed X. The time is
+        infinite without N or X, or if the lowest X is 0.
         """
         if self.count is None or self.x is None or self.x.low <= 0:
             return math.inf

@@ -48,7 +48,7 @@ class Cause(StrEnum):
 class Confidence(StrEnum):
     """Confidence in a bottleneck verdict: high, medium or low.
 
-    `find_bottleneck` says how the confidence follows from the criteria of a cause.
+    The function `find_bottleneck` says how the confidence follows from the criteria of a cause.
     """
 
     HIGH = "high"
@@ -129,8 +129,8 @@ class CellEvidence:
     def last_gain(self) -> float | None:
         """Return the gain in X_sat from doubling the slots: 0.5 is 50 %, None is unknown.
 
-        The result is `gain_from_here`, from n to 2n slots, where n is the number of slots of this run. If this gain is
-        unknown, the result is `gain_up_to_here`, from n/2 to n slots.
+        The result is the field `gain_from_here`, from n to 2n slots, where n is the number of slots of this run. If
+        this gain is unknown, the result is the field `gain_up_to_here`, from n/2 to n slots.
         """
         return self.gain_up_to_here if self.gain_from_here is None else self.gain_from_here
 
@@ -146,7 +146,8 @@ class CellEvidence:
     def utilisation(self, cause: Cause) -> Measurement:
         """Return the utilisation of the CPU, the disk or the network, ready for comparison with a limit.
 
-        `cause` is Cause.CPU, Cause.DISK or Cause.NETWORK. The `value` of the result is 1 at 100 %, or None if unknown.
+        `cause` is Cause.CPU, Cause.DISK or Cause.NETWORK. The field `value` of the result is 1 at 100 %, or None if
+        unknown.
         """
         if cause is Cause.CPU:
             return Measurement(Quantity.CPU_UTILISATION, self.cpu_utilisation, cores=self.cores or None)
@@ -258,9 +259,9 @@ def _weight(cell: CellEvidence) -> Callable[[Candidate], tuple[int, int, float]]
 
 
 def _busiest(cell: CellEvidence, candidates: tuple[Candidate, ...]) -> BottleneckVerdict:
-    """Return the busiest resource if two of three conditions hold.
+    """Return the busiest resource if two of three criteria hold.
 
-    The first condition is a utilisation of at least 0.85. The second is a lead of at least 0.15 over the next resource.
+    The first criterion is a utilisation of at least 0.85. The second is a lead of at least 0.15 over the next resource.
     The third is a gain under 25 % from doubling the slots.
     """
     busy = sorted(cell.utilisations().items(), key=lambda item: -item[1])

@@ -35,7 +35,7 @@ class Conservation:
 
     @property
     def holds(self) -> bool | None:
-        """Return True if every video was sent, and `lost_messages`, `repeated` and `lost` are all 0.
+        """Return True if every video was sent, and the fields `lost_messages`, `repeated` and `lost` are 0.
 
         Return None if `lost_messages` is unknown and all other counts are right.
         """

@@ -143,7 +143,7 @@ def any_of(*criteria: Criterion) -> Criterion:
 
 
 def jointly(*criteria: Criterion) -> list[Criterion]:
-    """Return copies of the criteria in which `holds` is the AND of all criteria.
+    """Return copies of the criteria in which the field `holds` is the AND of all criteria.
 
     The AND is None if no criterion fails and at least one is unknown. Each copy keeps the measurements of its
     criterion.

@@ -1,4 +1,4 @@
-"""Did a result meet the user's goals? A goal is missed if a condition such as `x_sat<20` holds."""
+"""Did a result meet the user's goals? A goal such as `x_sat<20` is missed if its comparison is true."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from core.errors import UsageError
 
 
 class Kind(StrEnum):
-    """Kinds of figures that a condition can name. The kind decides which units the limit can have.
+    """Kinds of figures that a goal can name. The kind decides which units the limit can have.
 
-    `UNITS` lists the units of each kind. The limit of a `WORD` is a word, such as `valid`.
+    The constant UNITS lists the units of each kind. The limit of a `WORD` is a word, such as `valid`.
     """
 
     NUMBER = "number"
@@ -24,7 +24,7 @@ class Kind(StrEnum):
     WORD = "word"
 
 
-#: figures that a condition can name; the others of docs/json.md are no goals
+#: figures that a goal can name; the others of docs/json.md cannot be goals
 KINDS: Mapping[str, Kind] = {
     "x": Kind.NUMBER,
     "x_sat": Kind.NUMBER,
@@ -57,12 +57,12 @@ NUMBER = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|h|%)?")
 
 
 class Outcome(StrEnum):
-    """Outcome of one condition, such as `x_sat<20`, on one result (a run or a cell).
+    """Outcome of one goal, such as `x_sat<20`, on one result (a run or a cell).
 
-    - `MET`: the condition is false, so the goal is met.
-    - `MISSED`: the condition is true, so the goal is missed.
+    - `MET`: the comparison is false, for example because X_sat is 20 or more.
+    - `MISSED`: the comparison is true.
     - `UNKNOWN`: the figure is unknown, or its known lower bound is not enough to decide.
-    - `NOT_APPLICABLE`: only other results have the figure of the condition.
+    - `NOT_APPLICABLE`: only other results have the figure that the goal names.
     """
 
     MET = "met"
@@ -73,7 +73,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure of a run or a cell, such as its X_sat, for comparison with a condition.
+    """One figure of a run or a cell, such as its X_sat, for comparison with the limit of a goal.
 
     `value` is a word, or a number in base units (such as seconds). None means unknown. If `is_lower_bound` is True, the
     true figure is `value` or more.
@@ -85,10 +85,10 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition under which a result fails, such as `x_sat<20`.
+    """A goal, such as `x_sat<20`: a comparison that is true if a run or cell misses the goal.
 
-    In this example, `name` (the figure) is `x_sat`, `sign` is `<`, and `limit` is 20. `text` is the condition as the
-    user wrote it.
+    In this example, `name` (the figure) is `x_sat`, `sign` is `<`, and `limit` is 20. `text` is the goal as the user
+    wrote it.
     """
 
     text: str
@@ -97,10 +97,7 @@ class Condition:
     limit: float | str
 
     def holds(self, value: float | str) -> bool:
-        """Return True if the condition is true for `value`, a figure of a run or cell.
-
-        The goal is then missed.
-        """
+        """Return True if the comparison is true for `value`, a figure of a run or cell: the goal is missed."""
         if isinstance(value, str) or isinstance(self.limit, str):
             return (value == self.limit) is (self.sign == "=")
         return OPERATORS[self.sign](value, self.limit)
@@ -108,10 +105,10 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class GoalResult:
-    """Outcome of one condition on one run or cell.
+    """Outcome of one goal on one run or cell.
 
-    `subject` is the name of the run or cell. `value` is the figure that the condition was applied to, or None if
-    unknown.
+    `condition` is the goal. `subject` is the name of the run or cell. `value` is the figure that the goal names, or
+    None if unknown.
     """
 
     condition: Condition
@@ -126,7 +123,7 @@ class GoalResult:
 
 
 def parse_condition(text: str) -> Condition:
-    """Parse a condition such as `response_p95>2min`. Raise UsageError for any other text."""
+    """Parse a goal such as `response_p95>2min`. Raise UsageError for any other text."""
     match = PATTERN.fullmatch(text)
     if match is None:
         raise UsageError("--fail-if", "it is no condition", "write one such as 'x_sat<20'", value=text)
@@ -137,10 +134,10 @@ def parse_condition(text: str) -> Condition:
 
 
 def judge(conditions: Sequence[Condition], results: Mapping[str, Mapping[str, Figure]]) -> list[GoalResult]:
-    """Return the outcome of every condition on every result (a run or a cell).
+    """Return the outcome of every goal on every result (a run or a cell).
 
-    `results` maps the name of each result to its figures: a mapping from figure name to figure. If no result has the
-    figure of a condition, all results share one outcome, `UNKNOWN`.
+    `conditions` are the goals. `results` maps the name of each result to its figures: a mapping from figure name to
+    figure. If no result has the figure that a goal names, all results share one outcome, `UNKNOWN`.
     """
     return [judged for condition in conditions for judged in _judge_one(condition, results)]
 

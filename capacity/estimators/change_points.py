@@ -1,4 +1,4 @@
-"""Detect at which runs of a history the level of a figure changed, and by which factor.
+"""Detect at which runs of a history the mean of a figure changed, and by which factor.
 
 The method is circular binary segmentation (Olshen et al. 2004) on the logarithms of the values. In about 2.5 % of
 histories without a change, a false change is found. See docs/adr/0089.
@@ -34,10 +34,10 @@ POWER = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of the level of a figure in a history: where it is, and by which factor.
+    """A change of the mean of a figure in a history: where it is, and by which factor.
 
-    `index` is the position of the first run after the change, counted from 0. `factor` is the level after the change
-    divided by the level before it. `interval` is the confidence interval of `factor`, and never contains 1.
+    `index` is the position of the first run after the change, counted from 0. `factor` is the geometric mean after the
+    change divided by that before it. `interval` is the confidence interval of `factor`, and never contains 1.
     """
 
     index: int
@@ -47,7 +47,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
-    """The changes that were found in a history, and the level of each part between them.
+    """The changes that were found in a history, and the mean of each part between them.
 
     `changes` are in time order. `levels` are the geometric means of the values in each part. `visible_ratio` is the
     smallest drop in the newest runs that is detected with a probability of 80 %. 0.1 is a drop by 10 %. With too few
@@ -60,7 +60,7 @@ class Segmentation:
 
 
 def change_points(values: Floats, errors: Floats) -> Segmentation | None:
-    """Find the changes of a figure's level in a history. Return None for fewer than four runs.
+    """Find the changes of a figure's mean in a history. Return None for fewer than four runs.
 
     `values` are the positive values of the figure, one per run, in time order. `errors` are their relative standard
     errors, or NaN where unknown.
@@ -87,7 +87,7 @@ class _Series:
     shortest: int
 
     def boundaries(self, start: int, end: int) -> Iterator[int]:
-        """Yield the index of the first run after each change of the level, in ascending order.
+        """Yield the index of the first run after each change of the mean, in ascending order.
 
         Only the runs with an index from `start` to `end` - 1 are searched.
         """
@@ -134,7 +134,7 @@ class _Series:
         return abs(difference) - half
 
     def change(self, start: int, middle: int, end: int) -> Change:
-        """Return the change of the level between two neighbouring parts of the history.
+        """Return the change of the geometric mean between two neighbouring parts of the history.
 
         The first part is the runs `start` to `middle` - 1. The second part is the runs `middle` to `end` - 1.
         """
@@ -153,8 +153,8 @@ class _Series:
     def visible_ratio(self, bounds: list[int]) -> float | None:
         """Return the smallest drop in the newest runs that is detected with a probability of 80 %.
 
-        0.1 is a drop by 10 %. The newest runs are the last `self.shortest` runs. `bounds` is described at
-        `without_weak`. Return None if the last part has too few runs.
+        0.1 is a drop by 10 %. The number of newest runs is the attribute `shortest`. `bounds` are the indexes at which
+        the parts of the history start, followed by the number of runs. Return None if the last part has too few runs.
         """
         count = bounds[-1] - bounds[-2]
         if count < 2 * self.shortest:

@@ -92,7 +92,7 @@ class SingleRun:
     def variance(self) -> float:
         """Return the variance of ln X_sat that follows from the spread of the service times.
 
-        The result is NaN if `cv` is unknown or there are no videos.
+        The result is NaN if the CV is unknown or there are no videos.
         """
         return self.cv**2 / self.videos if self.cv is not None and self.videos else math.nan
 

@@ -1,6 +1,6 @@
 """Estimate X_sat (throughput with every slot busy) of a burst from the end times of its videos.
 
-This estimate is used if no execution was recorded, so that no start time of a video is known.
+This estimate is used if no execution of the run was recorded. The start times of the videos are then unknown.
 """
 
 from __future__ import annotations

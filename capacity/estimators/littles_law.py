@@ -20,7 +20,7 @@ FEWEST_READINGS = 10
 class Agreement(StrEnum):
     """Verdicts on whether the queue's message counts agree with the recorded times of the videos.
 
-    `judge_excess` says how large a difference leads to each verdict.
+    The function `judge_excess` says how large a difference leads to each verdict.
     """
 
     OK = "ok"
@@ -75,8 +75,8 @@ def check_littles_law(
     """Compare the queue's message counts with the number of videos present by their recorded times.
 
     `arrived_at` and `left_at` have one time per video. `left_at` is NaN for an unfinished video. All times are in epoch
-    seconds. The queue may count a video up to `delay_seconds` late. `agreement` is UNKNOWN if there is too little to
-    compare.
+    seconds. The queue may count a video up to `delay_seconds` late. The field `agreement` of the result is UNKNOWN if
+    there is too little to compare.
     """
     known = np.isfinite(arrived_at)
     arrived, left = arrived_at[known], np.where(np.isfinite(left_at), left_at, np.inf)[known]

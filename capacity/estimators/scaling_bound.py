@@ -35,8 +35,8 @@ class ScalingBound:
 def scaling_bound(levels: Levels) -> ScalingBound:
     """Return the upper bound on the throughput X, from the X of the measured levels (numbers of slots).
 
-    A level that was measured several times counts with its mean X. `ceiling` is None for a single level, or if X still
-    grew at the largest level.
+    A level that was measured several times counts with its mean X. The field `ceiling` of the result is None for a
+    single level, or if X still grew at the largest level.
     """
     n = np.unique(levels.n)
     x = np.array([levels.x[levels.n == level].mean() for level in n])

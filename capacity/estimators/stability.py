@@ -187,7 +187,8 @@ def arrivals_needed(cv: float, rho: float, slots: int) -> int | None:
         (2.93 · cv · rho / (1 - rho))², rounded up
 
     but at least `core.run.fewest_arrivals(slots)`. Here `cv` is sqrt(a² + b²), a is the CV of the times between two
-    videos, and b is the CV of the slot cycles. The result is None if rho is 1, or if rho or `cv` is unknown.
+    videos, and b is the CV of the slot cycles. The result is None if rho is 1, or if rho or `cv` is NaN (unknown) or
+    infinite.
     """
     if not math.isfinite(cv) or not math.isfinite(rho) or rho == 1:
         return None

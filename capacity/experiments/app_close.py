@@ -33,7 +33,8 @@ def close_app_run(sessions: Sessions, run_id: str) -> None:
     """Store two counts of a run: videos without a recorded end, and videos with contradicting outcomes.
 
     The state of a video in the app's table is compared with the outcome of its last recorded execution. Call this after
-    the collector has read the executions of every worker. Nothing is stored if the run's `executions_missed` is None.
+    the collector has read the executions of every worker. Nothing is stored if the column `executions_missed` of the
+    run's row is null.
     """
     with sessions.begin() as session:
         run = session.get_one(RunRow, run_id)

@@ -46,8 +46,11 @@ class Basis(StrEnum):
 
 @dataclass(frozen=True)
 class MatrixPlan:
-    """Options of a matrix: measure each size × concurrency × number of workers × mode `repeats` times.
+    """Options of a matrix: which cells to measure, how often, and how.
 
+    The cells are all combinations of the fields `sizes`, `concurrencies`, `workers` and `modes`.
+
+    - `repeats`: number of runs of each cell.
     - `count`: number of videos of a burst.
     - `arrivals`: number of videos of a sustained run. None means `count`.
     - `rate_per_minute`: rate of a sustained run. None means 80 % of the X_sat of a burst with the same size, slots and
@@ -135,8 +138,8 @@ class Prediction:
 def ordered_runs(plan: MatrixPlan) -> list[PlannedRun]:
     """Return all runs of a matrix in the order in which they are carried out.
 
-    Each repeat measures all cells in random order. If `rate_per_minute` is None, the bursts of a repeat come before its
-    sustained runs. The same plan always gives the same order.
+    Each repeat measures all cells in random order. If the field `rate_per_minute` of the plan is None, the bursts of a
+    repeat come before its sustained runs. The same plan always gives the same order.
     """
     shuffled = random.Random(plan.name)  # noqa: S311 (an order, not a secret)
     runs: list[PlannedRun] = []

@@ -87,7 +87,7 @@ Progress = Callable[[int, int], None]
 
 
 def no_progress(_finished: int, _expected: int) -> None:
-    """Ignore the progress of a run, for callers that do not show it."""
+    """Do nothing, for callers that do not show the progress of a run."""
 
 
 @dataclass(frozen=True)

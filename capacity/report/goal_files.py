@@ -1,6 +1,6 @@
 """Write the outcome of the user's goals as JUnit XML and Markdown, for continuous integration.
 
-The user writes a goal as the condition under which it is missed. `x_sat<20` is missed if X_sat is below 20.
+The user writes a goal as the comparison that is true if it is missed. `x_sat<20` is missed if X_sat is below 20.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def shown_value(result: GoalResult, lang: Language) -> str:
 
 
 def goal_table(results: Sequence[GoalResult], lang: Language) -> str:
-    """Return a Markdown table with one row per goal: condition, run, measured value and outcome."""
+    """Return a Markdown table with one row per goal and run: goal, run, measured value and outcome."""
     lines = [
         f"| `{result.condition.text}` | {result.subject} | {shown_value(result, lang)} | "
         f"{OUTCOMES[result.outcome].to(lang)} |"

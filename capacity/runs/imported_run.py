@@ -36,7 +36,7 @@ class ImportRequest:
 
     @property
     def mode(self) -> Mode:
-        """Return the mode of the imported test: a burst if `rate_per_minute` is None, else sustained."""
+        """Return the mode of the imported test: sustained if it has a rate, else a burst."""
         return Mode.BURST if self.rate_per_minute is None else Mode.SUSTAINED
 
 

@@ -81,7 +81,8 @@ class RecordedRun:
 
     Times are epoch seconds. NaN means that the event has not happened. The fields from `intended_at` to `done` have one
     entry per video. `is_part`, `ffmpeg_cpu_seconds`, `source_bytes` and each array in `stage_seconds` have one entry
-    per execution in `executions`.
+    per execution in `executions`. `is_part` is True for an execution that ended one of several tasks of its video, but
+    not the last of them.
     """
 
     run: RunRow
@@ -101,7 +102,6 @@ class RecordedRun:
     outcomes: Mapping[Outcome, int]
     #: without the duplicates
     executions: Executions
-    #: True for an execution that ended one of several tasks of a video, and not the last one
     is_part: Booleans
     stage_seconds: Mapping[str, Floats]
     ffmpeg_cpu_seconds: Floats

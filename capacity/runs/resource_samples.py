@@ -104,7 +104,9 @@ class Resources:
     def clock_offset(self) -> float | None:
         """Return by how many seconds a worker's clock is ahead of Prometheus' clock. Negative means behind.
 
-        With several workers, the clock with the largest difference counts. None means unknown.
+        1. For each sample, take the offset of the clock furthest ahead, and that of the clock furthest behind.
+        2. Of each of the two, take the smallest over all samples. A slow scrape makes an offset larger than it is.
+        3. Return the one that is further from 0. None means unknown.
         """
         offsets = [self._known(key) for key in ("clock_ahead", "clock_behind")]
         # the smallest over time: a slow scrape makes a clock seem further ahead than it is

@@ -119,7 +119,7 @@ class AppFile:
 
     @property
     def aws_variables(self) -> dict[str, str]:
-        """Return the variables of `env_file` whose names start with AWS_."""
+        """Return the variables of the app's `env_file` whose names start with AWS_."""
         return {name: value for name, value in self.environment.items() if name.startswith("AWS_")}
 
     @property

@@ -81,7 +81,7 @@ class VideosTable:
     def insert(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Insert and commit one row for a video. Return the row as the database stored it.
 
-        The columns come from `insert` in aforo.toml, with its placeholders replaced by `values`.
+        The columns come from the key `insert` of aforo.toml, with its placeholders replaced by `values`.
         """
         try:
             with self.engine.begin() as connection:
@@ -92,8 +92,8 @@ class VideosTable:
     def try_insert(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Insert one row for a video as a test, and roll the transaction back.
 
-        `values` are the values of the placeholders, as for `insert`. Return the row as the database would have stored
-        it.
+        `values` are the values of the placeholders, as for the method `insert`. Return the row as the database would
+        have stored it.
         """
         try:
             with self.engine.connect() as connection, connection.begin() as transaction:

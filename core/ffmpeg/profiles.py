@@ -82,8 +82,8 @@ class Profile:
     def expected_seconds(self, source_seconds: float) -> float:
         """Return the length in seconds of the encoded video for a source of `source_seconds`.
 
-        At most `longest_seconds` of the source are encoded. A profile with `has_cards` adds two still pictures of 2 s
-        each.
+        The field `longest_seconds` limits how much of the source is encoded. If the field `has_cards` is True, two
+        still pictures of 2 s each are added.
         """
         film = source_seconds if self.longest_seconds is None else min(source_seconds, self.longest_seconds)
         return film + (2 * CARD_SECONDS if self.has_cards else 0.0)
@@ -91,13 +91,13 @@ class Profile:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields of the profile as a dict of JSON values.
 
-        `from_dict` makes an equal profile from this dict.
+        The method `from_dict` makes an equal profile from this dict.
         """
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Profile:
-        """Return the profile from the JSON values that `to_dict` returned."""
+        """Return the profile from the JSON values that the method `to_dict` returned."""
         return cls(**{**values, "filters": tuple(Filter(**each) for each in values["filters"])})
 
 

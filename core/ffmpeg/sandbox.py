@@ -5,7 +5,7 @@ The child process is first setpriv, then a shell, then the program:
     setpriv --pdeathsig KILL --no-new-privs  →  sh: is the parent still alive? ulimit …  →  the program
 
 `--pdeathsig KILL` makes the kernel kill the program when this process ends. The shell sets the limits.
-`missing_protections` lists the protections that this machine cannot give.
+The function `missing_protections` lists the protections that this machine cannot give.
 """
 
 from __future__ import annotations

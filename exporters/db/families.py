@@ -38,7 +38,10 @@ def samples_of_run(run: Run, tally: Tally, executions: ExecutionTally, now: floa
 
 
 def families_of_run(run_id: str, samples: Samples) -> list[Metric]:
-    """Return the metric families `aforo_run_*` of one run, with the values from `samples_of_run`."""
+    """Return the metric families `aforo_run_*` of one run.
+
+    `samples` has the values. The function `samples_of_run` returns them.
+    """
     families: dict[str, Any] = {metric.name: metrics.family(metric.name) for metric in metrics.RUN}
     for (name, *labels), value in samples.items():
         if value is not None:

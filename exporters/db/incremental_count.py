@@ -16,7 +16,8 @@ from exporters.db.run_aggregates import RunAggregates
 class IncrementalCount:
     """Sums over all runs and videos, kept up to date by reading only the rows that have changed.
 
-    The sums include every change up to `read_at`, in epoch seconds of the exporter's clock.
+    Call the method `build` first. Afterwards the sums include every change up to the time in the field `read_at`, in
+    epoch seconds of the exporter's clock.
     """
 
     runs: int
@@ -29,15 +30,16 @@ class IncrementalCount:
     def since(self) -> float:
         """Return the epoch time from which the next refresh reads changed rows.
 
-        The time is earlier than `read_at`. A row committed after `read_at` can have a timestamp before `read_at`.
+        The result is the field `read_at` minus the field `overlap_seconds`. A row that is committed after the last
+        reading can have a timestamp before that reading.
         """
         return self.read_at - self.overlap_seconds
 
     def build(self, reader: Reader) -> None:
-        """Count all runs, videos and executions in the database, to get the first sums.
+        """Make a full count: count all runs, videos and executions in the database.
 
-        `reader` reads a snapshot of the database. The caller must open the snapshot after the time `read_at`. The sums
-        then include every change before `read_at`.
+        `reader` reads a snapshot of the database. The caller must open the snapshot after the time in the field
+        `read_at`. The sums then include every change before that time.
         """
         for run in reader.newest_runs(self.runs):
             self.aggregates.track(run)

@@ -90,8 +90,8 @@ class Reader:
     def has_active_run(self, now: float) -> bool:
         """Return True if any run has no final status and its injector is alive at `now` (epoch seconds).
 
-        `core.run.is_heartbeat_overdue` decides whether an injector is alive. Return False if the videos table has no
-        column `run_id`.
+        The function `core.run.is_heartbeat_overdue` decides whether an injector is alive. Return False if the videos
+        table has no column `run_id`.
         """
         if not self.table.has_runs:
             return False
@@ -128,7 +128,8 @@ class Reader:
         """Return counts and sums over the videos of one run: one Group for each state and failure reason.
 
         The sums are those of response time, queue wait and service time in seconds. `window_end` is the end of the
-        run's test window in epoch seconds. `in_window` of a Group is the number of videos last updated by `window_end`.
+        run's test window in epoch seconds. The field `in_window` of a Group is the number of its videos whose last
+        update is not after `window_end`.
         """
         return self._groups("videos_of_run", run_id=run_id, window_end=window_end)
 

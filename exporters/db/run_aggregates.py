@@ -1,7 +1,7 @@
 """Sums over the videos and executions of each run, kept in memory.
 
-`incremental_count` reads the changed rows from the database, and passes them to this module. A row that is read twice
-counts once (docs/adr/0008).
+The module `incremental_count` reads the changed rows from the database, and passes them to this module. A row that is
+read twice counts once (docs/adr/0008).
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class RunAggregates:
 
         `since` is the epoch time from which the caller has read changed rows. A row that is passed twice counts once.
         If the sums may contain an unknown earlier state of a video, the video is not counted. Its run is then added to
-        `runs_to_recount`. If the run is not tracked, `needs_full_count` becomes True instead.
+        the field `runs_to_recount`. If the run is not tracked, the field `needs_full_count` becomes True instead.
         """
         for video in videos:
             if video.id in self._open:
@@ -175,8 +175,10 @@ class RunAggregates:
 
         1. A run that is no longer in `newest` is not tracked any more. Its videos are added to the rest, or dropped if
            the run was deleted.
-        2. A run that was created at `since` or later is tracked from now on, and is added to `runs_to_recount`.
-        3. If only a full count can separate a run's videos from the rest, `needs_full_count` becomes True instead.
+        2. A run that was created at `since` or later is tracked from now on, and is added to the field
+           `runs_to_recount`.
+        3. If only a full count can separate a run's videos from the rest, the field `needs_full_count` becomes True
+           instead.
         """
         counted_until = self._oldest_tracked()
         last = newest[-1].sort_key if len(newest) == limit else (-math.inf, "")
@@ -237,7 +239,8 @@ class RunAggregates:
     def prune(self, since: float) -> None:
         """Forget the ids of counted videos and executions that ended before `since` (epoch seconds).
 
-        The counts and sums do not change. Later queries must return only rows that changed at `since` or later.
+        The ids are kept so that a row that is read twice counts once. Later queries must return only rows that changed
+        at `since` or later. The counts and sums do not change.
         """
         self._final = {key: row for key, row in self._final.items() if row[1] >= since}
         self._counted_executions = {
@@ -248,8 +251,8 @@ class RunAggregates:
     def due(self) -> set[str]:
         """Return the ids of the runs whose sums the database must compute again.
 
-        These are the runs in `runs_to_recount`, and the ended runs that have changed since their last computation. A
-        run has ended if its status is final, or if all its expected videos are final.
+        These are the runs in the field `runs_to_recount`, and the ended runs that have changed since their last
+        computation. A run has ended if its status is final, or if all its expected videos are final.
         """
         return self.runs_to_recount | {run_id for run_id in self.runs if self._has_just_ended(run_id)}
 

@@ -42,8 +42,8 @@ class RunText:
     def render(self, aggregates: RunAggregates, now: float) -> str:
         """Return the text of the metrics `aforo_run_*` for all tracked runs in `aggregates`.
 
-        `now` is the current time in epoch seconds. The lines of unchanged runs come from the cache. Afterwards
-        `aggregates.changed_runs` is empty.
+        `now` is the current time in epoch seconds. The lines of unchanged runs come from the cache. Afterwards the
+        field `changed_runs` of `aggregates` is empty.
         """
         changed, aggregates.changed_runs = aggregates.changed_runs, set()
         self._cache = {run_id: self._of_run(aggregates, run_id, run_id in changed, now) for run_id in aggregates.runs}

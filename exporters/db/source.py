@@ -34,8 +34,8 @@ REPEAT_SECONDS = 15.0
 class DatabaseSource:
     """Source of the metrics that come from the database.
 
-    This object keeps counts and sums of runs and videos in memory. `fetch` updates them and returns them as metric
-    families.
+    This object keeps counts and sums of runs and videos in memory. The method `fetch` updates them and returns them as
+    metric families.
     """
 
     database: Database
@@ -63,9 +63,9 @@ class DatabaseSource:
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:
         """Read the changed rows within the time limit, and return the metric families of the database.
 
-        The time limit is the smaller of `timeout_seconds` and `settings.timeout_seconds`. If the reading fails, raise
-        the original error, such as TimeoutError. While the last result is at most `REPEAT_SECONDS` old, raise
-        Incomplete with that result instead.
+        The time limit is the smaller of `timeout_seconds` and the exporter's setting of that name. If the reading
+        fails, raise the original error, such as TimeoutError. While the last result is at most `REPEAT_SECONDS` old,
+        raise Incomplete with that result instead.
         """
         try:
             return self._call.result(min(timeout_seconds, self.settings.timeout_seconds))

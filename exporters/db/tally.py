@@ -34,8 +34,8 @@ class Group(NamedTuple):
     """Videos with the same state and failure reason: their number, and sums over them.
 
     The sums of response time, queue wait and service time are in seconds, or None if no video has the value.
-    `in_window` is the number of videos last updated by the end of the test window. The fields are in the column order
-    of the SQL statement `videos_of_run`.
+    `in_window` is the number of these videos whose last update is not after the end of the test window. The fields are
+    in the column order of the SQL statement `videos_of_run`.
     """
 
     state: str
@@ -55,7 +55,8 @@ class Tally:
     """Counts of videos by state and by failure reason, and sums over the done videos, in seconds.
 
     The sums are those of response time, queue wait and service time, for one run or several. `window_end` is the end of
-    the test window in epoch seconds, or infinite for a burst. `in_window` is the number of videos done by `window_end`.
+    the test window in epoch seconds, or infinite for a burst. `in_window` is the number of videos that became done no
+    later than `window_end`.
     """
 
     window_end: float = math.inf
@@ -161,8 +162,8 @@ class ExecutionTally:
 def group_of(video: Video, window_end: float) -> Group:
     """Return the Group that holds only this video.
 
-    `window_end` is the end of the run's test window in epoch seconds. The Group's field `in_window` is 1 if the video
-    was last updated by then, and 0 otherwise.
+    `window_end` is the end of the run's test window in epoch seconds. The Group's field `in_window` is 1 if the last
+    update of the video is not after `window_end`, and 0 otherwise.
     """
     up, start, end = video.uploaded_at, video.started_at, video.updated_at
     wait, service = (None, None) if start is None else (start - up, end - start)

@@ -32,7 +32,7 @@ HEADER_BYTES = 16 * 1024
 
 
 def listen(settings: Exporters, port: int, port_setting: str) -> socket.socket:
-    """Return a socket that listens on `port`, at the address `settings.host`.
+    """Return a socket that listens on `port`, at the address in the field `host` of `settings`.
 
     Raise EnvironmentFault if the port is not available. The error tells the user to change the setting `port_setting`.
     """
@@ -46,7 +46,7 @@ def listen(settings: Exporters, port: int, port_setting: str) -> socket.socket:
 def serve(application: WsgiApp, config: Config) -> None:
     """Serve HTTP requests until SIGTERM or SIGINT.
 
-    `application` answers the requests. `config` comes from `configuration`.
+    `application` answers the requests. `config` comes from the function `configuration`.
     """
     asyncio.run(_serve(application, config))
 

@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 class ActiveRuns:
     """Reader of Aforo's database that finds out whether any run is active.
 
-    `timeout_seconds` is the longest time that `exist` waits for the database. `clock` returns the current time in epoch
-    seconds.
+    `timeout_seconds` is the longest time that the method `exist` waits for the database. The function `clock` returns
+    the current time in epoch seconds.
     """
 
     database: Database
@@ -34,7 +34,7 @@ class ActiveRuns:
         """Return True if any run is active now. Return False also if the database fails or is too slow."""
         try:
             return self._call.result(self.timeout_seconds)
-        except Exception as error:  # the collector of the oldest message reports the database's state
+        except Exception as error:  # the source of the oldest message reports the database's state
             log.debug("active runs: %s: %s", type(error).__name__, error)
             return False
 

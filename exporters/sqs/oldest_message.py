@@ -22,7 +22,7 @@ RUNS = 20
 class OldestMessage:
     """Source of one metric: when the oldest waiting message was sent.
 
-    `poll` reads this time from Aforo's database. `fetch` returns the metric from memory.
+    The method `poll` reads this time from Aforo's database. The method `fetch` returns the metric from memory.
     """
 
     database: Database
@@ -41,10 +41,10 @@ class OldestMessage:
         return self.settings.queue.name
 
     def poll(self, *, is_queue_empty: bool = False) -> None:
-        """Read the send time of the oldest waiting message from the database, and keep it for `fetch`.
+        """Read the send time of the oldest waiting message from the database, and keep it in memory.
 
-        Pass `is_queue_empty=True` if SQS reports an empty queue. The metric then has no value. An error of the database
-        is raised by `fetch`, not by this method.
+        Pass `is_queue_empty=True` if SQS reports an empty queue. The metric then has no value. This method raises no
+        error of the database. The method `fetch` raises it.
         """
         try:
             sent_at = self._call.result(self.settings.exporters.timeout_seconds)

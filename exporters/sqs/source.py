@@ -40,7 +40,10 @@ MOST_EXPECTED_QUEUES = 20
 
 @dataclass
 class QueueSource:
-    """Source of the metrics of the watched queues: `poll` reads SQS, `fetch` returns the metrics."""
+    """Source of the metrics of the watched queues.
+
+    The method `poll` reads SQS. The method `fetch` returns the metrics from memory.
+    """
 
     watcher: QueueWatcher
     counter: CallCounter
@@ -71,9 +74,10 @@ class QueueSource:
         return facts is not None and facts.total == 0
 
     def poll(self) -> None:
-        """Read every watched queue once, and keep the result for `fetch`.
+        """Read every watched queue once, and keep the result for the method `fetch`.
 
-        No error is raised here. If a queue does not answer, each call of `fetch` raises Incomplete until the next poll.
+        This method raises no error. If a queue does not answer, each call of `fetch` raises Incomplete until the next
+        poll.
         """
         self._history.append((self.clock(), self.counter.calls.total()))
         try:
@@ -146,9 +150,9 @@ class QueueSource:
 
 @dataclass
 class SqsSources:
-    """Both sources of the SQS exporter: the queues, and the oldest message. `keep_polling` polls them.
+    """Both sources of the SQS exporter: the queues, and the oldest message.
 
-    `monotonic` returns a clock's time in seconds.
+    The method `keep_polling` polls both. The function `monotonic` returns a clock's time in seconds.
     """
 
     queues: QueueSource
@@ -159,14 +163,14 @@ class SqsSources:
 
     @property
     def all(self) -> list[Source]:
-        """Return both sources, in the order of their metrics on the /metrics page."""
+        """Return the source of the queues, then that of the oldest message: their order on the /metrics page."""
         return [self.queues, self.oldest_message]
 
     def keep_polling(self, stop: threading.Event) -> None:
         """Poll SQS and the database again and again until `stop` is set.
 
-        During a run, the mean wait between two polls is the setting `run_seconds`. Otherwise the wait is `busy_seconds`
-        while a queue holds messages, and `idle_seconds` while all queues are empty.
+        During a run, the mean wait between two polls is the setting `run_seconds`. Otherwise the wait is the setting
+        `busy_seconds` while a queue holds messages, and the setting `idle_seconds` while all queues are empty.
         """
         while not stop.is_set():
             self.poll()

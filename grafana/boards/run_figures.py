@@ -54,8 +54,8 @@ VALIDITY = "max by (run_id, validity, reasons) (aforo_run_validity_info)"
 def state() -> str:
     """Return the PromQL query for the state of each run, as a number.
 
-    `wording.RUN_STATES` has the word for each number. If a run had several states in the last 5 minutes, the highest
-    number wins.
+    The constant `wording.RUN_STATES` has the word for each number. If a run had several states in the last 5 minutes,
+    the highest number wins.
     """
     numbered = [f"{code} * {last(_status(status))}" for status, code in reversed(STATUS_NUMBERS.items())]
     some_failed = f"4 * ({last(_status('finished'))} and on (run_id) ({last(FAILED)} > 0))"
@@ -120,7 +120,7 @@ def validity_of_cell() -> str:
     - 1: only an indicative complete burst has a known X_sat.
     - 0: no such burst has a known X_sat, and the cell has an invalid run.
 
-    Any other cell has no value. `wording.VALIDITY_NUMBERS` has the word for each number.
+    Any other cell has no value. The constant `wording.VALIDITY_NUMBERS` has the word for each number.
     """
     measured = f"0 * {capacity('estimate')}"
     usable = (
@@ -133,7 +133,8 @@ def validity_of_cell() -> str:
 def invalid_runs() -> str:
     """Return the PromQL query for all invalid runs that match the user's choice on the dashboard.
 
-    The query gives one series per run, with the value 0. In `wording.VALIDITY_NUMBERS`, 0 means *only invalid runs*.
+    The query gives one series per run, with the value 0. In the constant `wording.VALIDITY_NUMBERS`,
+    0 means *only invalid runs*.
     """
     return f'0 * ({FACTS} and on (run_id) aforo_run_validity_info{{validity="invalid"}})'
 

@@ -38,7 +38,7 @@ class Installation:
     database_url: str
 
     def change(self, **fields: Any) -> None:
-        """Change fields of the test's Overlay. They take effect with the next `install` or `apply`."""
+        """Change fields of the test's Overlay. The next call of `install` or `apply` uses the new values."""
         self.overlay = replace(self.overlay, **fields)
 
     def install(self) -> None:
@@ -125,7 +125,8 @@ class Installation:
     def ready_pods(self, name: str = "worker") -> int:
         """Return the number of ready pods with the label `app.kubernetes.io/name`=`name`.
 
-        The pods are counted one by one, because the number in the Deployment's status can be too low here.
+        The pods are counted one by one. In a control plane without containers, the number in the Deployment's status
+        can be too low.
         """
         conditions = [each for pod in self.pods(name) for each in pod["status"].get("conditions", [])]
         return sum(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
