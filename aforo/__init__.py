@@ -1,7 +1,8 @@
-"""Measurement of Celery workers: `instrument(app)`, `stage(name)`, and `harden(app)` for Amazon SQS.
+"""Public functions of Aforo for Celery apps: `instrument`, `stage` and `harden`.
 
-Each function is imported when it is first used, so `import aforo` needs no other package. With a version of Celery or
-Python that Aforo has not been tested with, `instrument` and `stage` log one line and do nothing.
+`instrument(app)` makes workers export metrics. `stage(name)` measures a step of a task. `harden(app)` makes workers
+survive SQS failures and malformed messages. With an untested version of Celery, `instrument` and `stage` log one line
+and do nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "harden", "instrument", "stage"]
+# imported when first used, so that `import aforo` needs no other package
 _MODULES = {
     "harden": "aforo.sqs.hardening",
     "instrument": "aforo.telemetry.instrument",

@@ -35,12 +35,12 @@ def version() -> None:
 )
 @click.option("--s3", "bucket", metavar="s3://BUCKET/PREFIX", help="Measure this bucket too, with four small objects.")
 def measure_limits(folder: Path, bucket: str | None) -> None:
-    """Measure the bandwidth of disk and S3 where the worker runs, before it starts.
+    """Measure the bandwidth of this machine's disk, and of S3 with --s3, before a worker starts.
 
-    Takes some seconds. Writes and reads up to 256 MiB on the disk and about 90 MB in S3, and deletes them. Workers of
-    this user that start within a day show the result in /metrics, and each run stores it.
+    Takes some seconds. Writes, reads and deletes a file of up to 256 MiB. With --s3, also moves about 90 MB to and from
+    S3. Workers that this user starts within a day export the bandwidth in /metrics.
 
-    Exit codes: 0 measured, 2 wrong input, 3 it cannot be measured.
+    Exit codes: 0 measured, 2 wrong input, 3 the measurement failed.
     """
     limits = _measured("--folder", folder, lambda: disk_limits(folder))
     if bucket is not None:

@@ -1,8 +1,7 @@
 """Instrument Celery workers without a change of the app's code, and add the command `celery aforo`.
 
-This module is an entry point of the package `aforo` in the group `celery.commands`. Celery's command line therefore
-imports it before the app. With AFORO_INSTRUMENT=1, this module instruments the app of each worker that starts. It
-imports little of Aforo, so that other Celery commands stay fast.
+Celery's command line imports this module as an entry point of the group `celery.commands`. With AFORO_INSTRUMENT=1,
+each worker that starts exports metrics.
 """
 
 from __future__ import annotations
@@ -17,13 +16,16 @@ from aforo import __version__, settings
 
 
 def instrument_worker(instance: Any = None, **_signal: Any) -> None:
-    """Handle Celery's signal of a starting worker: instrument the app of that worker (`instance`)."""
+    """Instrument the app of a worker that is starting. Celery's signal `celeryd_init` calls this.
+
+    `instance` is Celery's object for the worker.
+    """
     aforo.instrument(instance.app)  # imports the telemetry: only a measured worker loads it
 
 
 @click.command("aforo")
 def command() -> None:
-    """Print the metrics that Aforo exports for a worker, and the address of its /metrics page."""
+    """Print the name and meaning of each metric that a worker exports, and the address of /metrics."""
     from aforo.telemetry.catalogue import NODE, WORKER  # noqa: PLC0415 (Celery imports this module for every command)
 
     state = "on" if settings.is_on(settings.INSTRUMENT) else f"off, set {settings.INSTRUMENT.name}=1"

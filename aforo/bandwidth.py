@@ -1,7 +1,7 @@
 """Measure the bandwidth of a disk and of an S3 bucket.
 
-A measurement takes some seconds. It moves at most 256 MiB on the disk and about 90 MB in S3. The files and objects that
-it creates are deleted at the end.
+The measurement of a disk writes and reads a file of at most 256 MiB. The measurement of a bucket moves about 90 MB.
+Each measurement takes some seconds.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ ROUND_SECONDS = 1.0
 
 
 def disk_limits(folder: Path) -> Limits:
-    """Measure how fast a file in `folder` can be written (with fsync) and read, in bytes/s.
+    """Measure how fast a file in `folder` can be written and read, in bytes/s.
 
-    The read bypasses the page cache.
+    The result has two keys: `disk_write` (with an fsync after each block) and `disk_read` (without the page cache).
+    Raise OSError if the file cannot be written or read.
     """
     file = folder / f"ceiling-{uuid.uuid4().hex}"
     try:
@@ -50,8 +51,8 @@ def disk_limits(folder: Path) -> Limits:
 def object_limits(client: S3Client, bucket: str, prefix: str) -> Limits:
     """Measure the S3 bandwidth of four parallel PUTs and of four parallel GETs, in bytes/s.
 
-    The transfers are repeated with larger and larger objects, up to 8 MiB. They stop when latency has little effect on
-    the time of a transfer. The keys of the objects start with `prefix`. The objects are deleted at the end.
+    The result has two keys: `network_out` for the PUTs and `network_in` for the GETs. The names of the S3 objects start
+    with `prefix`. The objects are deleted at the end.
     """
     names = [f"{prefix}ceiling-{uuid.uuid4().hex}" for _ in range(PARALLEL_OBJECTS)]
 

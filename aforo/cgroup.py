@@ -12,10 +12,10 @@ NO_LIMIT_BYTES = 1 << 60
 
 @dataclass(frozen=True)
 class CpuQuota:
-    """CPU quota of a cgroup in cores, and the kernel's counters of how often the quota took effect.
+    """CPU quota of a cgroup, and how often and how long the quota stopped processes.
 
-    `periods` counts the scheduler periods. `throttled_periods` counts the periods in which the quota stopped processes.
-    `throttled_seconds` is the total time for which processes were stopped.
+    `cores` is the quota in CPU cores. `periods` counts the scheduler periods. `throttled_periods` counts the periods
+    with a stop. `throttled_seconds` is the total time of the stops.
     """
 
     cores: float
@@ -28,7 +28,8 @@ class CpuQuota:
 class Cgroup:
     """The Linux cgroup of this process.
 
-    A limit applies to all descendants, so each limit here is the tightest of this cgroup and its ancestors.
+    A cgroup's limit also holds for the cgroups below it. The limit that this class returns is therefore the lowest of
+    the limits of this cgroup and its ancestors.
     """
 
     v2: Path = Path("/sys/fs/cgroup")
@@ -37,7 +38,7 @@ class Cgroup:
     own: Path = Path("/proc/self/cgroup")
 
     def cpu_quota(self) -> CpuQuota | None:
-        """Return the tightest CPU quota of this cgroup and its ancestors, or None if none of them has one."""
+        """Return the lowest CPU quota of this cgroup and its ancestors, or None if there is no quota."""
         groups = [(group, 1e-6) for group in self._groups(self.v2, "")]
         groups += [(group, 1e-9) for group in self._groups(self.v1_cpu, "cpu")]
         limited = [(cores, group, unit) for group, unit in groups if (cores := _quota_cores(group)) is not None]
@@ -49,7 +50,7 @@ class Cgroup:
         return CpuQuota(cores, counts.get("nr_periods", 0), counts.get("nr_throttled", 0), throttled * unit)
 
     def memory_limit_bytes(self) -> int | None:
-        """Return the tightest memory limit of this cgroup and its ancestors, or None if none of them has one."""
+        """Return the lowest memory limit of this cgroup and its ancestors, in bytes, or None without a limit."""
         files = [group / "memory.max" for group in self._groups(self.v2, "")]
         files += [group / "memory.limit_in_bytes" for group in self._groups(self.v1_memory, "memory")]
         limits = [int(line) for file in files for line in lines_of(file) if line != "max"]
@@ -76,7 +77,7 @@ class Cgroup:
 
 
 def lines_of(file: Path) -> list[str]:
-    """Return the lines of a kernel file such as /proc/stat. Return an empty list if it cannot be read."""
+    """Return the lines of a kernel file such as /proc/stat. Return an empty list for an unreadable file."""
     try:
         return file.read_text(encoding="utf-8").splitlines()
     except OSError:

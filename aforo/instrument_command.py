@@ -18,7 +18,8 @@ NOT_FOUND, NOT_EXECUTABLE = 127, 126  # as a shell ends
 def main(arguments: Sequence[str] | None = None) -> None:
     """Set AFORO_INSTRUMENT=1 and replace this process by the command in `arguments`.
 
-    Exit with a one-line error if that command cannot be started.
+    By default, `arguments` is this process's command line. Exit with 127 if the command is not found, and with 126 if
+    the command cannot be executed.
     """
     command = list(sys.argv[1:] if arguments is None else arguments)
     if not command or command[0].startswith("-"):

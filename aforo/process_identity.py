@@ -40,19 +40,19 @@ class WorkerProcess:
 
 
 def may_live(owner: str) -> bool:
-    """Return False if the process named by `owner` (`node|pid|start`) has certainly ended.
+    """Return True if the process that `owner` names (`node|pid|start`) is alive, or is on another node.
 
-    A process of another node cannot be checked, so the answer for it is True.
+    The processes of another node cannot be seen from this node, so each of them could be alive.
     """
     node, pid, start = owner.rsplit("|", 2)
     return node != platform.node() or start_of(int(pid)) == start
 
 
 def start_of(pid: int) -> str | None:
-    """Return the start time of process `pid` as text to compare, or None if no such process is alive.
+    """Return a text for the start time of process `pid`, or None if no such process is alive.
 
-    On Linux the text is the boot id and the kernel's ticks since boot, which a change of the clock does not affect.
-    psutil's start time is used on other systems only, because on Linux it changes with the clock.
+    The text is for comparison only. On Linux, the text has the boot id and the kernel ticks from boot to the start. On
+    other systems, the text is the start in epoch seconds.
     """
     boot = boot_id()
     if boot is None:

@@ -61,8 +61,8 @@ def read(declaration: Declaration, environ: Mapping[str, str] = os.environ) -> s
 def is_on(declaration: Declaration, environ: Mapping[str, str] = os.environ) -> bool:
     """Return True if an on/off environment variable is on.
 
-    The values 0, false, no and off mean off. Every other value means on. If the variable is unset or empty, its default
-    is the value. An empty default means off.
+    If the variable is unset or empty, its default is used. The values 0, false, no, off and the empty text mean off.
+    Every other value means on.
     """
     return read(declaration, environ).lower() not in {"", "0", "false", "no", "off"}
 

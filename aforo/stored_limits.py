@@ -39,9 +39,10 @@ def stored_limits() -> Limits:
 
 
 def write_limits(file: Path, limits: Limits, **conditions: str | None) -> None:
-    """Write bandwidth limits to a file, with the current time and the conditions under which they are valid.
+    """Write bandwidth limits to `file`, with the current time and the conditions of the measurement.
 
-    An existing file is replaced in one step. Raise OSError if that fails.
+    `limits` maps a resource to bytes/s. `conditions` are texts by name, such as the boot id of the machine.
+    The function `read_limits` requires the same conditions. Raise OSError if the file cannot be written.
     """
     partial = file.with_suffix(".part")
     content = {**conditions, "measured_at": time.time(), "limits": limits}
@@ -50,9 +51,10 @@ def write_limits(file: Path, limits: Limits, **conditions: str | None) -> None:
 
 
 def read_limits(file: Path, **conditions: str | None) -> Limits | None:
-    """Return the bandwidth limits in a file that `write_limits` wrote.
+    """Return the bandwidth limits in a file that the function `write_limits` wrote: bytes/s by resource.
 
-    Return None if there is no such file, if it is older than a day, or if it was written with other `conditions`.
+    Return None if the file cannot be read, if the limits are older than a day, or if they were written with other
+    `conditions`.
     """
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))

@@ -18,16 +18,16 @@ OLDEST, TOO_NEW = (5, 3), (6, 0)
 
 @contextmanager
 def never_an_outage() -> Iterator[None]:
-    """Context manager: log an exception of the block in one line instead of raising it.
+    """Context manager: catch an error of Aforo in its block, and log one line.
 
-    With AFORO_STRICT=1, raise SystemExit, which ends the worker. Celery's signals catch every Exception, but not
-    SystemExit.
+    The worker then runs on unmeasured. With AFORO_STRICT=1, SystemExit is raised instead, which ends the worker.
     """
     try:
         yield
     except Exception as error:
         reason = str(error).strip().split("\n", 1)[0] or type(error).__name__
         if settings.is_on(settings.STRICT):
+            # Celery catches every Exception that a signal handler raises, but not SystemExit
             raise SystemExit(f"error: aforo; {reason}; set {settings.STRICT.name}=0 to run unmeasured") from error
         logger.error("aforo cannot measure this worker, which runs unmeasured: %s", reason)
 
@@ -40,10 +40,10 @@ def require_known_version() -> None:
 
 
 def instrument_nothing(_app: Any, **_options: Any) -> None:
-    """Do nothing. This replaces `aforo.instrument` if the real function cannot be imported."""
+    """Do nothing. This function takes the place of `aforo.instrument` if Aforo cannot measure the worker."""
 
 
 @contextmanager
 def stage_of_nothing(_name: str) -> Iterator[None]:
-    """Run the block unmeasured. This replaces `aforo.stage` if the real function cannot be imported."""
+    """Run the block unmeasured. This function takes the place of `aforo.stage` if Aforo cannot measure it."""
     yield

@@ -21,7 +21,7 @@ from core import cli
 
 @click.group()
 def main() -> None:
-    """Analyse runs: throughput with its uncertainty, bottleneck, table and report."""
+    """Analyse recorded runs, or carry out tests."""
 
 
 for verb in (audit, compare, document, history, import_, matrix, plan, report, search, table, usl, wait):

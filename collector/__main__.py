@@ -34,10 +34,10 @@ def main() -> None:
 
 @main.command()
 def serve() -> None:
-    """Read and store the executions of all workers until stopped.
+    """Store the executions of all instrumented workers, until SIGTERM or Ctrl-C.
 
-    They are read from the page /executions of each worker. The states of an app's videos are read from the app's own
-    table. The collector serves its own metrics on port AFORO_COLLECTOR_PORT.
+    Also store the states of an app's videos, read from the app's own database table. The collector serves its own
+    metrics on port AFORO_COLLECTOR_PORT.
     """
     settings = Settings.from_process()
     registry = CollectorRegistry()

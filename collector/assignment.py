@@ -1,11 +1,8 @@
 """Find out to which video each execution belongs, by the task id of the video's first message.
 
-The video's row holds this task id. If a task sends further messages, each of them carries the same id as its `root_id`.
-So every execution of a video is recognised, on whichever worker it ran.
-
-An execution whose video is not known yet is stored in the table `other_executions`. It waits there until every run that
-overlaps it in time has ended. If its video is still unknown then, it is recorded as other work. Other work took slots
-during a run, but belongs to no video of the run.
+Further messages of a video hold this task id in their field `root_id`. An execution of an unknown video waits in the
+table `other_executions`. When all runs at its time have ended, the execution is recorded as other work: work for no
+video of a run.
 """
 
 from __future__ import annotations
@@ -61,11 +58,10 @@ def assign(session: Session, spool: str, node: str, records: Sequence[Record]) -
 
 
 def assign_waiting(session: Session, now: float) -> None:
-    """Assign the executions in `other_executions` whose video is known by now. `now` is in epoch seconds.
+    """Assign each execution in the table `other_executions` to its video, if the video is known.
 
-    An execution that still has no video waits until every run that overlaps it in time has ended. Then it is recorded
-    as other work of the newest of these runs. Other work took slots during a run, but belongs to no video of the run.
-    An execution that overlaps no run is deleted an hour after its end.
+    The remaining executions wait until all runs at their time have ended. Then they are recorded as other work of the
+    newest of these runs. An execution outside all runs is deleted an hour after its end. `now` is in epoch seconds.
     """
     joined = select(OtherExecutionRow, VideoRow).join(VideoRow, VideoRow.task_id == OtherExecutionRow.root_id)
     found = set()

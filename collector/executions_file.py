@@ -22,11 +22,10 @@ MOST_BYTES = 1_000_000_000
 
 
 def import_file(sessions: Sessions, path: Path) -> Stored:
-    """Store the records of a worker's executions file. Return the counts of added and missing ones.
+    """Store the records of a worker's executions file. Return the counts of added and missing records.
 
-    A record that is already stored is not added again. The worker numbers its records 1, 2, 3 and so on. Each number
-    that is skipped is a missing record. An incomplete last line is ignored. Raise UsageError with the line of the first
-    invalid record.
+    A record that is already stored is not added again. A gap in the record numbers counts as missing records. Raise
+    UsageError for an invalid record.
     """
     added = missed = 0
     for (spool, node), records in _by_spool(path).items():

@@ -11,7 +11,7 @@ from core.metrics import CATALOGUE
 
 
 class Reason(StrEnum):
-    """Reason why a worker's executions were not read or not stored, as a label value."""
+    """Reasons why the collector could not read or store executions, as values of a metric label."""
 
     UNREACHABLE = "unreachable"
     INVALID = "invalid"
@@ -22,7 +22,7 @@ class Reason(StrEnum):
 class CollectorMetrics:
     """Metrics of the collector: workers read, executions stored and missed, errors, and last success.
 
-    An execution is missed if it leaves a worker's full spool before the collector has read it.
+    A missed execution was dropped by the worker before the collector read it.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:

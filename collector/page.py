@@ -1,4 +1,4 @@
-"""Parse a page of execution records: the JSON that a worker answers to `/executions`."""
+"""Parse a page of execution records: a worker's JSON answer to a request for `/executions`."""
 
 from __future__ import annotations
 
@@ -31,36 +31,36 @@ _FIELDS: Mapping[str, tuple[type, ...]] = {
 
 
 class InvalidPage(Exception):
-    """Error for an answer of a worker that is not a page of execution records."""
+    """Error for a worker's answer that is not a page of execution records."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """One page of execution records of one spool, as a worker answers it.
+    """One page of execution records: the answer of a worker to one request.
 
-    Each record of a spool has a number, and the records are sorted by it. `oldest` and `newest` are the first and last
-    number that the spool held when the worker answered.
-
-    `spool` is the id of the spool that the records are from. `served_by` is the id of the answering worker's own spool.
-    The two differ if the records are from the spool of a process that has died. `dead_spools` has the ids of such
-    spools, which can be requested from the same worker. `clock` is the time of the answer by the worker's clock, in
-    epoch seconds.
+    All `records` are from one spool. They are sorted by their number in that spool.
     """
 
+    #: id of the spool that holds the records
     spool: str
+    #: id of the worker's own spool
     served_by: str
+    #: name of the worker
     node: str
+    #: lowest and highest record number in the spool at the time of the answer
     oldest: int
     newest: int
+    #: time of the answer by the worker's clock, in epoch seconds
     clock: float
+    #: ids of the spools of dead processes, which the worker serves too
     dead_spools: tuple[str, ...]
     records: tuple[Mapping[str, Any], ...]
 
 
 def parse(body: bytes) -> Page:
-    """Parse the body of a worker's answer as a page of execution records.
+    """Parse the body of a worker's answer, and return the page of execution records in it.
 
-    Raise InvalidPage for anything else.
+    Raise InvalidPage if the body is not such a page.
     """
     try:
         answer = json.loads(body)
@@ -79,10 +79,9 @@ def parse(body: bytes) -> Page:
 
 
 def checked(records: list[Any]) -> tuple[Mapping[str, Any], ...]:
-    """Return the execution records unchanged if they are valid.
+    """Return the execution records unchanged if they are valid. Otherwise raise InvalidPage.
 
-    Raise InvalidPage if a record has a missing or invalid field. Raise it too if the records are not sorted by their
-    field `number`, or if two have the same number.
+    Each record must have all fields with valid types. The field `number` must increase from record to record.
     """
     last = 0
     for record in records:

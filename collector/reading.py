@@ -25,7 +25,11 @@ class NotRecorded(Exception):
 
 @dataclass(frozen=True)
 class Reading:
-    """Answer of a worker: its page, the time of the request, and how long the answer took."""
+    """Page of execution records that a worker returned, and when it was requested.
+
+    `asked_at` is the time of the request in epoch seconds. `round_trip_seconds` is the time from the request to the end
+    of the answer.
+    """
 
     page: Page
     asked_at: float
@@ -41,11 +45,11 @@ class Reading:
 
 
 def read(address: str, spool: str, after: int) -> Reading:
-    """Request execution records from the worker at `address` (HOST:PORT).
+    """Request a page of execution records from the worker at `address` (HOST:PORT).
 
-    The records of a spool are numbered. The worker is asked for those of `spool` whose numbers are above `after`. If it
-    does not have that spool, it answers with its own spool from the start. Raise Unreachable or NotRecorded, or
-    InvalidPage if the answer is no page of execution records.
+    The request is for records of `spool` with numbers above `after`. A worker without this spool answers with its own
+    spool. Raise Unreachable if the worker does not answer. Raise NotRecorded if the worker records no executions. Raise
+    InvalidPage for an invalid answer.
     """
     asked_at, start = time.time(), time.perf_counter()
     connection = http.client.HTTPConnection(address, timeout=TIMEOUT_SECONDS)

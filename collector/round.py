@@ -1,7 +1,6 @@
 """One round of the collector: read every worker up to its newest record, and store the records.
 
-The reading of a worker ends for this round if the worker does not answer, or if the network or the database fails. The
-worker's unread records stay in its spool, and the next round continues at the stored position.
+After an error, the next round goes on with the first record that was not stored.
 """
 
 from __future__ import annotations
@@ -33,31 +32,29 @@ MAX_PAGES = 200
 
 
 class Balanced(Exception):
-    """Error for an address at which several workers answer in turn, such as a load balancer.
+    """Error for an address at which several workers answer in turn, such as that of a load balancer.
 
-    None of them can be read completely.
+    The collector cannot read any of these workers completely.
     """
 
 
 @dataclass
 class Address:
-    """History of one worker's address: which spools the collector has found there.
+    """Ids of the spools that the collector has found at the address of one worker.
 
-    A worker writes a new spool after each start. `spools` are those of the processes that have answered at this
-    address, in the order of their first answers. A worker also serves older spools, which dead processes have left on
-    its disk. `read_dead` are the older spools that the collector has already read.
+    `spools` are the worker's own spools, one per start, with the newest last. `read_dead` are the spools of dead
+    processes that the collector has read.
     """
 
     spools: list[str] = field(default_factory=list)
     read_dead: set[str] = field(default_factory=set)
 
     def answered(self, spool: str) -> None:
-        """Record that the worker process that writes `spool` answered at this address.
+        """Record that the worker process with the spool id `spool` answered at this address.
 
-        Raise Balanced if several workers answer at this address in turn. A restarted worker writes a new spool, and
-        never its old one again. So if an earlier spool answers after a later one, several workers share the address.
+        Raise Balanced if several workers answer at this address in turn.
         """
-        if spool in self.spools[:-1]:
+        if spool in self.spools[:-1]:  # a restarted worker never answers with an old id again
             raise Balanced("several workers answer in turn; name each worker's own address")
         if spool not in self.spools:
             self.spools.append(spool)
@@ -66,8 +63,7 @@ class Address:
 class Round:
     """Read the execution records of all workers and store them.
 
-    The database knows up to which record each spool has been read. So reading continues there after a restart of the
-    collector.
+    The database stores up to which record each spool was read. After a restart, the collector goes on from there.
     """
 
     def __init__(self, sessions: Sessions, metrics: CollectorMetrics, read_page: Read = read) -> None:
@@ -76,10 +72,10 @@ class Round:
         self._failing: dict[str, str] = {}
 
     def run(self, addresses: Iterable[str], now: float | None = None) -> None:
-        """Read and store the new execution records of the workers at `addresses`.
+        """Read and store the new execution records of the workers at `addresses` (HOST:PORT).
 
-        An execution is stored without a video if its video is not recorded yet. At the end of each round, such
-        executions are assigned to the videos that have been recorded since. `now` is in epoch seconds.
+        An execution whose video is not recorded yet is assigned to the video in a later round. `now` is in epoch
+        seconds.
         """
         wanted = list(addresses)
         with ThreadPoolExecutor(THREADS, thread_name_prefix="read") as threads:

@@ -1,7 +1,6 @@
-"""Store the execution records of a worker's spool, together with the position up to which it was read.
+"""Store the execution records of a spool, and the number of the last record read, in one transaction.
 
-The records arrive in pages. A page has some records of one spool. They are written in one transaction with the
-new position. A collector that is killed in the middle of a page reads that page again, and no record is stored twice.
+After a crash, the collector reads the interrupted page again. No record is stored twice.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ NODE_LENGTH = 64
 
 @dataclass(frozen=True)
 class Source:
-    """Where and when a page of execution records was read: from a worker or from a file.
+    """Origin of a page of execution records: a worker or a file, and the time of the reading.
 
-    `address` is HOST:PORT of the worker, or the path of the file. `asked_at` is when the page was requested, in epoch
-    seconds. `clock_offset_seconds` is how far the worker's clock is ahead of ours. `round_trip_seconds` is the time
-    from the request to the answer. The last two are None for a file.
+    `address` is HOST:PORT or a file path. `asked_at` is in epoch seconds. `clock_offset_seconds` is how many seconds
+    the worker's clock is ahead of ours. `round_trip_seconds` is the time from request to answer. The last two are None
+    for a file.
     """
 
     address: str
@@ -58,10 +57,10 @@ def position(session: Session, spool: str) -> int:
 
 
 def store(session: Session, page: Page, source: Source) -> Stored:
-    """Store the new execution records of `page`, and the position up to which its spool was read.
+    """Store the new execution records of `page`. Return how many were new and how many were missed.
 
-    Call this in a transaction that does nothing else. It takes a lock that other collectors wait for until the
-    transaction ends.
+    A missed record was dropped by the worker before the collector read it. Call this function in a transaction of its
+    own. Other collectors wait for the end of that transaction.
     """
     take_turn(session, TURN)
     spool = session.get(SpoolRow, page.spool, with_for_update=True) or _new(session, page.spool)

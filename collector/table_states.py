@@ -1,10 +1,7 @@
-"""Read the states of an app's videos in the app's own table, until each video is done or failed.
+"""Read the states of an app's videos in the app's own database table, until each is done or failed.
 
-The app can retry a failed video. So a failure is recorded only when no retry can follow. One of these facts is enough:
-
-1. The recorded executions show that all messages of the video have been processed.
-2. The queue is empty.
-3. The video's row in the app's table has not changed for 15 minutes.
+A failure is recorded only if no retry can follow. No retry follows if all messages of the video were processed, if the
+app's queue is empty, or if the video's row has not changed for 15 minutes.
 """
 
 from __future__ import annotations
@@ -67,10 +64,10 @@ class TableStates:
     _failure: str = ""
 
     def run(self, now: float | None = None) -> None:
-        """Read and store the state of every open video once. `now` is in epoch seconds.
+        """Update the state of each open video in our database from the app's own table.
 
-        If the table or the queue does not answer, log a warning. The next call tries again. It does not repeat the
-        warning for the same error.
+        If the app's database or SQS does not answer, log a warning and return. Log the same error only once. `now` is
+        in epoch seconds.
         """
         try:
             self._read(time.time() if now is None else now)

@@ -1,8 +1,7 @@
 """Determine the start, the end and the final state of a video from its executions.
 
-A video has a first message, and the messages that its executions sent. The video starts with the first execution of any
-of these messages. It ends when each message has been executed and no further execution of it is due. Messages are told
-apart by their task ids. A retry keeps the task id. It counts as another execution of the same message.
+A video can have several messages. The video starts with the first execution of any message. The video ends when each
+message has been executed and no retry follows.
 """
 
 from __future__ import annotations
@@ -23,11 +22,9 @@ FINAL_OUTCOMES = frozenset({Outcome.DONE, Outcome.PART, Outcome.FAILED})
 
 
 def finish_videos(session: Session, video_ids: Iterable[str]) -> None:
-    """Update these videos from their executions.
+    """Set the start time and the state of these videos, and correct the outcomes of their executions.
 
-    The start time of a video becomes that of its first execution. `correct_outcomes` corrects the outcomes of its
-    executions. The state of the video is set only in a run of an app without a table of videos. In other runs it is
-    left unchanged.
+    If the app has a database table of videos, the state is not set here.
     """
     for some in batched_keys(sorted(video_ids)):
         _finish_some(session, some)
@@ -66,11 +63,11 @@ def _set_state(video: VideoRow, executions: Sequence[ExecutionRow]) -> None:
 
 
 def correct_outcomes(executions: Sequence[ExecutionRow]) -> None:
-    """Correct the outcomes of a video's executions, so that at most one of them counts as done.
+    """Correct the outcomes of a video's executions in place, so that at most one of them is `done`.
 
-    `executions` are in the order of their ends. If the video's last execution succeeded, its outcome becomes `done`. An
-    earlier successful execution gets `part`, because it ended only a part of the video's work. A failed execution gets
-    `retried` if the same message was executed again later.
+    `executions` are all executions of the video, in the order of their ends. The outcome of a successful execution
+    becomes `done` if it is the last execution of the video, and `part` otherwise. The outcome of a failed execution
+    becomes `retried` if its message was executed again.
     """
     for number, execution in enumerate(executions):
         later = {other.task_id for other in executions[number + 1 :]}
@@ -81,11 +78,10 @@ def correct_outcomes(executions: Sequence[ExecutionRow]) -> None:
 
 
 def final_state(task_id: str, executions: Sequence[ExecutionRow]) -> VideoState | None:
-    """Return the final state of a video, or None if the video has not ended.
+    """Return the final state of a video, DONE or FAILED. Return None if the video has not ended.
 
-    `task_id` is the task id of the video's first message. `executions` are in the order of their ends. Only the last
-    execution of each message counts. The video has not ended while one of its messages waits to be executed, for the
-    first time or again. Otherwise it is failed if the last execution of any message failed, and done if not.
+    `task_id` is the task id of the video's first message. `executions` are all executions of the video, in the order of
+    their ends. The result is FAILED if the last execution of any message failed.
     """
     outcomes = {str(execution.task_id): execution.outcome for execution in executions}
     messages = {task_id}.union(*(execution.sent_task_ids or [] for execution in executions))

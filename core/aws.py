@@ -43,18 +43,19 @@ def client(settings: Settings, service: Literal["sqs", "s3"], read_timeout_secon
 
 
 def client_options(read_timeout_seconds: float = 15) -> dict[str, Any]:
-    """Return options for a boto3 client with which no call takes longer than a minute.
+    """Return timeouts and the number of attempts for a boto3 client, as arguments of botocore's `Config`.
 
-    With botocore's defaults, a call can take five minutes: five attempts with a timeout of 60 s.
+    With the default of `read_timeout_seconds`, a call takes about a minute at most.
     """
     retries = {"mode": "standard", "total_max_attempts": 3}
     return {"connect_timeout": 3, "read_timeout": read_timeout_seconds, "retries": retries}
 
 
 def credentials(settings: Settings) -> dict[str, str]:
-    """Return the credentials of the native stack's AWS emulator, as arguments for boto3.
+    """Return the access keys for the native stack's AWS emulator, as keyword arguments of `boto3.Session`.
 
-    Return an empty dict in other stacks, for an app under test, or if boto3 finds credentials itself.
+    Return an empty dict in three cases: in any other stack, for an app under test, and if boto3 finds credentials
+    itself.
     """
     if settings.stack != "native" or settings.app_file is not None or boto3.Session().get_credentials() is not None:
         return {}
@@ -62,7 +63,10 @@ def credentials(settings: Settings) -> dict[str, str]:
 
 
 def aws_fault(error: Exception, service: str = "AWS", endpoint: str | None = None) -> EnvironmentFault:
-    """Return the one-line error for a failed call to the AWS service `service`."""
+    """Return the one-line error for a failed call to the AWS service `service`.
+
+    The text shows the error code of AWS, or else the first line of `error`. `endpoint` is the URL of the service.
+    """
     why = error.response["Error"]["Code"] if isinstance(error, ClientError) else first_line(error)
     return EnvironmentFault(
         service,

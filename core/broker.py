@@ -14,8 +14,7 @@ from core.settings import Settings
 def make_celery(settings: Settings, queue_url: str, **options: Any) -> Celery:
     """Return the Celery application for the queue at `queue_url`. `options` are passed to `Celery`.
 
-    Celery neither lists nor creates queues, because its option `predefined_queues` names this queue. So an IAM policy
-    for this one queue is enough.
+    The application needs AWS permissions for this queue only.
     """
     app = Celery("aforo", broker="sqs://", **options)
     app.conf.update(

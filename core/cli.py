@@ -59,11 +59,11 @@ def run(command: click.Command, name: str, arguments: Sequence[str] | None = Non
 def env_option(
     flag: str, variable: str, text: str, *, default: Any = None, unset: str = "", **attributes: Any
 ) -> Callable[[Any], Any]:
-    """Return a click option `flag` that the environment variable `variable` can also set.
+    """Return a decorator that adds the option `flag` to a click command.
 
-    The option's help is `text`, followed by the variable and the default, such as `[env: COUNT, default 8]`. A text in
-    `unset` replaces the part `default 8`. It says what happens if the user does not set the option. `attributes` are
-    passed to click.
+    The environment variable `variable` can also set the option. The option's help is `text` and an ending such as
+    `[env: COUNT, default 8]`. `unset` replaces `default 8` in the ending. `attributes` are further arguments of
+    `click.option`.
     """
     if default is None and not attributes.get("is_flag"):
         unset = unset or "default none"
@@ -77,8 +77,8 @@ def env_option(
 class EnvironmentOption(click.Option):
     """Click option that an environment variable can also set.
 
-    The error for an invalid value names the variable. A variable that is set to an empty text counts as unset, unless
-    the argument `empty_is_value` is true. Then the empty text is a value like any other.
+    The error for an invalid value names the variable. An empty variable counts as unset, unless the argument
+    `empty_is_value` is True.
     """
 
     def __init__(self, *arguments: Any, empty_is_value: bool = False, **attributes: Any) -> None:
@@ -86,7 +86,10 @@ class EnvironmentOption(click.Option):
         super().__init__(*arguments, **attributes)
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        """Return the value of the option's environment variable, or None if the variable counts as unset."""
+        """Return the value of the option's environment variable, or None if the variable is not set.
+
+        If the value is an empty text, also return None, unless the attribute `empty_is_value` is True.
+        """
         return os.environ.get(str(self.envvar)) if self.empty_is_value else super().resolve_envvar_value(ctx)
 
     def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
@@ -105,10 +108,9 @@ class WholeNumber(click.IntRange):
     """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the option's value as a whole number.
+        """Convert the option's value to a whole number.
 
-        Raise click's error for an invalid option if the value is out of range. Raise it also for a text that has other
-        characters than ASCII digits.
+        Raise click.BadParameter if the value is out of range, or if any character is not an ASCII digit.
         """
         if isinstance(value, str) and not (value.isascii() and value.isdigit()):
             self.fail(f"{value!r} is not a whole number", param, ctx)
@@ -118,8 +120,8 @@ class WholeNumber(click.IntRange):
 def whole_numbers(name: str, text: str, things: str, most: int) -> tuple[int, ...]:
     """Parse a list such as `1,2,4`. Return its numbers, without repetitions.
 
-    Raise UsageError if an item is not a whole number from 1 to `most`. Two arguments are only for the error text:
-    `name` is the name of the option, and `things` is what the numbers count, such as "slots".
+    Raise UsageError if an item is not a whole number from 1 to `most`. The error shows `name`, the option's name, and
+    `things`, what the numbers count, such as "slots".
     """
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() and 1 <= int(part[:9]) <= most for part in parts):
@@ -166,7 +168,7 @@ def _bug_line(error: Exception) -> str:
 
 
 def usage_line(error: click.ClickException, name: str) -> str:
-    """Return an error of click as one line in Aforo's error format."""
+    """Return an error of click as one line in Aforo's error format. `name` is the name of the program."""
     what = without_passwords(printable(error.format_message().rstrip("."), limit=300))
     return f"{what}; the command line was refused; see `{name} --help`"
 

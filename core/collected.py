@@ -18,10 +18,10 @@ GONE_SECONDS = 30.0
 
 
 def wait_until_collected(sessions: Sessions, run_id: str, timeout_seconds: float = TIMEOUT_SECONDS) -> bool:
-    """Wait until the collector has read every execution that was recorded before this call.
+    """Wait until the collector has stored every execution of a run. Return False after a timeout.
 
-    Return True when all are read, or False after the timeout. Only instrumented workers of an app are read by the
-    collector. Return True at once if the run had other workers.
+    Only executions that workers recorded before this call count. If the run used no instrumented workers of an app,
+    return True at once.
     """
     since, deadline = time.time(), time.monotonic() + timeout_seconds
     while True:

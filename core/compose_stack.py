@@ -1,9 +1,7 @@
 """Validate the settings of the compose stack, or wait until the stack is ready.
 
-The commands are `python -m core.compose_stack check|check-levels|ready`. `check` validates the settings. `check-levels`
-validates the numbers of slots and workers for a matrix or a search, such as `1,2,4`. `ready` waits until Prometheus
-scrapes all programs of the stack. The script deploy/compose/stack runs these commands in the stack's container
-`console`.
+The commands are `python -m core.compose_stack check|check-levels|ready`. `check-levels` validates the numbers of slots
+and workers for a matrix or a search, such as `1,2,4`. The script deploy/compose/stack runs the commands.
 """
 
 from __future__ import annotations
@@ -46,7 +44,7 @@ workers_option = _worker_option("--workers", "WORKERS", "Worker containers", MOS
 @workers_option
 @cli.env_option("--profile", "PROFILE", "Encoding of the videos", unset="then AFORO_WORKER_PROFILE", type=profile_text)
 def check(**_validated: object) -> None:
-    """Validate the options of the workers and all settings. Exit with code 2 if one is invalid."""
+    """Validate CONCURRENCY, WORKERS, PROFILE and all settings. Exit with code 2 if one is invalid."""
     require_open_exporters(Settings.from_process())
 
 
@@ -54,9 +52,9 @@ def check(**_validated: object) -> None:
 @cli.env_option("--concurrency", "CONCURRENCY", "Slots of each worker, such as 1,2,4", default="2", empty_is_value=True)
 @cli.env_option("--workers", "WORKERS", "Worker containers, such as 1,2,3", default="1", empty_is_value=True)
 def check_levels(concurrency: str, workers: str) -> None:
-    """Validate the slots and workers of a matrix or search, before its first run.
+    """Validate the numbers of slots and of workers for a matrix or a search.
 
-    Both are lists of numbers, such as 1,2,4. Exit with code 2 if one is invalid.
+    Both options are lists of numbers, such as 1,2,4. Exit with code 2 if one is invalid.
     """
     cli.whole_numbers("CONCURRENCY", concurrency, "slots", MOST_SLOTS)
     cli.whole_numbers("WORKERS", workers, "workers", MOST_CONTAINERS)

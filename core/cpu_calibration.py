@@ -17,11 +17,8 @@ PAUSE_SECONDS = 0.5
 
 
 def calibration_seconds() -> float:
-    """Return how many seconds the fixed CPU work takes on one core. The work is timed three times.
-
-    The result is the shortest of the three timings, because a single one varies too much. On an idle machine, two
-    timings in a row differed by over 5 % in 11 of 23 trials.
-    """
+    """Return how many seconds the fixed CPU work takes on one core: the shortest of several timings."""
+    # One repeat is not enough: two in a row differed by over 5 % in 11 of 23 trials on an idle machine.
     return min(_repeat_seconds(after_pause=bool(number)) for number in range(REPEATS))
 
 

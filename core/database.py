@@ -41,11 +41,11 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 def open_engine(url: str, *, forks: bool = False) -> Engine:
     """Return an SQLAlchemy engine for the database at `url`. Raise UsageError for an invalid URL.
 
-    Set `forks` if the process forks children. No connection is then pooled, because a child that inherits one can
-    corrupt a SQLite file.
+    Set `forks` to True if the process forks children. The engine then keeps no connection open after use.
     """
     parsed = parse_url(url)
     try:
+        # a child would inherit an open connection, and could corrupt an SQLite file with it
         pool: dict[str, Any] = {"poolclass": NullPool} if forks else {}
         if parsed.get_backend_name() == "sqlite":
             engine = _sqlite_engine(parsed, BRIEF_TIMEOUT_SECONDS if forks else BUSY_TIMEOUT_SECONDS, pool)
@@ -59,11 +59,10 @@ def open_engine(url: str, *, forks: bool = False) -> Engine:
 
 
 def require_sound(url: str) -> str:
-    """Check that a SQLite file at `url` is not damaged, and return the URL with its password masked.
+    """Check that the SQLite file at `url` is not damaged. Return the URL with its password masked.
 
-    Raise EnvironmentFault if the file is damaged, or if its path leads to a folder or another thing that is not a
-    regular file. The check reads every page of the file, so that damage is found before a program starts its work. A
-    missing file is no error, because it is created when it is needed. Databases other than SQLite are not checked.
+    Raise EnvironmentFault if the file is damaged or not a regular file. Raise UsageError if `url` is invalid. A missing
+    file or another kind of database is accepted.
     """
     parsed, shown = parse_url(url), masked(url)
     file = Path(parsed.database or "")
@@ -90,7 +89,10 @@ def parse_url(url: str) -> URL:
 
 
 def open_sessions(engine: Engine) -> Sessions:
-    """Return a factory of database sessions. Write in one transaction: `with sessions.begin() as session`."""
+    """Return a factory of sessions for the database of `engine`.
+
+    A block `with sessions.begin() as session:` is one transaction, where `sessions` is the returned factory.
+    """
     return sessionmaker(engine, expire_on_commit=False)
 
 
@@ -103,8 +105,8 @@ def batched_keys(keys: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
 def upgrade_schema(engine: Engine) -> None:
     """Migrate the database schema to the version of this program.
 
-    Raise EnvironmentFault if the migration fails, or if a newer Aforo has already migrated the database. Raise it too
-    if the database holds tables of another app: Aforo needs a database of its own.
+    Raise EnvironmentFault if the migration fails, if a newer Aforo has migrated the database, or if the database holds
+    tables of another app.
     """
     configuration = Config()
     configuration.set_main_option("script_location", str(MIGRATIONS))
@@ -136,8 +138,8 @@ def _require_ours(connection: Connection, configuration: Config, url: str) -> No
 def take_turn(session: Session, key: int) -> None:
     """Wait for the database lock with the number `key`, and hold it until the end of the transaction.
 
-    Two transactions with the same key then never overlap. SQLite needs no lock, because its write transactions never
-    overlap. See docs/adr/0004.
+    Transactions with the same key never overlap. With SQLite, do nothing: its write transactions never overlap
+    (docs/adr/0004).
     """
     if session.get_bind().dialect.name == "postgresql":
         session.execute(select(func.pg_advisory_xact_lock(key)))
@@ -211,10 +213,10 @@ def _timeouts(url: URL) -> dict[str, Any]:
 
 
 def database_fault(cause: BaseException | None, url: str | None = None) -> EnvironmentFault:
-    """Convert an error of the database's driver (`cause`) to an error of one line.
+    """Return the one-line error that the user sees for `cause`, an error of the database's driver.
 
-    The new error shows `url`, in which the caller must have masked the password. Without `url`, it shows the first note
-    of the exception `cause`. This note is the URL if the error comes from an engine of `open_engine`.
+    `url` is the database URL with its password masked, for the text of the error. If `url` is None, use the URL that
+    the function `open_engine` has noted in `cause`.
     """
     url = url or next(iter(getattr(cause, "__notes__", ())), None)
     if getattr(cause, "sqlite_errorcode", 0) & 0xFF in SQLITE_DAMAGED:
@@ -224,7 +226,10 @@ def database_fault(cause: BaseException | None, url: str | None = None) -> Envir
 
 @contextmanager
 def driver_errors(connection: Connection) -> Iterator[None]:
-    """Context manager: raise EnvironmentFault for an error of the database's driver in the block."""
+    """Context manager: turn each error of the database's driver in its block into an EnvironmentFault.
+
+    `connection` is the database connection that the block uses.
+    """
     try:
         yield
     except connection.dialect.loaded_dbapi.Error as error:

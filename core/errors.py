@@ -24,7 +24,11 @@ class ExitCode(IntEnum):
 
 
 class AforoError(Exception):
-    """Base class of errors that the user sees as one line: what is wrong, its value, why, and what to do."""
+    """Base class of errors that the user sees as one line: `WHAT (VALUE); WHY; REMEDY`.
+
+    WHAT names an option, a file or a service, and VALUE is its value. WHY says what is wrong. REMEDY says what the user
+    can do. If the argument `value` is None, the line has no `(VALUE)`. Passwords in URLs are masked.
+    """
 
     exit_code = ExitCode.RUN_FAILED
 
@@ -56,7 +60,10 @@ class GoalMissed(AforoError):
 
 
 class CapacityLost(AforoError):
-    """Error: the newest runs of a cell are worse than those before them, by more than the user allows."""
+    """Error for a cell that became slower over its runs, by more than the user allows.
+
+    Slower means a lower X_sat. If no X_sat of the cell is known, slower means a longer mean service time.
+    """
 
     exit_code = ExitCode.CAPACITY_LOST
 
@@ -68,6 +75,9 @@ def printable(value: object, limit: int = 80) -> str:
 
 
 def first_line(error: object) -> str:
-    """Return the first line of a library's error text, without the full stop at its end."""
+    """Return the first line of the text of `error`, without the full stop at its end.
+
+    `error` is an exception or a text. If it has no text, return the name of its class.
+    """
     line = str(error).strip().split("\n", 1)[0].rstrip(".")
     return printable(line, limit=300) or type(error).__name__

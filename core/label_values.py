@@ -1,8 +1,7 @@
 """Allowed label values of every metric of Aforo, as `docs/metrics.md` shows them.
 
-For each label, this module has a list of all its values. If they cannot be listed, it has a text that says what they
-are, such as `the sizes that were tested`. The values for a worker's own metrics come from
-`aforo.telemetry.label_values`, in the package that instruments the workers.
+Each label has a tuple of its values, or a text that describes them. The values for a worker's own metrics come from
+`aforo.telemetry.label_values`.
 """
 
 from __future__ import annotations
@@ -63,6 +62,10 @@ OF_FAMILY: dict[tuple[str, str], Values] = {
 
 
 def values_of(family: str, label: str) -> Values:
-    """Return the allowed values of `label` of the metric `family`. Raise KeyError if none are declared."""
+    """Return the allowed values of the label `label` of the metric `family`.
+
+    The result is a tuple of all values, or a text that describes them. Raise KeyError if the label has no declared
+    values.
+    """
     declared = OF_FAMILY.get((family, label))
     return VALUES[label] if declared is None else declared

@@ -1,6 +1,6 @@
 """Load shapes, which the `make` option SHAPE selects.
 
-A load shape says how the rate of a sustained run changes over its window.
+A load shape says how the rate of a sustained run changes while the run sends its videos.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ FORMS = "poisson, ramp:5-30, steps:5,10,20 or spike:5-60, with rates in videos p
 
 @dataclass(frozen=True)
 class Part:
-    """Part of a load shape: a share (0 to 1) of the window in which the rate changes linearly.
+    """Part of a load shape: a period in which the rate changes linearly from `first` to `last`.
 
-    The rate changes from `first` to `last`, both in videos per minute.
+    Both rates are in videos per minute. `share` is the length of the period, as a share (0 to 1) of the time in which
+    the run sends its videos.
     """
 
     share: float
@@ -37,7 +38,7 @@ class Part:
 class LoadShape:
     """Load shape of a sustained run: its name, as the option SHAPE gives it, and its parts in order.
 
-    The shape `poisson` has no parts. Its videos arrive at random, at the constant rate of the option RATE.
+    The shape `poisson` has no parts. Its videos arrive at random, at the mean rate of the option RATE.
     """
 
     name: str
@@ -45,7 +46,10 @@ class LoadShape:
 
     @property
     def mean_rate_per_minute(self) -> float | None:
-        """Return the mean rate of the whole shape, or None if the option RATE gives the rate."""
+        """Return the mean rate of the whole shape in videos per minute.
+
+        Return None for a shape without parts (`poisson`). The option RATE gives its mean rate.
+        """
         return sum(part.share * part.mean for part in self.parts) if self.parts else None
 
 

@@ -13,7 +13,7 @@ class SecretScrubber(logging.Filter):
     """Logging filter that masks AWS keys, and the passwords in URLs."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Mask secrets in the formatted message of a log record. Always return True, so that it is logged."""
+        """Mask secrets in the message of a log record. Always return True, so that the record is logged."""
         record.msg, record.args = scrub(record.getMessage()), ()
         return True
 

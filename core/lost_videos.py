@@ -1,7 +1,7 @@
 """Detect videos that the queue has lost: their messages no longer exist, and no worker works on them.
 
-An emulator loses its messages when it restarts. So does a queue that is deleted or purged, or whose retention period is
-shorter than the run.
+Messages are lost if an emulator restarts, if the queue is deleted or purged, or if the run is longer than the retention
+period of the queue.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ REMEDY = (
 class Look:
     """Counts at one moment: messages, dead-lettered messages, and a run's open videos and live claims.
 
-    The messages are those in the queue and in its dead-letter queue. A claim is live until its lease expires.
+    `messages` counts the messages in the queue. `dead_letters` counts those in the dead-letter queue. A claim is live
+    until its lease expires.
     """
 
     messages: int
@@ -50,17 +51,14 @@ class Look:
 
 
 class LossWatch:
-    """Decide whether the queue has lost the open videos of a run.
+    """Watch the queue during a run, and decide whether the queue has lost the run's open videos.
 
-    The function `look` returns the current counts, or None while SQS or the database does not answer. The open videos
-    are lost if all of this was true for `silence_seconds` without a break:
+    `look` returns the current counts, or None if SQS or the database does not answer. The open videos count as lost
+    when all of the following has been true for `silence_seconds` (at least 120 s):
 
-    1. Some videos were open, and none of them ended.
-    2. The queue held no message, not even one of another sender.
-    3. No message was dead-lettered.
-    4. No running execution held a claim.
-
-    The wait for `silence_seconds` starts again when one of these is false or `look` returns None.
+    1. The function `look` returns counts, and the queue holds no message.
+    2. No open video ends, and no further message is dead-lettered.
+    3. No claim of the run's open videos is live.
     """
 
     def __init__(
@@ -95,7 +93,7 @@ class LossWatch:
 
 
 def look_at(client: SQSClient, queue_url: str, sessions: Sessions, run_id: str) -> Look | None:
-    """Count the messages in the queue and the DLQ, and the open videos and unexpired claims of a run.
+    """Count the messages in the queue and the DLQ, and the open videos and live claims of a run.
 
     Return None if SQS or the database does not answer.
     """
@@ -107,7 +105,10 @@ def look_at(client: SQSClient, queue_url: str, sessions: Sessions, run_id: str) 
 
 
 def require_no_loss(watch: LossWatch, sessions: Sessions, run_id: str) -> None:
-    """Raise RunFailed if `watch` detects lost videos. Before that, record their number in the run's row."""
+    """Raise RunFailed if the queue has lost videos of the run `run_id`, as `watch` decides.
+
+    The number of lost videos is first stored in the run's row. If no videos are lost, do nothing.
+    """
     if not (lost := watch.lost_videos()):
         return
     with sessions.begin() as session:

@@ -1,8 +1,7 @@
 """Catalogue of every metric of Aforo, with kind, help, labels, unit and buckets.
 
-Each metric is declared once. `aforo.telemetry.catalogue` declares the metrics of a worker and its machine. This module
-declares all others, and joins the two lists to one catalogue. `docs/metrics.md` is generated from the catalogue, and a
-test compares dashboards, rules and alerts with the catalogue.
+The module `aforo.telemetry.catalogue` declares the metrics of a worker and its machine. This module declares all
+others, and joins both lists. `docs/metrics.md` is generated from the catalogue.
 """
 
 from __future__ import annotations
@@ -172,8 +171,8 @@ CATALOGUE: dict[str, Metric] = {m.name: m for m in (*WORKER, *NODE, *SQS, *RUN, 
 
 
 def family(name: str) -> GaugeMetricFamily | CounterMetricFamily:
-    """Return the metric family `name` of the catalogue without samples.
+    """Return the metric family `name` with help and labels from the catalogue, but without samples.
 
-    The code that answers a scrape of Prometheus adds the samples.
+    The code that answers a scrape of Prometheus adds the samples. Raise KeyError if the catalogue has no such metric.
     """
     return empty_family(CATALOGUE[name])

@@ -59,7 +59,10 @@ def render() -> str:
 
 
 def unit_of(metric: Metric) -> str:
-    """Return the unit of a metric, such as `seconds`, from the suffix of its name."""
+    """Return the unit of a metric, such as `seconds`, from the suffix of its name.
+
+    If the name has no known suffix, return `number`.
+    """
     name = metric.name.removesuffix("_total")
     return next((unit for end, unit in UNITS if name.endswith(end)), "number")
 

@@ -1,8 +1,7 @@
 """Tables of Aforo's database: runs, videos, executions, workers, and how far the collector has read.
 
-Times are UTC seconds since the epoch. Every database stores them as double-precision numbers, with a resolution of
-about 0.25 µs. SQLite, PostgreSQL, Python and Prometheus therefore compute exactly equal differences and sums of times.
-See docs/adr/0003.
+Times are UTC seconds since the epoch, in double precision (about 0.25 µs). SQLite, PostgreSQL, Python and Prometheus
+therefore compute equal sums and differences of times (docs/adr/0003).
 """
 
 from __future__ import annotations
@@ -69,9 +68,9 @@ class RunRow(Base):
     __table_args__ = (Index("runs_created_at", "created_at"),)
 
     def is_dead(self, now: float) -> bool:
-        """Return True if the injector of this run has died, judged by its last heartbeat.
+        """Return True if the last heartbeat of this run is so old that its injector must have died.
 
-        `now` is in epoch seconds. An injector with a low rate writes heartbeats less often. It counts as dead later.
+        `now` is in epoch seconds. The function `core.run.is_heartbeat_overdue` defines the longest allowed age.
         """
         return is_heartbeat_overdue(self.heartbeat_at or self.created_at, self.rate_per_minute, now)
 
@@ -182,9 +181,10 @@ class WorkerRow(Base):
 
 
 class SpoolRow(Base):
-    """The collector's reading position in one spool, which has the execution records of one worker.
+    """One spool of a worker, and how far the collector has read it.
 
-    The worker is one Celery main process. A restarted worker has a new spool.
+    A spool has the execution records of one Celery main process. `last_number` is the number of the last record that
+    the collector has read.
     """
 
     __tablename__ = "spools"
@@ -206,15 +206,11 @@ class SpoolRow(Base):
 
 
 class OtherExecutionRow(Base):
-    """One execution of a task for which the database has no video.
+    """One execution whose video is not in the database.
 
-    At first `run_id` is null, and `record` keeps the whole execution record, because the video can still be added. Then
-    one of these cases follows:
-
-    1. The video is added: the collector moves this execution to the table `executions`.
-    2. No video is added, but a run was active during the execution: soon after that run has ended, the execution is
-       counted as other work that the workers did during the run. `run_id` is set to that run, and `record` is emptied.
-    3. No video is added, and no run was active during the execution: the row is deleted after a while.
+    A new row has the whole execution record in `record`, and no `run_id`. If the video is added later, the collector
+    moves the row to the table `executions`. If a run overlapped the execution in time, the row gets the run's id after
+    the end of the run, and `record` becomes null. Any other row is deleted an hour after the end of the execution.
     """
 
     __tablename__ = "other_executions"

@@ -1,6 +1,6 @@
-"""Output on terminals whose encoding lacks some characters, such as `×`.
+"""Print texts on terminals whose encoding lacks some characters, such as `×`.
 
-Such a character is spelled in ASCII. Without this module, Python would raise UnicodeEncodeError.
+A missing character is printed in an ASCII spelling. Without this module, Python would raise UnicodeEncodeError.
 """
 
 from __future__ import annotations

@@ -24,7 +24,10 @@ def require_free(host: str, port: int, owner: str, variable: str) -> None:
 
 
 def holder(port: int) -> str:
-    """Return the process that listens on `port`, such as `pid 4711 (nc)`."""
+    """Return the pid and name of the process that listens on `port`, as a text such as `pid 4711 (nc)`.
+
+    Return `a process of another user` if this process cannot see the pid.
+    """
     try:
         listening = [c for c in psutil.net_connections("inet") if c.status == psutil.CONN_LISTEN]
     except psutil.AccessDenied:

@@ -35,9 +35,9 @@ class Series:
 
 
 def summed_over_machines(metric: str, *labels: str) -> str:
-    """Return a PromQL expression that sums a machine's metric over all machines, grouped by `labels`.
+    """Return a PromQL expression for the sum of `metric` over all machines, grouped by `labels`.
 
-    Workers on the same machine all report the same value of `metric`. The expression counts each machine once.
+    `metric` describes a whole machine. A machine with several workers counts once.
     """
     by = f"by ({', '.join(labels)}) " if labels else ""
     per_host = ", ".join((*labels, "host"))

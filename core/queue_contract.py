@@ -122,8 +122,8 @@ def _dead_letter_queue(client: SQSClient, arn: str, retention_seconds: int) -> F
 def check_retention(queue: QueueAttributes) -> Finding:
     """Check that the retention period of the queue is at least one day, and return the finding.
 
-    The retention period is the age at which SQS deletes a message. A shorter period is a warning. An unknown period is
-    ok.
+    The retention period is the age at which SQS deletes a message. A period below one day is a warning. An unknown
+    period is ok.
     """
     subject, seconds = "retention period", queue.retention_seconds
     if seconds is None:

@@ -10,10 +10,9 @@ FASTEST_PER_MINUTE = 60_000.0
 
 
 def parse_rate(text: str, or_word: str = "") -> float:
-    """Parse a rate in videos per minute. Raise UsageError for any text but a number in the allowed range.
+    """Parse a rate in videos per minute, from 0.01 to 60,000. Raise UsageError for any other text.
 
-    A caller that accepts a word instead of a rate, such as `auto`, handles that word itself. It passes the word as
-    `or_word`, so that the error text mentions it.
+    `or_word` is a word that an option accepts in place of a rate, such as `auto`. The word only appears in the error.
     """
     try:
         rate = plain_number(text)

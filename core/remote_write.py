@@ -1,10 +1,7 @@
 """Remote write: how this stack's Prometheus sends a copy of every sample to a central store.
 
-The secret for the central store is in a file of the user. Prometheus reads that file itself, so the secret is in no
-configuration, environment variable or log.
-
-`python -m core.remote_write < prometheus.yml` prints the given Prometheus configuration, completed by the user's
-settings of the remote write. The script `deploy/compose/stack` runs this command.
+`python -m core.remote_write < prometheus.yml` adds the remote write to a Prometheus configuration, and prints the
+result. The result names the file with the secret of the central store, but never contains the secret.
 """
 
 from __future__ import annotations
@@ -47,7 +44,11 @@ ANSWER_SECONDS = 5.0
 
 
 def check_remote_write(prometheus: Prometheus) -> None:
-    """Raise UsageError for settings of the remote write that do not fit together."""
+    """Raise UsageError if the settings of the remote write are invalid.
+
+    An external label needs a valid name that no series uses. A central store needs at least one external label. A user
+    name needs a credentials file. The credentials file must be readable, and hold one line.
+    """
     for name in prometheus.labels:
         if not re.fullmatch(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*", name):
             raise UsageError(LABELS, "it is no label name", "use letters, digits and _", value=name)
@@ -67,8 +68,8 @@ def check_remote_write(prometheus: Prometheus) -> None:
 def with_remote_write(configuration: str, prometheus: Prometheus) -> str:
     """Add the remote write and the external labels to the text of a Prometheus configuration.
 
-    Both come from the settings `prometheus`. If neither is set, return the text unchanged. `configuration` must have a
-    block `global:` and after it a block `scrape_configs:`.
+    `configuration` must have the blocks `global:` and `scrape_configs:`. Return the text unchanged if the settings
+    `prometheus` have no URL and no labels.
     """
     if prometheus.labels:
         labels = f"global:\n  external_labels: {json.dumps(dict(prometheus.labels))}\n"
@@ -80,10 +81,10 @@ def with_remote_write(configuration: str, prometheus: Prometheus) -> str:
 
 
 def require_receiver(prometheus: Prometheus) -> None:
-    """Check with one empty write that the central store can be reached. Without a URL, check nothing.
+    """Check that the central store accepts writes, by sending one write without samples.
 
-    Raise EnvironmentFault if the store does not answer, refuses the credentials, redirects the write, or takes no
-    writes at this URL. Ignore other HTTP errors, such as 503 from an overloaded store.
+    Raise EnvironmentFault if the store does not answer, redirects the write, refuses the credentials, or has no
+    receiver at this URL. Ignore other HTTP errors, such as 503. Without a URL in the settings, check nothing.
     """
     if prometheus.remote_write_url is None:
         return
@@ -107,7 +108,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """Handler that reports a redirect as an error: Prometheus does not repeat a write elsewhere."""
 
     def redirect_request(self, *_: object) -> None:
-        """Follow no redirect. The request then ends with an HTTPError."""
+        """Return None, which tells urllib to raise HTTPError for a redirect instead of following it."""
 
 
 #: Prometheus uses no proxy of the environment either.

@@ -46,9 +46,9 @@ POISSON = "poisson"
 
 
 def has_constant_rate(shape: str | None) -> bool:
-    """Return True if videos arrive at the same expected rate during the whole run.
+    """Return True if the expected rate of a sustained run is the same from its start to its end.
 
-    Only then can the stability of the run be judged. `shape` is the name of its load shape.
+    `shape` is the name of the run's load shape, or None for a fixed rate.
     """
     return shape in {None, POISSON}
 
@@ -70,7 +70,7 @@ UNKNOWN_VERSION = "unknown"
 
 
 class EndOfVideo(StrEnum):
-    """Where Aforo reads that a video of a user's own app has ended."""
+    """Where Aforo reads the end of a video of a user's app: in the app's table, or in the executions."""
 
     TABLE = "table"  # the app's own table of videos
     EXECUTIONS = "executions"  # the recorded executions, for an app without such a table
@@ -129,8 +129,7 @@ WARM_UP = "warm-up"
 def fewest_arrivals(slots: int) -> int:
     """Return the smallest number of videos with which the stability of a sustained run can be judged.
 
-    It is max(60, 10 · slots + 1). Near full load, more videos are needed. The field `arrivals_needed` of the run's
-    stability verdict then says how many.
+    The number is max(60, 10 · slots + 1). Near full load, a stability verdict needs more videos.
     """
     return max(LEAST_ARRIVALS, ARRIVALS_PER_SLOT * slots + 1)
 
@@ -146,9 +145,8 @@ def new_run_id(
 ) -> str:
     """Return a new run id such as `20261124-051233-burst-50mb-c2`.
 
-    Ids sorted as text are in the order of time. The id contains time, mode, size and concurrency. With several workers
-    it also contains their number: `-c2-w3` means three workers with two slots each. With an app under test, the name of
-    the app follows at the end.
+    The id contains time (UTC), mode, size and concurrency. The number of workers follows if it is above 1 (`-w3`), then
+    the name of the app under test.
     """
     moment = (now or datetime.now(UTC)).strftime("%Y%m%d-%H%M%S")
     size = re.sub(r"[^a-z0-9.]+", "-", size_label.lower().replace(":", "x"))[:LONGEST_SIZE].rstrip("-.")
@@ -160,8 +158,8 @@ def new_run_id(
 def is_heartbeat_overdue(heartbeat_at: float, rate_per_minute: float | None, now: float) -> bool:
     """Return True if a run's last heartbeat is so old that its injector must have died.
 
-    Times are epoch seconds. An injector that sends at a rate writes a heartbeat with each message. So a low rate allows
-    a longer gap. `rate_per_minute` is None if the run has no rate. Then only a fixed gap is allowed.
+    `heartbeat_at` and `now` are epoch seconds. A heartbeat is too old after max(60, 120 / `rate_per_minute`) seconds,
+    or after 60 s if `rate_per_minute` is None.
     """
     gap_seconds = 0.0 if rate_per_minute is None else 60 / rate_per_minute
     return now - heartbeat_at > max(HEARTBEAT_SECONDS, 2 * gap_seconds)

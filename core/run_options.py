@@ -1,7 +1,7 @@
-"""`make` options that describe one run, such as its size and number of videos: their names, and a shared one.
+"""Names of the `make` options that describe one run, such as SIZE and COUNT.
 
-`make` exports these options as environment variables. Code that starts another program removes them from its
-environment, so that the options of one run do not affect other runs.
+`make` exports these options as environment variables. Code that starts another program removes them from that program's
+environment. This module also defines the command-line option `--seed`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """All settings of Aforo's programs: name, default, meaning and allowed values.
 
-Each program calls `Settings.from_process()` once. `.env.example` is generated from this file. The package `aforo` also
-runs inside the Celery apps of other people. Its settings there are in `aforo/settings.py`.
+Each program calls `Settings.from_process()` once. `.env.example` is generated from this file. The settings of the
+package `aforo` are in `aforo/settings.py`.
 """
 
 from __future__ import annotations
@@ -558,13 +558,13 @@ class Settings:
 
     @classmethod
     def from_process(cls, dotenv: Path = Path(".env")) -> Settings:
-        """Read the settings of this process from its environment variables, else from the file `.env`.
+        """Read the settings of this process from its environment variables and from the file `dotenv`.
 
-        The AWS_* variables are also set in the environment of this process, where boto3 reads them.
+        If both set a variable, the environment variable is used. The AWS_* variables are also copied to the environment
+        of this process, for boto3. Raise UsageError for the first invalid variable.
 
-        With an app under test, our injector must send to the queue that the app's worker reads. Therefore the queue is
-        the one in the app's aforo.toml. An AWS_* variable is taken from the app's `env_file`, or else from the
-        environment of this process, but never from `.env`.
+        With an app under test, the name of the queue comes from aforo.toml. The AWS_* variables then come from the
+        app's `env_file` or else from the environment, and never from `dotenv`.
         """
         filed = {k: v for k, v in dotenv_values(dotenv, encoding="utf-8-sig").items() if v is not None}
         environment = {**filed, **os.environ}

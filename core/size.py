@@ -14,9 +14,9 @@ LARGEST_BYTES = 20 * 10**9
 
 
 def parse_size(text: str) -> int:
-    """Parse a file size given on the command line and return its bytes.
+    """Parse a file size given on the command line, such as `50MB`, and return it in bytes.
 
-    Raise UsageError unless it is a number with a byte unit, such as `50MB`, from 0.1 MB to 20 GB.
+    Raise UsageError if `text` is not a number with a byte unit, or if the size is not from 0.1 MB to 20 GB.
     """
     match = _PATTERN.fullmatch(text.strip())
     if not text.strip():
@@ -28,22 +28,25 @@ def parse_size(text: str) -> int:
 
 
 def size_label(size_bytes: int) -> str:
-    """Write a file size with up to three significant digits and a decimal unit: `50MB` or `7.3MB`."""
+    """Return a file size as a text with up to three significant digits: `50MB` or `7.3MB`.
+
+    The unit is KB, MB or GB.
+    """
     numbers = {unit: float(f"{size_bytes / _UNITS[unit.lower()]:.3g}") for unit in _LABEL_UNITS}
     unit = next((unit for unit, number in numbers.items() if number < 1000), _LABEL_UNITS[-1])
     return f"{numbers[unit]:.15g}{unit}"
 
 
 def label_bytes(label: str) -> int:
-    """Return the bytes that a size label such as `50MB` means.
+    """Return the file size in bytes that a size label states: 50,000,000 for `50MB`.
 
-    The limits of `parse_size` (0.1 MB to 20 GB) do not apply here, because a user's own file can have any size.
+    Any size is allowed, unlike in the function `parse_size`.
     """
     return round(float(label[:-2]) * _UNITS[label[-2:].lower()])
 
 
 def is_size_label(label: str) -> bool:
-    """Return True for a text that `size_label` can return."""
+    """Return True if `label` is a size label, such as `50MB` or `7.3MB`."""
     number, unit = label[:-2], label[-2:]
     return unit in _LABEL_UNITS and re.fullmatch(r"\d{1,12}(\.\d{1,15})?", number, re.ASCII) is not None
 

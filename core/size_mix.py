@@ -70,10 +70,10 @@ class SizeMix:
             raise UsageError("COUNT", why, remedy, value=count)
 
     def positions(self, count: int, seed: int) -> list[int]:
-        """Choose a size for each of `count` videos, in the exact shares of this mix.
+        """Return, for each of `count` videos, the index of its size in the field `shares`.
 
-        Return one index into `shares` per video, in an order shuffled by `seed`. Raise UsageError if `count` videos
-        cannot have the exact shares.
+        Each size gets exactly its share of the videos. The order is random, and the same `seed` gives the same order.
+        Raise UsageError if exact shares of `count` videos are impossible.
         """
         self.require_exact(count)
         repeats = count // self.period
@@ -83,7 +83,10 @@ class SizeMix:
 
 
 def parse_sizes(text: str) -> SizeMix:
-    """Return the size or the mix in `text`. Raise UsageError for anything else."""
+    """Parse one size such as `50MB`, or a mix such as `50MB:3+100MB:1`.
+
+    One size gives a SizeMix with a single entry. Raise UsageError if `text` is neither a size nor a mix.
+    """
     if JOINT not in text and ":" not in text:
         return SizeMix((SizeShare(parse_size(text)),))
     shares = sorted((_share(word, text) for word in text.split(JOINT)), key=lambda share: share.size_bytes)
@@ -99,10 +102,10 @@ def parse_sizes(text: str) -> SizeMix:
 
 
 def one_spelling(text: str) -> str:
-    """Return the size or mix that the user wrote, with one spelling for equal mixes.
+    """Return the mix in `text` in its standard spelling: `100MB:2+50MB:6` becomes `50MB:3+100MB:1`.
 
-    A mix becomes its label, such as `50MB:3+100MB:1`. A single size stays as the user wrote it. Raise UsageError if
-    `text` is neither.
+    A single size is returned as it is written, without surrounding spaces. Raise UsageError if `text` is neither a size
+    nor a mix.
     """
     sizes = parse_sizes(text)
     return sizes.label if len(sizes.shares) > 1 else text.strip()

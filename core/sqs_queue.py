@@ -62,7 +62,10 @@ def read_attributes(client: SQSClient, url: str) -> QueueAttributes:
 
 
 def queue_attributes(client: SQSClient, url: str) -> QueueAttributes:
-    """Return the attributes of the queue at `url`. Errors of boto3 are passed on unchanged."""
+    """Return the attributes of the queue at `url`. Raise the errors of boto3 unchanged.
+
+    The function `read_attributes` raises EnvironmentFault instead of these errors.
+    """
     answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"]).get("Attributes", {})
     raw = {str(name): value for name, value in answer.items()}
     redrive = RedrivePolicy.of(raw)
@@ -80,7 +83,10 @@ def queue_attributes(client: SQSClient, url: str) -> QueueAttributes:
 
 
 def dead_letter_depth(client: SQSClient, queue: QueueAttributes) -> int:
-    """Return the approximate number of messages in the dead-letter queue of `queue`; 0 without one."""
+    """Return the approximate number of messages in the dead-letter queue of `queue`.
+
+    The result is 0 if `queue` has no dead-letter queue. Raise EnvironmentFault if SQS does not answer.
+    """
     if queue.dead_letter_arn is None:
         return 0
     try:

@@ -1,6 +1,6 @@
-"""Storage of videos: one interface to a folder or an S3 bucket.
+"""Storage of videos: the same interface for a folder and for an S3 bucket.
 
-A key is a relative path such as `uploads/50mb.mp4`. A partial object is never visible under its final key.
+A key is the relative path of an object, such as `uploads/50mb.mp4`. An object becomes visible only when it is complete.
 """
 
 from __future__ import annotations
@@ -76,10 +76,16 @@ class Storage(Protocol):
     """Interface to the storage of videos, as the worker and the injector use it."""
 
     def fetch(self, key: str, target: Path) -> StoredObject:
-        """Copy the object `key` to the local file `target`. On failure, raise StorageError and leave no file."""
+        """Copy the object `key` to the new local file `target`. Return its key, size and SHA-256.
+
+        On failure, raise a StorageError and leave no file.
+        """
 
     def upload(self, source: Path, key: str) -> StoredObject:
-        """Store the local file `source` under `key`, all of it or nothing. Raise a StorageError on failure."""
+        """Store a copy of the local file `source` under `key`. Return its key, size and SHA-256.
+
+        On failure, raise a StorageError and store nothing.
+        """
 
     def exists(self, key: str) -> bool:
         """Return True if the storage has a complete object `key` that this program is allowed to read."""
@@ -120,9 +126,9 @@ class DirectoryStorage:
     root: Path
 
     def fetch(self, key: str, target: Path) -> StoredObject:
-        """Copy the file at `key` in the storage folder to the local file `target`.
+        """Copy the file at `key` in the storage folder to the new local file `target`.
 
-        Raise AccessDenied if the file at `key` is a symbolic link.
+        Return its key, size and SHA-256. Raise AccessDenied if the file at `key` is a symbolic link.
         """
         with _translated_os_errors(target):
             descriptor = os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -130,9 +136,9 @@ class DirectoryStorage:
                 return _copy(source, sink, key)
 
     def upload(self, source: Path, key: str) -> StoredObject:
-        """Copy the local file `source` to a hidden file, then rename that file to `key`.
+        """Store a copy of the local file `source` at `key` in the storage folder.
 
-        The hidden file is in the same folder as `key`, so the rename is one atomic step.
+        Return key, size and SHA-256 of the copy. The copy becomes visible at `key` only when it is complete.
         """
         final = self._path(key)
         partial = final.with_name(f".{final.name}.{uuid.uuid4().hex}{PART_SUFFIX}")
@@ -151,7 +157,7 @@ class DirectoryStorage:
         return self._path(key).is_file()
 
     def delete(self, key: str) -> None:
-        """Delete the file at `key` and the hidden files of unfinished uploads to it."""
+        """Delete the file at `key`, if it exists, and the hidden files of unfinished uploads to `key`."""
         final = self._path(key)
         for file in (final, *final.parent.glob(f".{glob.escape(final.name)}.*{PART_SUFFIX}")):
             file.unlink(missing_ok=True)
@@ -186,33 +192,36 @@ class S3Storage:
     bucket: str
 
     def fetch(self, key: str, target: Path) -> StoredObject:
-        """Download the object `key` to the local file `target`, in parallel ranges with checksums.
+        """Download the object `key` to the local file `target`. Return its key, size and SHA-256.
 
-        All ranges belong to one version of the object, because the library s3transfer requests each range with the same
-        ETag. If the object is replaced during the download, the download fails.
+        Raise a StorageError if the download fails, for example because the object is replaced meanwhile.
         """
         with _translated_s3_errors(target):
+            # All ranges belong to one version of the object: s3transfer requests each range with the same ETag.
             extra = {"ChecksumMode": "ENABLED"}
             self.client.download_file(self.bucket, check_key(key), str(target), Config=_TRANSFER, ExtraArgs=extra)
         return describe(target, key)
 
     def upload(self, source: Path, key: str) -> StoredObject:
-        """Upload the local file `source` to the bucket under `key`. An interrupted upload leaves no object."""
+        """Upload the local file `source` to the bucket under `key`. Return its key, size and SHA-256.
+
+        An interrupted upload leaves no object.
+        """
         with _translated_s3_errors(None):
             extra = {"ChecksumAlgorithm": "SHA256", "ContentType": "video/mp4"}
             self.client.upload_file(str(source), self.bucket, check_key(key), Config=_TRANSFER, ExtraArgs=extra)
         return describe(source, key)
 
     def exists(self, key: str) -> bool:
-        """Return True if the bucket has the object `key`. A HEAD request finds this out.
+        """Return True if the bucket has an object `key` that this program is allowed to read.
 
-        Return False also for status 403, which S3 sends for a missing object if listing the bucket is not allowed.
+        Return False also if S3 answers with status 403 (access denied).
         """
         checked = check_key(key)
         try:
             with _translated_s3_errors(None):
                 self.client.head_object(Bucket=self.bucket, Key=checked)
-        except (ObjectMissing, AccessDenied):
+        except (ObjectMissing, AccessDenied):  # S3 answers 403 for a missing object if listing is not allowed
             return False
         return True
 
@@ -246,7 +255,10 @@ _DENIED_CODES = frozenset({"401", "403", "AccessDenied", "Forbidden", "InvalidAc
 
 
 def describe(file: Path, key: str) -> StoredObject:
-    """Return the StoredObject for a local file that is stored under `key`: key, size and SHA-256."""
+    """Return a StoredObject with the key `key`, and the size and SHA-256 of the local file `file`.
+
+    The storage is neither read nor changed.
+    """
     with file.open("rb") as source:
         digest = hashlib.file_digest(source, "sha256").hexdigest()
     return StoredObject(key, file.stat().st_size, digest)

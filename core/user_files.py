@@ -1,4 +1,7 @@
-"""Check files and folders that a user names. Each problem is a one-line error."""
+"""Validation of files and folders that a user names: whether they can be read or written.
+
+The text of each error fits on one line, and says what the user can do.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +29,9 @@ def expanded_path(text: str) -> Path:
 
 
 def is_folder(text: str) -> bool:
-    """Return True if `text` is the path of a folder.
+    """Return True if `text` is the path of an existing folder.
 
-    Return False also for a text that cannot be a path, and for a folder that is hidden from this process by
-    permissions.
+    Return False for any other text, and for a folder that this process has no permission to see.
     """
     try:
         return Path(text).is_dir()
@@ -38,10 +40,10 @@ def is_folder(text: str) -> bool:
 
 
 def require_file(what: str, text: str, remedy: str, most_bytes: int | None = None) -> Path:
-    """Return the path `text` if it is a regular file that this process may read, else raise UsageError.
+    """Return the path `text`. Raise UsageError unless it is a regular file that this process can read.
 
-    Also raise UsageError if the file is larger than `most_bytes`. The error names the file by `what` and tells the user
-    the `remedy`. Devices and pipes are refused, because reading them might never end.
+    Raise UsageError also for a file larger than `most_bytes`. None means no limit. The error contains `what`, a name
+    for the file, and `remedy`, which says what the user can do.
     """
     try:
         status = os.stat(text)
@@ -60,10 +62,10 @@ def require_file(what: str, text: str, remedy: str, most_bytes: int | None = Non
 
 
 def read_text(what: str, path: Path, remedy: str, most_bytes: int) -> str:
-    """Return the text of a regular file that is written in UTF-8.
+    """Return the text of the file `path`, which must be a regular file in UTF-8.
 
-    Raise UsageError if the file is missing, not readable, not UTF-8 or larger than `most_bytes`. The error names the
-    file by `what` and tells the user the `remedy`.
+    Raise UsageError for any other file, and above `most_bytes`. The error contains `what`, a name for the file, and
+    `remedy`, which says what the user can do.
     """
     try:
         return require_file(what, str(path), remedy, most_bytes).read_text(encoding="utf-8-sig")
@@ -75,9 +77,9 @@ def read_text(what: str, path: Path, remedy: str, most_bytes: int) -> str:
 
 @contextmanager
 def written(what: str, path: Path, remedy: str) -> Iterator[None]:
-    """Context manager: raise EnvironmentFault if the block fails to write the file `path`.
+    """Context manager for a block that writes the file `path`: turn an OSError into EnvironmentFault.
 
-    `what` names the file in the error, and `remedy` says what to do.
+    The text of the error contains `what`, a name for the file, and `remedy`, which says what the user can do.
     """
     try:
         yield
@@ -87,11 +89,10 @@ def written(what: str, path: Path, remedy: str) -> Iterator[None]:
 
 
 def require_writable(what: str, path: Path, remedy: str, *, make_folder: bool = False) -> None:
-    """Raise an AforoError if the file at `path` cannot be written. An existing file stays unchanged.
+    """Raise an AforoError if this process cannot write the file `path`. The file stays unchanged.
 
-    A program calls this before its work, so that it does not fail at the end. Devices and pipes are refused. The error
-    names the file by `what` and tells the user the `remedy`. With `make_folder`, the folder of the file is created if
-    it is missing.
+    With `make_folder=True`, create the parent folder of `path` if it is missing. The error contains `what`, a name for
+    the file, and `remedy`, which says what the user can do.
     """
     with written(what, path, remedy):
         if path.exists() and not path.is_file():
@@ -105,17 +106,15 @@ def require_writable(what: str, path: Path, remedy: str, *, make_folder: bool = 
 
 
 def require_usable_folder(what: str, folder: Path, variable: str, least_free_bytes: int = LEAST_FREE_BYTES) -> str:
-    """Check that files can be written to `folder`, and return a text such as `/data, 12.3 GB free`.
+    """Return a text such as `/data, 12.3 GB free` if this process can write files in `folder`.
 
-    A missing folder is created. Raise EnvironmentFault if the folder is a file, read-only, forbidden or full. `what` is
-    the name of the folder in the error. `variable` is the setting that the error tells the user to change.
-
-    The check writes a test file. The reported free space is not enough, because it ignores quotas. Permission bits are
-    not enough, because they do not stop root.
+    Create a missing folder. Raise EnvironmentFault if no file can be written, or if fewer than `least_free_bytes` bytes
+    are free. The error contains `what`, a name for the folder, and `variable`, the setting to change.
     """
     remedy = f"choose another {variable}, or make room and correct its permissions"
     with written(what, folder, remedy):
         folder.mkdir(parents=True, exist_ok=True)
+        # A full quota does not show in the number of free bytes, only in a write.
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".aforo-check-") as probe:
             probe.write(b"\0" * 65536)
             probe.flush()

@@ -92,8 +92,8 @@ PASSING_REASONS = frozenset(
 class VideoFailed(Exception):
     """Error for a video that cannot be processed.
 
-    `reason` is the cause, one of the values of `Reason`. `detail` is a text for the log only. `used` has the resources
-    that ffmpeg used before the failure. Its keys are column names of the table `executions`.
+    `reason` is the cause. `detail` is a text for the log only. `used` says what ffmpeg used before the failure, such as
+    CPU seconds, by column name of the table `executions`.
     """
 
     def __init__(self, reason: Reason, detail: str = "") -> None:

@@ -1,7 +1,7 @@
-"""Read the conditions of the running workers, one record per worker, at the start and end of a run.
+"""Conditions of the running workers, such as versions and slots: one record per worker.
 
-A record has the labels of the metric `aforo_worker_info` as text, and the worker's `slots` as a number. An empty list
-means that no worker answered, so the conditions are unknown.
+A record maps each label of the metric `aforo_worker_info` to its text, and `slots` to the number of slots. An empty
+list of records means that no worker answered.
 """
 
 from __future__ import annotations
@@ -25,13 +25,12 @@ WorkerRecord = dict[str, Any]
 
 
 def read_workers(settings: Settings) -> list[WorkerRecord]:
-    """Return the condition records of the running workers, or an empty list if no worker can be found.
+    """Return the conditions of the running workers, such as versions, as one record per worker.
 
-    The native stack has one worker. Its record is read from the worker's /metrics page, because Prometheus learns of a
-    restarted worker later. If the page does not answer, the records are read from Prometheus. In the other stacks, they
-    are always read from Prometheus.
+    The list is empty if no worker is found. In the native stack, the record comes from the /metrics page of the only
+    worker. If the page does not answer, and in the other stacks, the records come from Prometheus.
     """
-    if settings.stack == "native":
+    if settings.stack == "native":  # first the page: Prometheus shows an old record shortly after a restart
         families = promql.scrape(settings.worker.metrics_host, settings.worker.metrics_port)
         record = record_of_page(families or {})
         if record is not None:
@@ -43,7 +42,11 @@ def read_workers(settings: Settings) -> list[WorkerRecord]:
 
 
 def app_addresses(settings: Settings, app: AppFile) -> list[tuple[str, int]]:
-    """Return the host and port of the /metrics page of each instrumented worker of an app."""
+    """Return the addresses, as (host, port), of the /metrics pages of an app's workers.
+
+    The addresses come from aforo.toml. If it names none, return the one address in the settings. A worker that does not
+    run is included.
+    """
     if not app.worker.metrics:
         return [(settings.worker.metrics_host, settings.worker.metrics_port)]
     return [(host, int(port)) for host, _, port in (address.rpartition(":") for address in app.worker.metrics)]
@@ -59,10 +62,10 @@ def app_slots(settings: Settings, app: AppFile) -> list[int]:
 
 
 def record_of_page(families: Mapping[str, Sequence[promql.Sample]]) -> WorkerRecord | None:
-    """Return the condition record of one worker, from the samples of its /metrics page.
+    """Return the conditions of one worker as a record, made from its /metrics page.
 
-    `families` has the samples by metric. Return None if the metric of the worker's slots is missing or 0. Labels with
-    an empty value are left out. Prometheus leaves them out too, so records from both sources are equal.
+    `families` maps the name of each metric on the page to its samples. Return None if the page shows no slots. Labels
+    with an empty value are left out.
     """
     slots = next((int(sample.value) for sample in families.get(SLOTS, ())), 0)
     if not slots:
@@ -72,9 +75,9 @@ def record_of_page(families: Mapping[str, Sequence[promql.Sample]]) -> WorkerRec
 
 
 def records_in_prometheus(url: str, queue: str) -> list[WorkerRecord]:
-    """Return the condition records of the workers of a queue, read from Prometheus.
+    """Return the conditions of the workers of a queue, such as versions, as one record per worker.
 
-    Raise EnvironmentFault if Prometheus does not answer.
+    The conditions are read from Prometheus at `url`. Raise EnvironmentFault if Prometheus does not answer.
     """
     info = {_target(sample): sample.labels for sample in promql.query(url, INFO)}
     with_slots = promql.query(url, of_queue(f"{SLOTS} > 0", queue))
@@ -86,9 +89,9 @@ def records_in_prometheus(url: str, queue: str) -> list[WorkerRecord]:
 
 
 def of_queue(expression: str, queue: str) -> str:
-    """Return a PromQL expression that keeps only the series of `expression` from workers of `queue`.
+    """Return a PromQL expression for those series of `expression` whose worker reads `queue`.
 
-    A worker is left out if it is known to read only other queues. A worker whose queues are unknown is kept.
+    `expression` is a PromQL query for a metric of workers. A worker whose queues are unknown is kept.
     """
     reads = f"{QUEUES}{{queue={json.dumps(queue)}}}"
     return f"({expression} unless on (job, instance) ({QUEUES} unless on (job, instance) {reads}))"

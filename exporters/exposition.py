@@ -1,6 +1,7 @@
 """Build the /metrics page of an exporter: the metrics of its sources, and metrics about the exporter.
 
-The metrics about the exporter say whether each collection succeeded, how long it took and why it failed.
+A source, such as the database, returns its metrics from the method `fetch`. The metrics about the exporter say for each
+source whether `fetch` succeeded and how long it took.
 """
 
 from __future__ import annotations
@@ -25,26 +26,27 @@ Clock = Callable[[], float]
 
 
 class Families(list[Metric]):
-    """List of metric families. prometheus_client's encoders accept it in place of a registry."""
+    """List of metric families that the encoders of prometheus_client accept in place of a registry."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metric families of this list. prometheus_client calls this."""
+        """Yield the metric families of this list. prometheus_client calls this method."""
         return iter(self)
 
 
 def to_text(families: Iterable[Metric]) -> str:
-    """Return metric families in Prometheus' text format.
+    """Return metric families as text in Prometheus' text format.
 
-    Gauges have the same lines in the OpenMetrics format. A page in that format can therefore contain their text too.
+    The text of gauges is also valid in the OpenMetrics format.
     """
     return generate_latest(Families(families)).decode()
 
 
 @dataclass(frozen=True)
 class Collected:
-    """Result of one collection from a source.
+    """Metrics of one source, as one call of its method `fetch` returns them.
 
-    `text` has further gauges, which the source has already rendered as text.
+    `families` has the metrics as objects of prometheus_client. `text` has further gauges of the source, already
+    rendered as lines of the /metrics page.
     """
 
     families: list[Metric] = field(default_factory=list)
@@ -63,11 +65,9 @@ class Source(Protocol):
 
 
 class Incomplete(Exception):
-    """Error of a collection that got only some of its metrics, or only those of an earlier collection.
+    """Error of a source's method `fetch` that can return only some metrics, or only old metrics.
 
-    `collected` has these metrics, so that they can still be served.
-
-    `__cause__` is the original error.
+    `collected` has these metrics. The /metrics page shows them. `__cause__` is the original error.
     """
 
     def __init__(self, collected: Collected, cause: BaseException) -> None:
@@ -77,7 +77,12 @@ class Incomplete(Exception):
 
 @dataclass
 class Health:
-    """Success and failures of the collections from one source. Times are in epoch seconds."""
+    """How the calls of one source's method `fetch` went: success, duration and number of errors.
+
+    A source reads metrics, for example from the database. `succeeded` says whether the newest call succeeded, and
+    `duration_seconds` how long it took. `last_success` is the epoch time at which the last successful call ended. Both
+    figures are None before such a call. `errors` counts the failed calls by reason.
+    """
 
     succeeded: bool = False
     duration_seconds: float | None = None
@@ -86,11 +91,15 @@ class Health:
     errors: Counter[str] = field(default_factory=lambda: Counter({str(fault): 0 for fault in Fault}))
 
     def record_success(self, moment: float, duration_seconds: float) -> None:
-        """Record a successful collection from the source that ended at `moment` (epoch seconds)."""
+        """Record that a call of `fetch` succeeded, and ended at `moment` (epoch seconds)."""
         self.succeeded, self.last_success, self.duration_seconds = True, moment, duration_seconds
 
     def record_failure(self, error: BaseException, duration_seconds: float) -> None:
-        """Count a failed collection from the source by reason. Log only the first of consecutive failures."""
+        """Record that a call of `fetch` failed with `error`.
+
+        The field `errors` counts the failure under the reason that the function `fault_of` finds. Only the first of
+        consecutive failures is logged.
+        """
         if self.succeeded or not self.errors.total():
             log.warning("collection failed: %s: %s", type(error).__name__, error)
         self.succeeded, self.duration_seconds = False, duration_seconds
@@ -133,7 +142,10 @@ class Exposition:
 
 
 def self_families(exporter: str, healths: dict[str, Health]) -> Iterator[Metric]:
-    """Yield the metrics about the exporter itself: success, duration and errors of each source."""
+    """Yield the metrics about the exporter: version, and success, duration and errors of each source.
+
+    `exporter` is the name of the exporter, such as `db`. `healths` maps the name of each source to its Health.
+    """
     info = family("aforo_exporter_info")
     info.add_metric([VERSION, exporter], 1)
     yield info
@@ -149,7 +161,10 @@ def self_families(exporter: str, healths: dict[str, Health]) -> Iterator[Metric]
 
 
 def single_sample_family(name: str, value: float | None, labels: Iterable[str] = ()) -> Metric:
-    """Return the metric family `name` with one sample, or without a sample if the value is None (unknown)."""
+    """Return the metric family `name` with one sample, or without a sample if the value is None (unknown).
+
+    `labels` has the label values of the sample, in the order of the metric's label names.
+    """
     single = family(name)
     if value is not None:
         single.add_metric(list(labels), value)

@@ -1,6 +1,6 @@
 """Reasons why an exporter cannot read its metrics: the values of the label `reason`.
 
-`fault_of` finds the reason of an exception.
+The function `fault_of` finds the reason of an exception.
 """
 
 from __future__ import annotations
@@ -32,10 +32,7 @@ class Fault(StrEnum):
 
 
 class SourceNotReady(Exception):
-    """Error of a source of metrics that has no values yet.
-
-    Its first read of the database or of SQS has not finished.
-    """
+    """Error of a source of metrics whose first read of the database or of SQS has not finished."""
 
 
 _AWS_CODES = (

@@ -1,4 +1,4 @@
-"""Run a blocking call in a daemon thread, so that callers wait at most `timeout_seconds`."""
+"""Make a blocking call in a daemon thread, so that callers wait at most a given time."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ T = TypeVar("T")
 
 
 class TimeLimitedCall(Generic[T]):
-    """A blocking function that callers can wait for with a time limit. One call runs at a time.
+    """Wrapper of a blocking function: callers wait at most a given time for the result.
 
-    A caller that arrives during a call waits for the result of that call. The time limit of each caller counts from the
-    start of the call, not from the caller's arrival. Each call runs in a new daemon thread, so the program can exit
-    while a call hangs. A thread of an executor would keep the program from exiting.
+    One call of the function runs at a time, in a daemon thread. Callers that arrive during a call share its result.
     """
 
     def __init__(self, function: Callable[[], T], name: str) -> None:
@@ -25,9 +23,10 @@ class TimeLimitedCall(Generic[T]):
         self._started_at = 0.0
 
     def result(self, timeout_seconds: float) -> T:
-        """Start the call, or join the running one. Return its result or raise its error.
+        """Return the result of the function, or raise its error.
 
-        Raise TimeoutError if the call has not ended `timeout_seconds` after its start.
+        If a call is running, wait for its result and start no new call. Raise TimeoutError if the call has not ended
+        `timeout_seconds` after its start.
         """
         with self._lock:
             if self._pending is None or self._pending.done():

@@ -26,7 +26,7 @@ from grafana.series_names import series_names
 def main(context: click.Context) -> None:
     """Write the JSON files of all dashboards in both languages, and print the files that changed.
 
-    The stack gives Grafana the folder of the language AFORO_LANG.
+    AFORO_LANG selects the language in which the stack's Grafana shows the dashboards.
     """
     if context.invoked_subcommand is None:
         for path in write_all():
@@ -35,7 +35,10 @@ def main(context: click.Context) -> None:
 
 @main.command()
 def check() -> None:
-    """Check that the dashboards' JSON is up to date and valid, and that promtool accepts every query."""
+    """Print each problem of the dashboards' JSON files, and fail if there is any.
+
+    Problems are: a file is out of date, its JSON is wrong, or promtool rejects a query.
+    """
     lines = list(_problems())
     for line in lines:
         click.echo(line)
@@ -48,7 +51,10 @@ def check() -> None:
 @click.argument("folder", default="dist/aforo-bundle", type=click.Path(path_type=Path))
 @click.option("--runbook", default=bundle.RUNBOOK, show_default=True, help="URL of the alerts' runbook.")
 def pack(folder: Path, runbook: str) -> None:
-    """Write rules, alerts and dashboards for your own Prometheus and Grafana into FOLDER."""
+    """Write rules, alerts and dashboards for your own Prometheus and Grafana into FOLDER.
+
+    The alerts link to the runbook at --runbook: a URL, or by default the path of the copy in FOLDER.
+    """
     files = bundle.write(folder, runbook)
     click.echo(f"{folder}: {len(files)} files; see its README.md for how to use them")
 

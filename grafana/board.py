@@ -15,8 +15,8 @@ GRID_WIDTH = 24
 class Variable:
     """A drop-down list of a dashboard, from which the user chooses values of one label.
 
-    `query` is what Grafana evaluates to fill the list. With `label_values(metric, label)`, Grafana sorts the values.
-    With `query_result(expression)`, the values have the order in which the PromQL expression returns them.
+    Grafana evaluates `query` to fill the list. The values of `label_values(metric, label)` are sorted. The values of
+    `query_result(expression)` keep the order of the PromQL result.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Place:
 class Board:
     """One dashboard: its title, its rows of panels and its drop-down lists.
 
-    `uid` is Grafana's id of the dashboard, and the name of its file.
+    `uid` is Grafana's id of the dashboard. The JSON file has this id as its name.
     """
 
     uid: str
@@ -70,9 +70,9 @@ class Board:
 
 
 def placed(board: Board) -> Iterator[tuple[Row | Panel, Place]]:
-    """Yield every row heading and panel of a dashboard with its position.
+    """Yield every row heading and panel of a dashboard, each with its position and size.
 
-    A panel that does not fit into the rest of a line is placed at the start of the next line.
+    Panels are placed from left to right. A panel that is too wide for the free space starts a new line.
     """
     y = 0
     for row in board.rows:

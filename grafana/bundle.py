@@ -55,10 +55,10 @@ BUNDLED = frozenset({"rules", "alerts", "central", "docs", "README.md", *(f"dash
 
 
 def write(folder: Path, runbook: str = RUNBOOK) -> list[Path]:
-    """Write the bundle of rules, alerts and dashboards into a folder. Return its files.
+    """Write the bundle of rules, alerts and dashboards into a folder. Return the paths of its files.
 
-    Everything in the folder is deleted first. Therefore raise UsageError if the folder holds anything but an earlier
-    bundle. `runbook` is the URL to which the alerts link.
+    The old content of the folder is deleted. Raise UsageError and delete nothing if the folder holds a file that is not
+    part of a bundle. The alerts link to `runbook`: a URL, or by default the path of the copy in the folder.
     """
     names = {path.name for path in folder.iterdir()} if is_folder(str(folder)) else set()
     if names - BUNDLED:

@@ -1,4 +1,4 @@
-"""Check a dashboard's JSON against our conventions and against the metrics that exist."""
+"""Find problems in a dashboard's JSON: broken conventions, and names of metrics that do not exist."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ COUNTERS = ("_total", "_bucket", "_sum", "_count")
 
 
 def problems(board: Json, metrics: Collection[str], uids: Collection[str]) -> list[Problem]:
-    """Return one text for each problem in the JSON of a dashboard, or an empty list if there is none.
+    """Return a text for each problem in the JSON of one dashboard, or an empty list if there is none.
 
-    `metrics` and `uids` are the metric names and dashboard ids that the JSON may refer to.
+    `metrics` has the names of all existing metrics, and `uids` the ids of all dashboards.
     """
     general = [problem for check in CHECKS for problem in check(board)]
     return [*general, *_unknown_metrics(board, metrics), *_broken_links(board, uids)]

@@ -1,6 +1,6 @@
 """JSON files of the dashboards, in one folder per language.
 
-Both languages use the same dashboard ids (uids), so one Grafana must load only one folder.
+Let a Grafana server load only one of the folders, because a dashboard has the same id (uid) in both languages.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ def stale(lang: Language) -> list[Path]:
 
 
 def write_all() -> list[Path]:
-    """Write the JSON files of all dashboards in both languages. Return the files that changed."""
+    """Write the JSON files of all dashboards in both languages. Return the paths of those that changed.
+
+    The file of a dashboard that no longer exists is deleted.
+    """
     changed = []
     for lang in LANGUAGES:
         FOLDERS[lang].mkdir(exist_ok=True)

@@ -1,7 +1,6 @@
 """Turn a dashboard into the JSON that Grafana loads from a file.
 
-The JSON has the classic v1 schema, version 39. Grafana 10 reads this schema. Newer versions migrate it when they load
-it. Grafana's SDK recommends the v2 schema. But Grafana before 12.1, and also Grafana 13.0, cannot load v2 from files.
+The JSON has Grafana's classic v1 schema, version 39. Grafana 10 and later versions can load it.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from grafana.fields import columns, field_config, in_language, ref_id_of
 from grafana.panel import Kind, Panel, Query
 from grafana.panel_options import panel_model
 
+#: Not v2, which the SDK recommends: Grafana before 12.1, and Grafana 13.0, cannot load v2 from files.
 SCHEMA_VERSION = 39
 SOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 TAG = "aforo"

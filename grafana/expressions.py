@@ -16,7 +16,10 @@ VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)(?::\w+)?\}|([A-Za-z_]\w*))")
 
 @dataclass(frozen=True)
 class Expression:
-    """One PromQL query of a dashboard's JSON, and the panel in which it stands."""
+    """One PromQL query in a dashboard's JSON, and where it stands.
+
+    `board` is the dashboard's id, `panel` the title of the panel, and `ref_id` Grafana's letter of the query.
+    """
 
     board: str
     panel: str
@@ -46,22 +49,28 @@ def panels(board: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def variables_of(text: str) -> set[str]:
-    """Return the names of the dashboard's variables in a PromQL query, without Grafana's own (`__…`)."""
+    """Return the names of the dashboard's variables that a PromQL query uses.
+
+    Names that start with `__` are left out, because these are Grafana's own variables.
+    """
     return {name for name in _names(text) if not name.startswith("__")}
 
 
 def filled(text: str, values: Mapping[str, str] | None = None) -> str:
-    """Return a PromQL query in which values replace Grafana's macros and the dashboard's variables.
+    """Return the PromQL query `text` of a dashboard with a value in place of each variable.
 
-    Promtool and a PromQL parser can read the result. `values` has the values of variables. A variable without a value
-    becomes `.+`. A macro gets a fixed value, such as `1h` for `$__range`.
+    `values` maps the name of a variable to its value. A variable without a value becomes `.+`. Each of Grafana's own
+    variables gets a fixed value, such as `1h` for `$__range`.
     """
     replacements = MACROS | dict(values or {})
     return VARIABLE.sub(lambda match: replacements.get(match[1] or match[2], ".+"), text)
 
 
 def metric_names(text: str) -> set[str]:
-    """Return the names of the metrics that a PromQL query reads. Raise ValueError if it is not PromQL."""
+    """Return the names of the metrics that a PromQL query reads.
+
+    `text` is a query of a dashboard, and can contain variables. Raise ValueError if it is not PromQL.
+    """
     return set(_selected(promql.parse(filled(text))))
 
 

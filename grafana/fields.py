@@ -35,9 +35,9 @@ def ref_id_of(position: int) -> str:
 
 
 def field_config(panel: Panel, model: dashboard.Panel, lang: Language) -> dashboard.FieldConfigSource:
-    """Return Grafana's field configuration of a panel: units, limits, names and colours.
+    """Return Grafana's field configuration of a panel: units, limits, names and colours of its values.
 
-    `model` is the same panel in Grafana's format. Its other field options are kept.
+    `model` is the same panel in Grafana's format. Options that this function does not set are taken from `model`.
     """
     source = model.field_config or dashboard.FieldConfigSource()
     defaults = source.defaults
@@ -62,10 +62,10 @@ def field_config(panel: Panel, model: dashboard.Panel, lang: Language) -> dashbo
 
 
 def columns(panel: Panel) -> list[tuple[str, Column]]:
-    """Return the columns of a table panel, each with the name of its field.
+    """Return each column of a table panel with the name that Grafana gives it, as pairs (name, column).
 
-    Grafana calls the data of one column a field. If the column shows a label of the metrics, that label is the field's
-    name. If it shows the values of query A, the name is `Value #A`.
+    A column that shows a label has the name of this label. A column that shows the values of query B has the name
+    `Value #B`.
     """
     named, position = [], 0
     for column in panel.columns:

@@ -44,7 +44,12 @@ class Query:
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table panel: a label of the first query, or the values of the column's own query."""
+    """One column of a table panel. Its cells show a label, or the values of a query.
+
+    - `label` alone: the cells show this label of the table's first query.
+    - `expr` alone: the cells show the values of the query `expr`.
+    - Both: the cells show the label `label` of the query `expr`.
+    """
 
     title: Text
     label: str = ""
@@ -64,11 +69,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel of a dashboard.
+    """One panel of a dashboard: its kind, title, PromQL queries and display options.
 
-    `question` is the question that the panel answers. Grafana shows it as the panel's description. `empty` is the text
-    shown when there are no data. `unit` is the name of one of Grafana's units (a str), or a unit of our own (a Text). A
-    unit of our own is written once, beside the axis or behind the title.
+    `question` is the question that the panel answers, shown as its description. `empty` is the text shown without data.
+    `unit` is the name of a unit of Grafana, or a Text with the word for another unit.
     """
 
     kind: Kind
@@ -109,36 +113,39 @@ class Panel:
 
     @property
     def unit_text(self) -> Text | None:
-        """Return the unit of the panel if it is a Text, and None if it is one of Grafana's units."""
+        """Return the word for this panel's unit, or None if the field `unit` names a unit that Grafana has."""
         return self.unit if isinstance(self.unit, Text) else None
 
 
 def stat(title: Text, question: Text, expr: str, unit: Text | str, **more: Any) -> Panel:
-    """Return a panel that shows one number, as it is at the end of the dashboard's time range.
+    """Return a panel that shows one number: the value at the end of the dashboard's time range.
 
-    `more` has further fields of Panel. With `sparkline=True`, the panel also shows a small curve. `expr` must then
-    return one series without labels. NaN stands in for each missing value of the curve. Without NaN, Grafana would show
-    the last value of a series that has ended.
+    `expr` is the PromQL query for the number. `more` has further fields of Panel. With `sparkline=True`, the panel also
+    shows a small curve, and `expr` must return one series without labels.
     """
+    # without NaN, Grafana would show the last value of a series that has ended
     text = f"({expr}) or vector(NaN)" if more.get("sparkline") else expr
     return Panel(Kind.STAT, title, question, (Query(text, more.pop("legend", title)),), unit, **{"width": 4, **more})
 
 
 def series(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | str, **more: Any) -> Panel:
-    """Return a panel with one line over time per series. `more` has further fields of Panel."""
+    """Return a panel with curves over time, one for each series of the queries.
+
+    `more` has further fields of Panel.
+    """
     return Panel(Kind.SERIES, title, question, queries, unit, **more)
 
 
 def states(title: Text, question: Text, queries: tuple[Query, ...], value_words: Words, **more: Any) -> Panel:
-    """Return a panel with one horizontal band over time per series. Its colour shows the value.
+    """Return a panel with horizontal bands over time, one for each series of the queries.
 
-    `value_words` has the word and the colour of each value. `more` has further fields of Panel.
+    `value_words` maps a value of a series to the word and colour of the band. `more` has further fields of Panel.
     """
     return Panel(Kind.STATES, title, question, queries, "none", value_words=value_words, **more)
 
 
 def bars(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | str, **more: Any) -> Panel:
-    """Return a panel with one horizontal bar per series.
+    """Return a panel with horizontal bars, one for each series of the queries.
 
     A bar shows the value of its series at the end of the dashboard's time range. `more` has further fields of Panel.
     """
@@ -146,7 +153,7 @@ def bars(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | s
 
 
 def heat(title: Text, question: Text, buckets: str, unit: Text, **more: Any) -> Panel:
-    """Return a panel with a heat map: how a distribution of values changes over time.
+    """Return a panel with a heat map, which shows how a distribution of values changes over time.
 
     `buckets` is a PromQL query of the form `sum by (le) (...)`. `more` has further fields of Panel.
     """
@@ -156,8 +163,8 @@ def heat(title: Text, question: Text, buckets: str, unit: Text, **more: Any) -> 
 def chart(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | str, **more: Any) -> Panel:
     """Return a panel with one bar per category, such as a video size.
 
-    `more` has further fields of Panel. One of them is `transformations`: Grafana's steps that turn the query results
-    into a table. The first text column of that table has the categories.
+    `more` has further fields of Panel. The field `transformations` is required: it joins the query results into one
+    table. The first text column of this table has the categories.
     """
     return Panel(Kind.CHART, title, question, queries, unit, **more)
 
@@ -165,9 +172,8 @@ def chart(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | 
 def table(title: Text, question: Text, facts: str, key: str, columns: tuple[Column, ...], **more: Any) -> Panel:
     """Return a panel with a table that has one row per value of the label `key`, such as a run id.
 
-    The query `facts` returns the series that become the rows. A column without a query of its own shows a label of
-    these series. A column with its own query shows the query's value with the same `key`. `more` has further fields of
-    Panel.
+    `facts` is a PromQL query that returns one series per row. The series of each query in `columns` must also have the
+    label `key`. `more` has further fields of Panel.
     """
     chosen = f"and on ({key}) ({facts})"
     queries = (Query(facts), *(Query(f"({column.expr}) {chosen}") for column in columns if column.expr))

@@ -17,7 +17,7 @@ LONGEST_LABEL = 60
 
 
 def panel_model(panel: Panel, lang: Language) -> dashboard.Panel:
-    """Return a panel in Grafana's format, with its type and the options of that type.
+    """Return a panel in Grafana's format, with the options of its kind.
 
     The caller adds queries, title and position.
     """

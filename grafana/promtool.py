@@ -1,4 +1,4 @@
-"""Check PromQL queries with promtool, of one or several Prometheus versions."""
+"""Validation of PromQL queries by the program promtool, in one or several of its versions."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from grafana.expressions import filled
 
 
 def promtools(further: Iterable[str] = ()) -> list[str]:
-    """Return the paths of all promtool programs to check with: the one on PATH, and those in `further`.
+    """Return the paths of the promtool programs that check the queries.
 
-    `further` comes from the setting AFORO_PROMTOOLS.
+    They are the promtool on PATH, if there is one, and the paths in `further`. `further` comes from the setting
+    AFORO_PROMTOOLS.
     """
     return [path for path in (shutil.which("promtool"), *further) if path]
 
 
 def promtool_errors(promtool: str, texts: Iterable[str]) -> str:
-    """Check PromQL queries (`texts`) with promtool. Return its error messages, or '' if all are valid.
+    """Return promtool's error messages for the PromQL queries `texts`, or '' if all are valid.
 
-    `promtool` is the path of the program.
+    `promtool` is the path of the program. A query can contain variables of a dashboard.
     """
     rules = [{"record": f"expression:{number}", "expr": filled(text)} for number, text in enumerate(sorted(set(texts)))]
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Names of all time series that dashboards, rules and alerts may read, by their source."""
+"""Names of all time series that dashboards, rules and alerts are allowed to read."""
 
 from __future__ import annotations
 
@@ -29,22 +29,30 @@ OF_CELERY_EXPORTER = frozenset({"celery_task_started_total", "celery_task_succee
 
 
 def series_names() -> set[str]:
-    """Return the names of all time series that may exist in Prometheus."""
+    """Return the names of all time series that dashboards, rules and alerts are allowed to read.
+
+    They are Aforo's metrics, the results of its recording rules, and a few series of Prometheus and of the Celery
+    exporter.
+    """
     ours = {name for metric in CATALOGUE.values() for name in series_of(metric)}
     return ours | {rule["record"] for rule in rules("rules")} | OF_PROMETHEUS | OF_CELERY_EXPORTER
 
 
 def series_of(metric: Metric) -> tuple[str, ...]:
-    """Return the names under which Prometheus stores one metric. A histogram has three."""
+    """Return the names of the time series of one metric.
+
+    A histogram has three: `_bucket`, `_sum` and `_count` follow the name of the metric. Any other metric has one.
+    """
     if metric.kind is Kind.HISTOGRAM:
         return tuple(f"{metric.name}_{part}" for part in ("bucket", "sum", "count"))
     return (metric.name,)
 
 
 def rules(folder: str) -> list[dict[str, Any]]:
-    """Return the rules in all files of the folder `prometheus/FOLDER`.
+    """Return all Prometheus rules in the YAML files of one folder below `prometheus/`.
 
-    The folder `rules` has recording rules, and `alerts` has alerting rules.
+    `folder` is `rules` (recording rules) or `alerts` (alerting rules). Each rule is a dict with the keys of the YAML
+    file, such as `expr`.
     """
     files = sorted((PROMETHEUS / folder).glob("*.yml"))
     groups = [group for file in files for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]]

@@ -25,7 +25,7 @@ from core.video import Outcome, Stage, VideoState
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """Name and colour of a label value on the dashboards. An empty colour leaves the choice to the panel."""
+    """Name and colour of a label value on the dashboards. If the colour is empty, the panel chooses one."""
 
     text: Text
     color: str = ""
@@ -35,10 +35,10 @@ Words = Mapping[str, Word]
 
 
 def named(names: Mapping[str, Text], colors: Mapping[str, str]) -> Words:
-    """Return the Word of each label value that has a colour in `colors`.
+    """Return a Word (name and colour) for each label value in `colors`.
 
-    `names` maps a label value to its name in both languages, and `colors` to its colour. In the result, the label
-    values are in lower case, as the exporter writes them.
+    `names` maps a label value to its name in both languages. `colors` maps a label value to its colour. The result has
+    the label values in lower case.
     """
     return {value.lower(): Word(names[value], color) for value, color in colors.items()}
 

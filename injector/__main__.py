@@ -121,7 +121,9 @@ def _note(text: str) -> str:
 @click.option("--monitor", is_flag=True, help="Show live progress until every video has ended.")
 @click.option("--check", is_flag=True, help="Check the options and inject nothing.")
 def main(monitor: bool, check: bool, **options: Any) -> None:
-    """Inject real videos and record the run. `python -m capacity` analyses the run afterwards.
+    """Send the videos of one run to the queue, and record the run in the database.
+
+    `python -m capacity` analyses the run afterwards.
 
     Exit codes: 0 all videos are sent, 1 the run failed, 2 wrong input, 3 a program or the queue is not available.
     """
@@ -164,7 +166,7 @@ def _print_sent(run_id: str, request: Request, seconds: float, log: Path, late_s
 def checked_request(settings: Settings, *, size: SizeMix | None, yes: bool, **options: Any) -> Request:
     """Check the command-line options of one injection and return them as a Request.
 
-    Raise UsageError for options that contradict each other or the settings.
+    Raise UsageError if two options contradict each other, or if one contradicts the settings.
     """
     mode, file = Mode(options.pop("mode")), options["file"]
     sizes = None if file else size or parse_sizes(DEFAULT_SIZE)

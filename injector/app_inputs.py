@@ -1,6 +1,6 @@
 """Place the input files of an app's videos in a folder or in S3.
 
-All videos share one file, or each video gets a copy or a hard link of it.
+All videos share one file, or each video gets a file of its own: a copy or a hard link.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PlacedInput:
-    """Input file of a video, as the app's worker sees it.
+    """Input file of one video, and where the app's worker finds it.
 
-    The field `path` is the file's path or `s3://` address for the worker. `key` is the file name, or the key of the
-    object in S3. `made` is the file's path or address for the injector, if the file was created for this video alone.
-    It is None if all videos share the file.
+    - `path` is the path or `s3://` address under which the worker reads the file.
+    - `key` is the file name, or the key of the object in S3.
+    - `made` is the path or address of a file made for this video alone, or None for a shared file.
     """
 
     path: str
@@ -38,9 +38,9 @@ class PlacedInput:
 
 @dataclass(frozen=True)
 class FolderInputs:
-    """Input files of a run in a local folder.
+    """Input files for the videos of one size, in a local folder: a shared file, or one per video.
 
-    The app's worker can see this folder under another path, for example in a container.
+    `source` is the path of the shared file.
     """
 
     app: AppFile
@@ -48,13 +48,13 @@ class FolderInputs:
     source: Path
 
     def shared(self) -> PlacedInput:
-        """Return the input file that all videos of the run share."""
+        """Return the input file that all videos of one size share."""
         return self._seen(self.source, made=None)
 
     def own(self, name: str) -> PlacedInput:
-        """Create the input file `name` for one video, as a copy or hard link of the shared file.
+        """Create and return the input file of one video: a copy or a hard link of the shared file.
 
-        Raise EnvironmentFault if the folder does not allow it.
+        `name` is the name of the new file. Raise EnvironmentFault if the file cannot be created.
         """
         target = self.folder / name
         try:
@@ -74,7 +74,10 @@ class FolderInputs:
 
 @dataclass(frozen=True)
 class BucketInputs:
-    """Input files of a run below a prefix of an S3 bucket. S3 copies them without a download."""
+    """Input objects for the videos of one size, in an S3 bucket: a shared object, or one per video.
+
+    `source_key` is the key of the shared object. All keys start with `prefix`.
+    """
 
     app: AppFile
     client: S3Client
@@ -83,13 +86,13 @@ class BucketInputs:
     source_key: str
 
     def shared(self) -> PlacedInput:
-        """Return the input object that all videos of the run share."""
+        """Return the input object that all videos of one size share."""
         return PlacedInput(f"s3://{self.bucket}/{self.source_key}", self.source_key)
 
     def own(self, name: str) -> PlacedInput:
-        """Create the input object `name` for one video, as a copy of the shared object.
+        """Create and return the input object of one video: a copy of the shared object.
 
-        Raise EnvironmentFault if S3 rejects the copy.
+        `name` is the end of the new key, after the prefix. Raise EnvironmentFault if S3 rejects the copy.
         """
         key = f"{self.prefix}{name}"
         try:
@@ -106,11 +109,11 @@ Inputs = FolderInputs | BucketInputs
 
 
 def place_source(app: AppFile, default_folder: Path, media: Path, name: str, s3: Callable[[], S3Client]) -> Inputs:
-    """Copy the video file `media` to where the app expects its inputs, unless it is there already.
+    """Copy the video file `media` to where the app expects its input files, under the file name `name`.
 
-    The place is the folder or bucket of `aforo.toml`, or else `default_folder`. The copy has the file name `name`.
-    `s3()` returns the S3 client, and is called only for a bucket. Return an object whose methods give each video this
-    file or a copy of it. Raise EnvironmentFault if the folder cannot be written.
+    If `aforo.toml` names no folder or S3 bucket, the copy goes to `default_folder`. The methods `shared` and `own` of
+    the result return input files for videos. `s3` returns the S3 client. Raise EnvironmentFault if the folder cannot be
+    written.
     """
     if app.input.is_s3:
         bucket, _, prefix = str(app.input.folder).removeprefix("s3://").partition("/")
@@ -139,8 +142,8 @@ def place_source(app: AppFile, default_folder: Path, media: Path, name: str, s3:
 def place_all(inputs: Sequence[Inputs], app: AppFile, run_id: str) -> list[PlacedInput]:
     """Return the input file of each video of a run, in the order of the videos.
 
-    `inputs` has one entry per video: the folder or bucket with an input file of that video's size. If `aforo.toml`
-    demands a separate file for each video, create all these files. Call this before any video is sent.
+    `inputs` has the result of the function `place_source` for each video. If `aforo.toml` demands a separate file for
+    each video, this function creates the files. Call it before any video is sent.
     """
     if app.input.per_video == "shared":
         return [each.shared() for each in inputs]

@@ -32,14 +32,10 @@ Say = Callable[[str], None]
 
 
 def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say) -> Injection:
-    """Return a run of the app under test that is ready to start.
+    """Return a run of the app under test that is ready to start: its input files are in place.
 
-    1. Check the app's queue, table and worker.
-    2. Ask the user for confirmation if the queue holds messages or is not on this machine.
-    3. Place the input files where the app expects them.
-
-    If an AforoError is raised, no row was inserted and no task was sent. Input files that were already placed are not
-    removed. `say` is called with each line of text for the user.
+    Raise an AforoError if the app's queue, table or worker fails a check, or if the user does not confirm the run. In
+    this case, no task was sent. `say` prints a line of text for the user.
     """
     _require_an_end(app)
     _require_user_id(app, request)
@@ -115,7 +111,7 @@ def _environment(app: AppFile, target: Target, fleet: WorkerFleet) -> dict[str, 
 
 
 def require_other_database(settings: Settings, app: AppFile) -> None:
-    """Raise UsageError if Aforo's database is the app's own, which would mix the tables of both."""
+    """Raise UsageError if Aforo and the app use the same database, because their tables would mix."""
     if app.videos is None:
         return
     ours, theirs = (database.parse_url(url) for url in (settings.database.url, app.videos.url))
@@ -126,10 +122,10 @@ def require_other_database(settings: Settings, app: AppFile) -> None:
 
 
 def declared_conditions(worker: WorkerFacts, slots: int) -> dict[str, Any]:
-    """Return the conditions of a local worker without instrumentation, to be stored with the run.
+    """Return the conditions of an app's worker that runs on this machine and is not instrumented.
 
-    They are the versions in `worker`, the number of slots, and CPU and memory of this machine. Unknown ones are left
-    out.
+    They are the versions of Python, Celery and kombu, the CPU, the memory and the number of slots. Unknown conditions
+    are left out.
     """
     host = Host.this()
     versions = {name: getattr(worker, name) for name in ("python", "celery", "kombu")}
@@ -138,7 +134,10 @@ def declared_conditions(worker: WorkerFacts, slots: int) -> dict[str, Any]:
 
 
 def app_facts(app: AppFile, table: VideosTable | None, fleet: WorkerFleet) -> dict[str, Any]:
-    """Return the facts about the app under test that a run records, such as name, version and queue."""
+    """Return the facts about the app under test that are stored with a run, such as name and version.
+
+    `table` is the app's table of videos, or None. `fleet` has the app's running workers.
+    """
     offset = None if table is None else table.clock_offset_seconds()
     return {
         "name": app.name,
@@ -154,11 +153,10 @@ def app_facts(app: AppFile, table: VideosTable | None, fleet: WorkerFleet) -> di
 
 
 def app_version(app: AppFile) -> str:
-    """Return the version of the app.
+    """Return the version of the app, from the key `version` of aforo.toml.
 
-    It is the value of `version` in `aforo.toml`. But if that value is `git`, return the commit that is checked out in
-    the worker's folder. `-changed` is appended if tracked files in the folder have uncommitted changes. Return
-    `unknown` if the program git fails.
+    If the value of this key is `git`, return a git commit instead. The commit is that of the worker's folder.
+    `-changed` follows the commit if tracked files have uncommitted changes. The version is `unknown` if git fails.
     """
     if app.version != "git":
         return app.version

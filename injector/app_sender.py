@@ -1,10 +1,6 @@
-"""Create the rows and task messages of an app's videos.
+"""Create the rows of an app's videos and the messages of their tasks.
 
-Each video takes three steps:
-
-1. Commit a row in the app's own table.
-2. Commit a row in Aforo's own table.
-3. Send the message.
+The row in the app's table is committed first, then the row in Aforo's table. Then the message is sent.
 """
 
 from __future__ import annotations
@@ -31,9 +27,8 @@ from injector.senders import Batch, NewVideo, Sender, TaskMessage, encode_batch,
 class AppSender:
     """Create the rows and task messages of one run of the app under test.
 
-    `inputs` has the input file of each video. When a row is inserted, its upload time is compared with our clock.
-    `upload_offset_seconds` is the largest difference so far. If it is too large, the analysis does not report the
-    response time S.
+    `inputs` has the input file of each video. `table` is the app's table of videos, or None. `upload_offset_seconds` is
+    the upload time in the app's row minus this machine's time. Of all rows, the offset furthest from 0 is kept.
     """
 
     app: AppFile
@@ -46,10 +41,10 @@ class AppSender:
     upload_offset_seconds: float = 0.0
 
     def make(self, videos: Sequence[NewVideo]) -> Batch:
-        """Insert the rows of these videos into the app's table, and return their batch of messages.
+        """Insert the rows of these videos into the app's table, and return their messages as a Batch.
 
-        If the app has a producer script, the script inserts the rows. Raise an AforoError if the database or the script
-        rejects a row.
+        The Batch also has the rows for Aforo's own table, which the caller inserts. Raise an AforoError if the app's
+        database or producer script rejects a row.
         """
         self._copy_app_file()
         prepared = [self._prepare(video) for video in videos]

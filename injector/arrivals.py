@@ -1,6 +1,6 @@
-"""Arrivals of a sustained run with a load shape or a trace: the send times of its videos.
+"""Send times of the videos of a sustained run, for a load shape or a recorded trace.
 
-They are in seconds after the start of the run, ascending.
+The times are in seconds after the start of the run, ascending.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ Arrivals = tuple[float, ...]
 
 @dataclass(frozen=True)
 class Trace:
-    """Recorded send times. A run with this trace sends its videos at these times.
+    """Recorded send times of the videos of a run.
 
-    `name` contains a digest of the times. So two different traces never count as the same load shape.
+    `arrivals` has the times in seconds after the start of the run, ascending. `name` contains a digest of the times.
     """
 
     name: str
@@ -38,29 +38,28 @@ class Trace:
     def rate_per_minute(self) -> float:
         """Return the mean rate at which this trace sends videos, in videos per minute.
 
-        It is the number of gaps between the videos, divided by the time from the first video to the last.
+        The rate is (number of videos - 1) / (time from the first video to the last).
         """
         return SECONDS_PER_MINUTE * (len(self.arrivals) - 1) / self.arrivals[-1]
 
 
 def poisson_arrivals(count: int, rate_per_minute: float, seed: int) -> Arrivals:
-    """Return `count` random send times, in seconds after the start, as a Poisson process yields them.
+    """Return `count` random send times of a Poisson process, in seconds after the start, ascending.
 
-    The times are sorted uniform random numbers in a window of length count / rate. A Poisson process with exactly
-    `count` arrivals in that window has the same distribution (Ross, Introduction to Probability Models, theorem 5.2).
-    The run thus has the requested rate. The gaps have a coefficient of variation near 1. The same `seed` gives the same
-    times.
+    The times are sorted uniform random numbers in a window of `count` / `rate_per_minute` minutes. A Poisson process
+    with `count` arrivals in the window has the same distribution (Ross, Introduction to Probability Models, theorem
+    5.2). The same `seed` gives the same times.
     """
     window, uniform = count * SECONDS_PER_MINUTE / rate_per_minute, random.Random(seed)  # noqa: S311
     return tuple(sorted(uniform.random() * window for _ in range(count)))
 
 
 def arrivals_of_parts(parts: tuple[Part, ...], count: int) -> Arrivals:
-    """Return `count` send times, in seconds after the start, that follow a load shape.
+    """Return `count` send times that follow a load shape, in seconds after the start, ascending.
 
-    A load shape consists of parts, one after the other. Each part covers a share of the test window, whose length is
-    `count` divided by the mean rate of the shape. Within a part, the rate changes linearly. The integral of the
-    rate over time is the number of videos that are due: a video is sent whenever it reaches 0, 1, …, count - 1.
+    `parts` are the parts of the shape, one after the other. Each part covers a share of the test window. Within a part,
+    the rate changes linearly. Video k, from 0, is sent at the time t at which the integral of the rate from 0 to t is
+    k.
     """
     mean = sum(part.share * part.mean for part in parts)
     arrivals: list[float] = []
@@ -86,7 +85,8 @@ def _seconds_until(part: Part, seconds: float, videos: float) -> float:
 def read_trace(path: Path) -> Trace:
     """Read recorded send times from the first column of a CSV file: seconds, or ISO 8601 times.
 
-    A header is allowed. The first time is the start of the run. Raise UsageError for a file without such times.
+    The earliest time is the start of the run. A header line is skipped. Raise UsageError if the file cannot be read, if
+    a line has no time, or if there are fewer than two different times.
     """
     text = read_text("TRACE", path, TRACE_REMEDY, MOST_TRACE_BYTES)
     try:

@@ -1,4 +1,4 @@
-"""One injection: record a run, store its input video, and send its tasks at the scheduled times."""
+"""One injection: record a run, store its input videos, and send its tasks at the scheduled times."""
 
 from __future__ import annotations
 
@@ -89,10 +89,10 @@ class Request:
         return Schedule(self.count, self.rate_per_minute, self.arrivals)
 
     def order(self) -> list[int]:
-        """Return, for each video of the run, the number of the input file that it uses.
+        """Return the index of the input file of each video, in the order of the videos.
 
-        The number is 0 for the first size of a mix, 1 for the second, and so on. All are 0 if the run has one input
-        file.
+        The index is 0 for the first size of a mix, 1 for the second, and so on. For a single input file, every index is
+        0.
         """
         if self.sizes is None:
             return [0] * self.count
@@ -115,8 +115,8 @@ class Injection:
     def prepare(cls, settings: Settings, request: Request, say: Callable[[str], None]) -> Injection:
         """Check the queue and the workers, store the input videos, and return the prepared run.
 
-        `say` prints a note for the user. If this raises an AforoError, no run is recorded, but input videos may already
-        be in the storage.
+        The run is not recorded in the database yet. Raise an AforoError if a check fails. `say` prints a line of text
+        for the user.
         """
         sessions = open_store(settings, request)
         client = aws.client(settings, "sqs")
@@ -140,10 +140,10 @@ class Injection:
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Context manager: record the run when the block starts, and write its `run.json` when the block ends.
+        """Context manager that records the run in the database when the block starts.
 
-        An exception in the block gives the run the status interrupted (Ctrl-C) or failed. A status that is already
-        final does not change. If another run is active at the start, raise an AforoError and record nothing.
+        Raise an AforoError if another run is active. If the block raises an exception, a run without a final status
+        becomes interrupted (Ctrl-C) or failed. At the end of the block, `run.json` is written.
         """
         self._record()
         try:
@@ -155,7 +155,7 @@ class Injection:
             self._write_run_file()
 
     def send(self) -> Path:
-        """Send the task of every video at its scheduled time. Return the path of the log of task ids."""
+        """Send the task of every video at its scheduled time. Return the path of the file with the task ids."""
         log = new_tasks_log(self.settings.results.path)
         started_at = time.time()
         self._set(status=RunStatus.RUNNING, started_at=started_at, heartbeat_at=started_at, tasks_log=str(log))
@@ -168,11 +168,11 @@ class Injection:
         return log
 
     def loss_watch(self) -> LossWatch | None:
-        """Return a watch that detects when the queue loses videos of this run, or None for an app under test.
+        """Return a LossWatch, which detects when the queue has lost videos of this run.
 
-        The watch reads in the database which videos the workers have claimed. An app under test makes no claims, and
-        some apps delete a message before they process the video. The watch would report such a video as lost.
+        For an app under test, return None.
         """
+        # an app makes no claims, and may delete a message before it processes the video
         if self.settings.app is not None:
             return None
         sender, queue = self.maker.sender, self.settings.queue
@@ -180,9 +180,9 @@ class Injection:
         return LossWatch(look, queue.visibility_timeout_seconds)
 
     def lateness_seconds(self) -> float | None:
-        """Return the largest delay in seconds between scheduled and actual upload of a video of this run.
+        """Return the largest lateness of a video of this run: its upload time minus its scheduled time.
 
-        Return None for a burst.
+        The result is in seconds. It is None for a burst, because its videos have no scheduled time.
         """
         late = select(func.max(VideoRow.uploaded_at - VideoRow.intended_at)).where(VideoRow.run_id == self.run_id)
         with self.sessions() as session:
@@ -213,7 +213,7 @@ class Injection:
             session.add(self.row)
 
     def end(self, status: RunStatus) -> None:
-        """Record the final status of the run, unless it has one already."""
+        """Record `status` as the final status of the run. A run that has a final status keeps it."""
         open_run = (RunRow.id == self.run_id, RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
         with self.sessions.begin() as session:
             session.execute(update(RunRow).where(*open_run).values(status=status, finished_at=time.time()))
@@ -231,7 +231,10 @@ class Injection:
 
 
 def print_leftovers(messages: int, say: Callable[[str], None]) -> None:
-    """Print a note if the queue already holds messages before the run starts."""
+    """Tell the user that the queue holds messages of earlier work.
+
+    `messages` is their number. If it is 0, nothing is printed. `say` prints a line of text.
+    """
     if messages:
         say(
             f"note: about {messages} messages of earlier work are in the queue, so X and S will be invalid; "
@@ -240,7 +243,10 @@ def print_leftovers(messages: int, say: Callable[[str], None]) -> None:
 
 
 def print_too_few_arrivals(request: Request, slots: int, say: Callable[[str], None]) -> None:
-    """Print a note if a sustained run has too few videos for a verdict on its stability."""
+    """Tell the user if the analysis will not judge the stability of the run.
+
+    The reason is a changing rate, or too few videos for `slots` slots. `say` prints a line of text.
+    """
     needed = fewest_arrivals(slots)
     if not has_constant_rate(request.shape):
         say(f"note: the rate of {request.shape} changes during the run, so its stability is not judged")
@@ -257,11 +263,11 @@ def paced(
     make: Callable[[int, float | None], Video],
     rest: Callable[[float], None],
 ) -> Iterator[list[Video]]:
-    """Yield batches of the videos that are due by the schedule. A late send does not delay later videos.
+    """Yield the videos of a run in batches, each as soon as its videos are due by the schedule.
 
-    The schedule starts at `started_at`, in epoch seconds. `make` creates a video from its number and the time at which
-    it should be sent. For a burst, this time is None. `rest` is called with a number of seconds while no video is due.
-    It must return within that time.
+    - `started_at` is the epoch time at which the schedule starts.
+    - `make` creates a video from its number and its due time in epoch seconds. In a burst, the due time is None.
+    - `rest` is called while no video is due. It waits at most the given number of seconds.
     """
     started, sent = time.monotonic() - (time.time() - started_at), 0
     while sent < schedule.count:
@@ -276,7 +282,10 @@ def paced(
 
 
 def open_store(settings: Settings, request: Request) -> Sessions:
-    """Open Aforo's own database and migrate its schema. Raise an AforoError if another run is active."""
+    """Open Aforo's own database, update its schema, and return a factory of sessions.
+
+    Raise an AforoError if another run is active on the queue, or if the run id of the request exists already.
+    """
     engine = database.open_engine(settings.database.url)
     database.upgrade_schema(engine)
     sessions = database.open_sessions(engine)
@@ -286,11 +295,10 @@ def open_store(settings: Settings, request: Request) -> Sessions:
 
 
 def require_no_other_run(session: Session, run_id: str | None, queue: str, *, is_generated: bool = False) -> None:
-    """Raise an AforoError if another run is active on `queue`, or if the run `run_id` exists already.
+    """Raise an AforoError if another run is active on `queue`, or if a run with id `run_id` exists.
 
-    A run whose injector has died is not active. This function records it as interrupted. An active run that recorded no
-    queue counts as a run on `queue`. `is_generated` says that Aforo made the `run_id`, not the user. The error about an
-    existing run then does not ask the user to choose another RUN_ID.
+    An active run whose queue is unknown counts too. A run whose injector has died is recorded as interrupted. Pass
+    `is_generated=True` if Aforo, and not the user, chose `run_id`.
     """
     active = select(RunRow).where(RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
     for row in session.scalars(active):
@@ -308,7 +316,11 @@ def require_no_other_run(session: Session, run_id: str | None, queue: str, *, is
 
 
 def store_inputs(settings: Settings, request: Request, say: Callable[[str], None]) -> RunInputs:
-    """Create a video of each size, or check the user's own file, and upload them to the storage."""
+    """Put the input videos of a run into the storage, and return them as RunInputs.
+
+    They are one generated video of each size, or the user's own file. Raise an AforoError if the worker would not
+    accept the file, or if the disk is too small. `say` prints a line of text for the user.
+    """
     storage = open_storage(settings)
     if request.file and request.file.startswith("s3://"):
         return RunInputs((_remote_source(settings, storage, request.file),), request.order())
@@ -327,10 +339,10 @@ def _stored(settings: Settings, storage: Storage, media: MediaFile, file: str | 
 
 
 def require_space(settings: Settings, request: Request, input_bytes: int) -> None:
-    """Raise EnvironmentFault if the storage folder has no space for the output files of the run.
+    """Raise EnvironmentFault if the storage folder has too little space for the output files of the run.
 
-    Their size is estimated from `input_bytes`, the sum of the input sizes of all videos of the run. Storage in S3 and
-    profiles other than `full` are not checked.
+    `input_bytes` is the total input size of all videos of the run. Nothing is checked for storage in S3, or for
+    profiles other than `full`.
     """
     if settings.storage.backend != "filesystem" or request.profile.name != "full":
         return
@@ -356,7 +368,7 @@ def _existing(folder: Path) -> Path:
 def input_media(settings: Settings, request: Request, say: Callable[[str], None]) -> list[MediaFile]:
     """Return the input videos as local files: the user's own file, or a generated file of each size.
 
-    The user's file is checked. A generated file is kept and used again.
+    Raise UsageError if the worker would not accept the user's file. `say` prints a line of text for the user.
     """
     if request.sizes is None:
         return [inspect_file(Path(str(request.file)))]
@@ -381,7 +393,10 @@ def _remote_source(settings: Settings, storage: Storage, url: str) -> Source:
 
 
 def run_row(settings: Settings, run_id: str, request: Request, inputs: RunInputs, fleet: WorkerFleet) -> RunRow:
-    """Return the database row of a run that has not started."""
+    """Return the row that records a run in Aforo's database, before the run has started.
+
+    `inputs` has the stored input files, and `fleet` the running workers.
+    """
     return RunRow(
         id=run_id,
         status=RunStatus.PREPARING,

@@ -1,8 +1,7 @@
 """Generate input videos of an exact size: real MP4 files with a moving picture and sound.
 
-Each size is generated once. First, a segment of some seconds of noisy test pictures is encoded. The segment is then
-repeated without encoding, until the file is only a little too small. A `free` box, which players skip, fills the file
-to the exact byte. This way, 100 MB take seconds, not minutes.
+A segment of some seconds is encoded once and then repeated without encoding. A `free` box, which players skip, fills
+the file to the exact byte.
 """
 
 from __future__ import annotations
@@ -45,7 +44,10 @@ OnProgress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Recipe:
-    """Parameters of a generated video: picture size in pixels, and bit rates in bit/s."""
+    """Parameters of a generated video.
+
+    `width` and `height` are in pixels, and the bit rates of picture and sound in bit/s.
+    """
 
     width: int
     height: int
@@ -85,11 +87,10 @@ def recipe_for(size_bytes: int) -> Recipe:
 
 
 def make_video(size_bytes: int, folder: Path, say: Say, on_progress: OnProgress = lambda _: None) -> MediaFile:
-    """Return a video of exactly `size_bytes` in `folder`. Generate it if it is missing.
+    """Return a video of exactly `size_bytes` in `folder`. Generate the video if it is missing.
 
-    `say` prints a note for the user. `on_progress` gets the completed part of the work, from 0 to 1. A lock lets one
-    process at a time generate videos. Raise EnvironmentFault if ffmpeg is missing or fails, the disk is too small or
-    the folder cannot be written.
+    `say` prints a line of text for the user. `on_progress` is called with the completed part of the work, from 0 to 1.
+    Raise EnvironmentFault if ffmpeg fails, if the disk has too little space, or if the folder cannot be written.
     """
     recipe = recipe_for(size_bytes)
     path = folder / f"{size_bytes}-{_fingerprint(recipe)}.mp4"
@@ -105,7 +106,7 @@ def make_video(size_bytes: int, folder: Path, say: Say, on_progress: OnProgress 
 
 
 def inspect_file(path: Path) -> MediaFile:
-    """Return size, SHA-256 and length of a user's own video file.
+    """Check a user's own video file. Return it as a MediaFile, with size, SHA-256 and duration.
 
     Raise UsageError for a file that the worker would not accept.
     """

@@ -37,7 +37,11 @@ ENDED_EARLY = {RunStatus.INTERRUPTED, RunStatus.FAILED}
 
 @dataclass(frozen=True)
 class RunProgress:
-    """Progress of a run at one moment: videos by state, expected videos, status of the run and slots."""
+    """Progress of a run at one moment.
+
+    `counts` has the number of videos in each state. `expected` is the number of videos of the run. `slots` is the
+    number of slots, or None if unknown.
+    """
 
     counts: Mapping[str, int]
     expected: int
@@ -57,11 +61,10 @@ def follow(
     stuck_seconds: float = math.inf,
     lang: Language = DEFAULT_LANGUAGE,
 ) -> None:
-    """Show the videos of a run by state once per second, until all have ended.
+    """Show how many videos of a run are in each state, once per second, until all have ended.
 
-    Raise RunFailed if the run is recorded as interrupted or failed before all videos have ended, or if `losses` detects
-    that the queue lost videos. If no video changes its state for `stuck_seconds`, record the run as interrupted and
-    return. This limit is for an app under test, whose videos do not always become done or failed.
+    Raise RunFailed if `losses` detects lost videos, or if the run is interrupted or fails. If no video changes its
+    state for `stuck_seconds`, record the run as interrupted and return.
     """
     last: Mapping[str, int] = {}
     changed_at = time.monotonic()
@@ -90,7 +93,7 @@ def follow(
 
 
 class StallWarning:
-    """Print a warning when the videos of a run make no progress, because no worker processes them."""
+    """Warn the user while no worker processes a video of the run. `say` prints a line of text."""
 
     def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._say, self._clock = say, clock
@@ -98,11 +101,10 @@ class StallWarning:
         self._unchanged_since, self._limit_seconds = clock(), FIRST_WARNING_SECONDS
 
     def update(self, counts: Mapping[str, int]) -> None:
-        """Print a warning if the run has made no progress for too long.
+        """Print a warning if no worker has processed a video of the run for 30 s, 60 s, 120 s and so on.
 
-        `counts` has the current number of videos by state. The run makes progress if these numbers have changed since
-        the last call, or if a video is in processing. Without progress, warnings come after 30 s, 60 s, 120 s and so
-        on.
+        Call this method at short intervals. `counts` has the current number of videos in each state. If a number
+        changes or a video is in state processing, the time starts from 0 again.
         """
         if counts != self._last or counts.get(VideoState.PROCESSING):
             self._last, self._unchanged_since, self._limit_seconds = counts, self._clock(), FIRST_WARNING_SECONDS
@@ -116,9 +118,9 @@ class StallWarning:
 
 
 class Display:
-    """Progress bar of a run, with queue, busy slots and time left.
+    """Progress bar of a run, with the number of videos in the queue, the busy slots and the time left.
 
-    Without a terminal, it prints one line per ten percent.
+    If the output is no terminal, the display prints one line per ten percent instead.
     """
 
     def __init__(self, name: str, lang: Language = DEFAULT_LANGUAGE, console: Console | None = None) -> None:

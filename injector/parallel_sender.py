@@ -1,7 +1,7 @@
-"""Send batches of tasks to SQS in parallel, and record each batch in the database before and after.
+"""Send batches of tasks to SQS in parallel, and write the rows of their videos to the database.
 
-A call to SQS takes 10 to 20 ms and sends at most 10 messages, so calls one after the other are too slow. The calls run
-in threads. The calling thread alone writes to the database, because SQLite has one writer at a time.
+The rows are inserted before a batch is sent, and get the send time afterwards. Calls to SQS run in threads. Only the
+calling thread writes to the database, because SQLite has one writer at a time.
 """
 
 from __future__ import annotations
@@ -29,46 +29,45 @@ HEARTBEAT_INTERVAL_SECONDS = 10.0
 
 
 class BatchMaker(Protocol):
-    """Interface of the classes that create the database rows and task messages of videos.
+    """Interface of the classes that make the database rows and the task messages of videos.
 
-    One such class serves our reference worker, another serves an app under test.
+    One such class makes them for our reference worker, and another makes them for an app under test.
     """
 
     @property
     def sender(self) -> Sender:
-        """Return the sender that puts the messages into the queue."""
+        """Return the object that sends the messages to the SQS queue."""
 
     @property
     def sessions(self) -> Sessions:
-        """Return the factory of sessions on Aforo's own database."""
+        """Return the factory of database sessions, for Aforo's own database."""
 
     def make(self, videos: Sequence[NewVideo]) -> Batch:
-        """Return the batch of these videos: the values of their rows, and their messages.
+        """Return a batch with these videos: the values of their rows in Aforo's database, and their messages.
 
-        The caller writes the rows to Aforo's own database. This method must not.
+        The caller of this method inserts the rows.
         """
 
     def encode(self, batch: Batch) -> dict[str, str]:
-        """Return the SQS message bodies of a batch, by video id.
+        """Return the SQS message body of each video in a batch, by video id.
 
-        Each body contains the current time as its send time.
+        Each body contains the current time, which becomes the send time.
         """
 
 
 @dataclass(frozen=True)
 class SentBatch:
-    """A batch of tasks that SQS has accepted, at `sent_at` in epoch seconds."""
+    """A batch of tasks that SQS has accepted. `sent_at` is the epoch time at which SQS accepted it."""
 
     batch: Batch
     sent_at: float
 
 
 class ParallelSender:
-    """Context manager that sends batches of tasks with several SQS calls at once.
+    """Context manager that sends batches of tasks, with several SQS calls at the same time.
 
-    The rows of a batch are committed before its SQS call and marked as sent after it. Then the function `on_sent` is
-    called with the task ids. At the end of the block, the sender waits until all calls have ended, and marks the rows
-    of the sent batches. A failed call is tried again several times, but no longer after an exception in the block.
+    `on_sent` is called with the task ids of each batch that SQS has accepted. The end of the block waits for all calls.
+    Then the error of a batch that could not be sent is raised.
     """
 
     def __init__(self, maker: BatchMaker, run_id: str, on_sent: Callable[[list[str]], None]) -> None:
@@ -89,9 +88,10 @@ class ParallelSender:
             raise error
 
     def send(self, videos: Sequence[NewVideo]) -> None:
-        """Commit the rows of up to ten videos, then send their tasks in a thread.
+        """Commit the rows of up to ten videos, then start an SQS call for their tasks in a thread.
 
-        Wait while MOST_CALLS calls are running. Raise an AforoError if an earlier batch has failed.
+        If `MOST_CALLS` calls are running, first wait until one ends. Raise an AforoError if an earlier batch could not
+        be sent.
         """
         while len(self._calls) >= MOST_CALLS:
             self.rest(None)
@@ -103,11 +103,10 @@ class ParallelSender:
             raise error
 
     def rest(self, seconds: float | None) -> None:
-        """Wait until a running SQS call ends, at most `seconds`. Then mark the rows of sent batches as sent.
+        """Wait up to `seconds` for the end of a running SQS call. Then write the send times of sent batches.
 
-        None for `seconds` means no time limit. If no call runs, wait for `seconds`, and with None do not wait. Also
-        write the heartbeat of the run if the last one is ten seconds old. A run without a recent heartbeat counts as
-        dead. Raise an AforoError if a batch has failed.
+        If `seconds` is None, wait without a limit. If no call is running, sleep for `seconds`, or not at all if
+        `seconds` is None. Raise an AforoError if a batch could not be sent.
         """
         if self._calls:
             wait(self._calls, seconds, FIRST_COMPLETED)
@@ -159,9 +158,10 @@ class ParallelSender:
 
 
 def send_videos(maker: BatchMaker, videos: Sequence[NewVideo]) -> list[str]:
-    """Record and send these videos of one run as fast as possible. Return their task ids in send order.
+    """Send these videos of one run as fast as possible. Return the ids of their tasks.
 
-    Raise an AforoError if a database rejects a row, or SQS rejects the tasks.
+    The order of the ids can differ from that of the videos. `maker` makes the rows and messages of the videos. Raise an
+    AforoError if SQS rejects a message.
     """
     task_ids: list[str] = []
     with ParallelSender(maker, videos[0].run_id, task_ids.extend) as sender:

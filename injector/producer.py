@@ -1,6 +1,6 @@
-"""Run the app's own script that creates the row and the task arguments of a video.
+"""Run the app's own script that inserts the row of a video and returns the arguments of its task.
 
-An app uses such a script where the template in `aforo.toml` is not enough.
+An app has such a script if the templates in `aforo.toml` cannot describe its rows or arguments.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ ANSWER_SECONDS = 60
 
 @dataclass(frozen=True)
 class Produced:
-    """Answer of the app's script for one video: task arguments, and the key of the row it inserted."""
+    """Answer of the app's script for one video.
+
+    `args` and `kwargs` are the arguments of the task. `row` is the primary key of the row that the script inserted.
+    """
 
     args: list[Any]
     kwargs: dict[str, Any]
@@ -28,10 +31,10 @@ class Produced:
 
 
 def produce(app: AppFile, video: Mapping[str, Any]) -> Produced:
-    """Run the app's script with one video as JSON on its standard input, and parse its answer.
+    """Run the app's script for one video, and return its answer.
 
-    The answer is `{"args": […], "kwargs": {…}, "row": KEY}`. Raise EnvironmentFault if the script fails or answers
-    something else.
+    The script reads `video` as JSON on its standard input. It writes `{"args": […], "kwargs": {…}, "row": KEY}`. Raise
+    EnvironmentFault if the script fails, is too slow (`ANSWER_SECONDS`) or writes something else.
     """
     command = [str(app.worker.python or "python3"), str(app.producer)]
     try:

@@ -14,7 +14,11 @@ from core.size_mix import SizeMix
 
 @dataclass(frozen=True)
 class Source:
-    """One stored input file. `seconds` is None if the container does not state the duration."""
+    """One input file in the storage.
+
+    `key` is its storage key. `seconds` is the duration of the video, or None if unknown. `origin` is the path that the
+    user gave, or a text such as `generated 50MB`.
+    """
 
     key: str
     size_bytes: int
@@ -25,10 +29,10 @@ class Source:
 
 @dataclass(frozen=True)
 class RunInputs:
-    """Input files of a run, and which of them each video uses.
+    """Input files of a run, and which of these files each video uses.
 
-    `sources` has the files. `order` has one item per video: the position of its file in `sources`. `sizes` has the
-    sizes and shares of generated files. It is None if the user gave a file.
+    `order` has the position of each video's file in `sources`, from 0. `sizes` is the size or mix of the generated
+    files, or None for the user's own file.
     """
 
     sources: tuple[Source, ...]
@@ -51,7 +55,7 @@ class RunInputs:
 
     @property
     def mean_seconds(self) -> float | None:
-        """Return the mean duration of the videos. Return None if the duration of one file is unknown."""
+        """Return the mean duration of the videos in seconds, or None if the duration of any file is unknown."""
         known = [source.seconds for source in self.sources if source.seconds is not None]
         if len(known) < len(self.sources):
             return None
@@ -67,13 +71,14 @@ class RunInputs:
 
     @property
     def origin(self) -> str:
-        """Return where the videos come from, such as `generated 50MB`."""
+        """Return where the videos come from: the path that the user gave, or a text such as `generated 50MB`."""
         return self.sources[0].origin if len(self.sources) == 1 else f"generated {self.label}"
 
     def as_json(self) -> dict[str, Any]:
-        """Return the files of a mix, with their shares, as the run's row stores them in JSON.
+        """Return the size, digest, duration and share of each file of a mix, to be stored in the run's row.
 
-        Return an empty dictionary for a single file, because the row has other columns for its size and digest.
+        The returned dict has one key, `mix`, whose value is a list with one dict per file. The returned dict is empty
+        if the run has a single file.
         """
         if self.sizes is None or len(self.sources) == 1:
             return {}

@@ -15,9 +15,10 @@ ROUNDING_SECONDS = 1e-9
 class Schedule:
     """Send times of the `count` videos of a run.
 
-    Without `rate_per_minute`, all videos are sent at once. With it, one video is sent every 60/rate seconds. If
-    `arrivals` is given, the videos are sent at these times instead: seconds after the start, ascending. Then
-    `rate_per_minute` is their mean rate.
+    - Burst: `rate_per_minute` is None. All videos are sent at once.
+    - Fixed rate: `arrivals` is None. One video is sent every 60 / `rate_per_minute` seconds.
+    - Other times: `arrivals` has the send times in seconds after the start, ascending. `rate_per_minute` is their mean
+      rate.
     """
 
     count: int
@@ -25,23 +26,26 @@ class Schedule:
     arrivals: Sequence[float] | None = None
 
     def intended_seconds(self, sequence: int) -> float:
-        """Return when video `sequence` (from 0) should be sent, in seconds after the start of the run."""
+        """Return the scheduled time of a video, in seconds after the start of the run.
+
+        `sequence` is the number of the video, from 0.
+        """
         if self.arrivals is not None:
             return self.arrivals[sequence]
         return 0.0 if self.rate_per_minute is None else sequence * SECONDS_PER_MINUTE / self.rate_per_minute
 
     @property
     def window_seconds(self) -> float | None:
-        """Return the length of the test window: the seconds that `count` videos take at the rate.
+        """Return the length of the test window in seconds: number of videos × 60 / rate per minute.
 
-        Return None for a burst, whose window ends with its last video.
+        Return None for a burst, whose test window ends with its last video.
         """
         return None if self.rate_per_minute is None else self.count * SECONDS_PER_MINUTE / self.rate_per_minute
 
     def due(self, sent: int, elapsed_seconds: float) -> int:
-        """Return how many further videos should have been sent `elapsed_seconds` after the start.
+        """Return how many videos are due by the schedule and not sent yet.
 
-        `sent` is the number of videos that were sent already.
+        `sent` is the number of videos that were sent. `elapsed_seconds` is the time since the start of the run.
         """
         if self.rate_per_minute is None:
             return self.count - sent

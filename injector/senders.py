@@ -1,7 +1,6 @@
 """Create the rows and messages of tasks, and send up to ten messages in one SQS call.
 
 A row is written before its message is sent. The row's column `sent_at` stays empty until SQS has confirmed the message.
-Therefore a failed send can be repeated. If a message is sent twice, the worker ends the second delivery as a duplicate.
 """
 
 from __future__ import annotations
@@ -56,11 +55,10 @@ class Sender:
     queue_url: str
 
     def send(self, messages: Mapping[str, str], stopping: Event | None = None) -> None:
-        """Send up to ten messages, and repeat those that SQS has not confirmed.
+        """Send up to ten messages to the queue. Repeat each message that SQS does not confirm.
 
-        `messages` has the message bodies by id. An id consists of letters, digits, '-' and '_'. The sending ends after
-        SEND_ATTEMPTS attempts, or when `stopping` is set. Raise EnvironmentFault if a message is then still
-        unconfirmed. If a response of SQS is lost, its messages are sent twice. Aforo's task tolerates that.
+        `messages` maps an id to a message body. Raise EnvironmentFault if a message is unconfirmed after the last
+        attempt. If `stopping` is set, no further attempt is made.
         """
         unsent, stopping = dict(messages), stopping or Event()
         for attempt in range(SEND_ATTEMPTS):
@@ -90,7 +88,7 @@ class Sender:
 class TaskMessage:
     """A Celery task to send as a message, before it is encoded.
 
-    `headers` are added to those of Celery. `protocol` is the version of Celery's message format.
+    `headers` has headers in addition to Celery's own. `protocol` is the version of Celery's message format, 1 or 2.
     """
 
     name: str
@@ -105,9 +103,9 @@ class TaskMessage:
 
 @dataclass(frozen=True)
 class Batch:
-    """Up to ten videos to send: their rows in our table, and their task messages in the same order.
+    """Up to ten videos to send: their rows in Aforo's table, and their task messages in the same order.
 
-    `app_facts` are facts about the app under test, stored with the run.
+    `app_facts` has figures of the app under test for the run's row. It is empty for our reference worker.
     """
 
     rows: list[dict[str, object]]
@@ -134,7 +132,10 @@ class VideoSender:
     sessions: Sessions
 
     def make(self, videos: Sequence[NewVideo]) -> Batch:
-        """Return a batch with the row values and the messages of these videos. Their upload time is now."""
+        """Return a batch with the row values and the messages of these videos. The upload time is now.
+
+        The caller inserts the rows.
+        """
         rows = [own_row(video, time.time()) for video in videos]
         return Batch(rows, [self._message(row) for row in rows])
 
@@ -154,9 +155,9 @@ def encode_batch(app: Celery, batch: Batch) -> dict[str, str]:
 
 
 def encode_task(app: Celery, task: TaskMessage) -> str:
-    """Return the SQS message body that kombu would send for this task: JSON in base64.
+    """Return the SQS message body for this task, in kombu's format: JSON in base64.
 
-    A header holds the send time. SQS knows this time too, but a worker with kombu before 5.5 does not ask SQS for it.
+    A header in the body has the current time in epoch seconds as the send time.
     """
     encode = app.amqp.as_task_v2 if task.protocol == 2 else app.amqp.as_task_v1
     message = encode(task.task_id, task.name, args=list(task.args), kwargs=dict(task.kwargs))
@@ -166,6 +167,7 @@ def encode_task(app: Celery, task: TaskMessage) -> str:
         "body": base64.b64encode(body).decode(),
         "content-encoding": "utf-8",
         "content-type": "application/json",
+        # our own send time, because kombu before 5.5 does not provide SQS's
         "headers": {**message.headers, **task.headers, SENT_AT: time.time()},
         "properties": {
             **message.properties,
@@ -180,14 +182,17 @@ def encode_task(app: Celery, task: TaskMessage) -> str:
 
 
 def write_tasks_log(lines: Iterable[str], file: object) -> None:
-    """Append task ids to the open log file, one per line, as the scenario requires."""
+    """Append task ids to the open text file `file`, one per line. The scenario requires this log.
+
+    `lines` has the task ids.
+    """
     print(*lines, sep="\n", file=file, flush=True)  # type: ignore[call-overload]
 
 
 def own_row(video: NewVideo, now: float) -> dict[str, object]:
-    """Return the column values of a new video in Aforo's table. `now` is its upload time.
+    """Return the column values of a new video in Aforo's table, with new random ids for video and task.
 
-    The video and its task get new random ids.
+    `now` is the upload time in epoch seconds.
     """
     return {
         "id": uuid.uuid4().hex,

@@ -19,11 +19,10 @@ LONGEST_COUNT_SECONDS = 60.0
 
 
 def warm_up(request: Request, slots: int, prepare: Callable[[Request], Injection], say: Callable[[str], None]) -> None:
-    """Send the warm-up videos as a run of their own, and wait until all have ended.
+    """Send two warm-up videos per slot as a burst, and wait until all have ended.
 
-    This run appears in no table of results. It has two videos for each of the `slots` slots, of the size in `request`.
-    For a mix, the size with the largest share is used. `prepare` returns the run for a request, ready to start. `say`
-    prints a note for the user.
+    `slots` is the number of slots of all workers. `prepare` returns the object that sends a request's videos. `say`
+    prints a line of text.
     """
     count = VIDEOS_PER_SLOT * slots
     say(f"warm-up: {count} videos")

@@ -17,10 +17,10 @@ BANDWIDTH_LIMIT = "aforo_node_bandwidth_limit_bytes_per_second"
 
 @dataclass(frozen=True)
 class WorkerFleet:
-    """The running workers: their number `nodes`, the sum of their slots, and facts about each worker.
+    """The running workers: their number, their slots and the conditions of each.
 
-    `workers` has one mapping per worker with its conditions, such as versions and CPU (see `core.worker_conditions`).
-    `bandwidth_limits` has, for disk and storage, the highest rate that a measurement reached, in bytes/s.
+    `nodes` is the number of workers, and `slots` the number of slots of all workers. `workers` has the conditions of
+    each worker. `bandwidth_limits` maps a resource, such as `disk_write`, to bytes/s.
     """
 
     nodes: int
@@ -32,21 +32,27 @@ class WorkerFleet:
 
     @property
     def slots_per_node(self) -> int:
-        """Return the number of slots of one node, which the scenario calls concurrency.
+        """Return the number of slots of each worker. The scenario calls this number concurrency.
 
-        If nodes differ, it is the largest number.
+        If the workers have different numbers of slots, return the largest number.
         """
         return max((int(worker["slots"]) for worker in self.workers), default=self.slots // self.nodes)
 
     @property
     def versions(self) -> dict[str, str]:
-        """Return the versions of the workers' programs, by program. Different versions are joined by ` + `."""
+        """Return the versions of the workers' programs, by program name, such as `celery`.
+
+        If the workers have different versions of a program, its value has all of them: `5.5.3 + 5.6.3`.
+        """
         values = {name: sorted({str(worker[name]) for worker in self.workers if name in worker}) for name in VERSIONS}
         return {name: " + ".join(each) for name, each in values.items() if each}
 
 
 def read_fleet(settings: Settings) -> WorkerFleet:
-    """Return the workers that are running. Raise EnvironmentFault if there is none."""
+    """Return the running reference workers and their slots, read from /metrics or from Prometheus.
+
+    Raise EnvironmentFault if no worker is running.
+    """
     local = _local_worker(settings)
     if local is not None:
         return local
@@ -62,12 +68,10 @@ def read_fleet(settings: Settings) -> WorkerFleet:
 
 
 def read_app_fleet(settings: Settings, app: AppFile, concurrency: int, workers: int) -> WorkerFleet:
-    """Return the running workers of the app under test.
+    """Return the running workers of the app under test, with their slots and conditions.
 
-    `concurrency` is the expected number of slots per worker, and `workers` the expected number of workers. Workers
-    without instrumentation do not report anything, so the expected numbers are returned. Each instrumented worker is
-    asked for its slots over HTTP (/metrics). A worker that does not answer is not counted. Raise EnvironmentFault if no
-    worker answers, or if the counted workers or the sum of their slots differ from what is expected.
+    The caller expects `workers` workers with `concurrency` slots each. Raise EnvironmentFault if the workers' /metrics
+    show other numbers. If aforo.toml has `worker.instrument = false`, return the expected numbers.
     """
     declared = WorkerFleet(workers, workers * concurrency, is_measured=False)
     if not app.worker.instrument:

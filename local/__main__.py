@@ -52,9 +52,9 @@ def main() -> None:
     "--workers", "WORKERS", "Workers of an app that `scale` starts", default=1, type=cli.WholeNumber(1, MOST_WORKERS)
 )
 def up(concurrency: int | None, profile: str | None, workers: int) -> None:
-    """Start the programs that are down, set the worker's slots, and wait until Prometheus scrapes them.
+    """Start all programs that are not running yet, and wait until all programs are ready.
 
-    With AFORO_APP_FILE, start the app's worker instead of ours.
+    If AFORO_APP_FILE is set, start the worker of that app in place of the reference worker.
     """
     settings = Settings.from_process()
     options = dataclasses.replace(worker_options(settings, concurrency, profile), workers=workers)
@@ -71,7 +71,10 @@ def up(concurrency: int | None, profile: str | None, workers: int) -> None:
 
 @main.command(hidden=True)
 def restore() -> None:
-    """Bring an app's workers back to their usual state, by the `restore` line of its aforo.toml."""
+    """Run the shell command `worker.restore` of the app's aforo.toml, if there is one.
+
+    The command brings the app's workers back to their state before the runs.
+    """
     app = Settings.from_process().app
     if app is not None:
         app_worker.restore(app)
@@ -120,7 +123,9 @@ def logs(program: str, follow: bool, lines: int) -> None:
 def doctor(send: bool, user_id: str | None) -> None:
     """Check what a run needs, and show a remedy for each problem. Exit code 3 if there is an error.
 
-    With AFORO_APP_FILE, check every line of that aforo.toml instead.
+    If AFORO_APP_FILE names an app's aforo.toml, check every line of this file instead. One check inserts the row of a
+    video for the user USER_ID, and rolls the insertion back. With --send, check nothing: start the stack with the
+    app's workers, and send one small video to them.
     """
     settings, levels = Settings.from_process(), set()
     app = settings.app
@@ -179,10 +184,9 @@ def print_env_example() -> None:
 
 
 def video_folders(settings: Settings) -> list[Path]:
-    """Return the folders under UPLOAD_PATH that hold videos: prepared inputs, uploads and outputs.
+    """Return the folders of prepared inputs, of uploads and of outputs below UPLOAD_PATH.
 
-    Inputs are prepared in `media`. The settings name the folders of uploads and outputs. A folder outside UPLOAD_PATH
-    is left out.
+    A folder that is not below UPLOAD_PATH is left out.
     """
     root = settings.storage.path.resolve()
     names = ("media", settings.storage.upload_prefix, settings.storage.processed_prefix)
@@ -191,12 +195,13 @@ def video_folders(settings: Settings) -> list[Path]:
 
 
 def worker_options(settings: Settings, concurrency: int | None, profile: str | None) -> stack.WorkerOptions:
-    """Return the options with which to start the worker. Arguments that are None come from the settings.
+    """Return the options of the worker: slots, name of a built-in profile, and threads of ffmpeg.
 
-    If the profile is a file of the user, the worker is started with the profile in AFORO_WORKER_PROFILE instead. The
-    worker reads the user's file later, from each run.
+    `profile` is the name or the path of a profile. A path is replaced by the profile in AFORO_WORKER_PROFILE. If an
+    argument is None, its value in `settings` is used.
     """
     slots = concurrency or settings.worker.concurrency
+    # the worker reads a user's profile later, from the row of each run
     chosen = profile or settings.profile
     return stack.WorkerOptions(
         slots, chosen if chosen in PROFILES else settings.worker.profile, settings.worker.threads

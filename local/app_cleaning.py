@@ -28,8 +28,8 @@ CLEANED = ".cleaned"
 class Leftovers:
     """Rows and input files that the runs of one app left in its systems.
 
-    `lists` are the files in which each run listed the rows and inputs that it created. `videos` are the videos in
-    these lists.
+    The field `lists` has the path of each run's list of videos. The field `videos` has all these videos, each with the
+    key of its row and the place of its input file.
     """
 
     lists: tuple[Path, ...]
@@ -37,17 +37,20 @@ class Leftovers:
 
 
 def leftovers(settings: Settings, app: AppFile) -> Leftovers:
-    """Return the rows and input files that runs left in the app's systems, from the runs' results folders."""
+    """Return the rows and input files that the runs of `app` left in the app's systems.
+
+    They are read from the list of videos in the results folder of each run.
+    """
     lists = [file for file in settings.results.path.glob(f"runs/*/{FILE}") if _is_of(file.parent, app)]
     videos = [video for file in lists for video in injected(file.parent)]
     return Leftovers(tuple(lists), tuple(videos))
 
 
 def clean_app(settings: Settings, app: AppFile, *, rows: bool, outputs: bool, ask: Callable[[str], bool]) -> str:
-    """Remove what runs left in an app's systems, after the user has confirmed it. Return what was removed.
+    """Remove what runs left in an app's systems. Return a text that says what was removed.
 
-    With `rows`, remove the rows and their input files. With `outputs`, remove the output files. `ask` shows a question
-    to the user and returns True for yes. Raise UsageError if neither is chosen, or if the answer is no.
+    With `rows`, remove rows and input files. With `outputs`, remove output files. `ask` puts a question to the user.
+    Raise UsageError if the answer is no, or if `rows` and `outputs` are both False.
     """
     if not rows and not outputs:
         remedy = "give ARGS=--rows, ARGS=--outputs or both"
@@ -63,10 +66,10 @@ def clean_app(settings: Settings, app: AppFile, *, rows: bool, outputs: bool, as
 
 
 def outputs_of(app: AppFile, videos: Sequence[InjectedVideo]) -> list[Path]:
-    """Return the output files that the app wrote for these videos.
+    """Return the paths of the output files that the app wrote for these videos.
 
-    They are found with the file name pattern `input.outputs` of aforo.toml. Raise UsageError if it is missing. Raise
-    UsageError too if it does not contain the key of the video's row, because it could match files of other videos.
+    The files match the pattern `input.outputs` of aforo.toml. Raise UsageError if aforo.toml has no such pattern or no
+    table of videos. Also raise UsageError if the pattern lacks the placeholder for a row's key.
     """
     pattern = app.input.outputs
     if pattern is None or app.videos is None:

@@ -1,8 +1,7 @@
 """`python -m local.app_command`: start an app's worker in place of this process.
 
-supervisord starts this module as the program `worker`. The process then becomes the app's worker: it runs the command
-that the app's aforo.toml gives, in the app's folder. It has the app's environment variables, and not those of Aforo's
-settings.
+supervisord runs this module as its program `worker`. The command and the folder of the app's worker come from
+aforo.toml.
 """
 
 from __future__ import annotations
@@ -36,11 +35,10 @@ def main() -> None:
 
 
 def words_of(app: AppFile, concurrency: int) -> list[str]:
-    """Return the arguments of the command that starts the app's worker. The first is an absolute path.
+    """Return the command that starts the app's worker, as a list of words. The first is an absolute path.
 
-    The command is `worker.command` of aforo.toml. If its program name has no folder, the program is searched first in
-    the folder of the app's Python (`worker.python` of aforo.toml), then on PATH. Raise EnvironmentFault if there is no
-    such program.
+    The command is `worker.command` of aforo.toml, for `concurrency` slots. Raise EnvironmentFault if there is no such
+    program.
     """
     first, *others = shlex.split(substituted(str(app.worker.command), concurrency))
     beside = Path(str(app.worker.python)).with_name(first)

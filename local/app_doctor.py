@@ -28,10 +28,10 @@ CONTAINER_LINES = (
 
 
 def findings(settings: Settings, app: AppFile, user_id: str | None) -> Iterator[Finding]:
-    """Check what aforo.toml says about the app: its worker, queue, database and videos. Yield findings.
+    """Check an app's aforo.toml, worker, queue, database and videos. Yield a finding for each check.
 
-    A failed check does not stop the next one. One check inserts the row of a video into the app's database, and rolls
-    it back. `user_id` is the owner of that video, or None if the app needs no owner.
+    A finding says OK, or names a problem and its remedy. `user_id` is the owner of the row that one check inserts and
+    rolls back. `user_id` is None if the app needs no owner.
     """
     yield Finding(app.path.name, Level.OK, f"{app.name}, every line is known")
     yield from _worker(app)

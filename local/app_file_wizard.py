@@ -36,7 +36,10 @@ Ask = Callable[[str, str], str]
 
 @dataclass(frozen=True)
 class Found:
-    """Facts about an app's worker, queue and tables, read from the files in its folder. '' means unknown."""
+    """Facts about an app's worker, queue and tables, read from the files in its folder and its database.
+
+    A text field is '' if the fact was not found.
+    """
 
     folder: Path
     python: str
@@ -79,7 +82,10 @@ def answers(found: Found, ask: Ask) -> dict[str, str]:
 
 
 def read_app(folder: Path) -> Found:
-    """Find out from the files in an app's folder how its worker starts, and which tasks and tables it has."""
+    """Return what an app's folder says about the app: worker command, tasks, queue and database tables.
+
+    The result has no tables if the database in the folder's file `.env` does not answer.
+    """
     env_file = ".env" if (folder / ".env").is_file() else ""
     variables = {k: v or "" for k, v in dotenv_values(folder / env_file).items()} if env_file else {}
     urls = [name for name, value in variables.items() if "DATABASE" in name and "://" in value]

@@ -26,11 +26,10 @@ ERROR_WORDS = ("raised unexpected", "Received unregistered task", "Error", "Exce
 
 
 def send_one(settings: Settings, app: AppFile) -> None:
-    """Send one small video with the injector, and wait until the app has processed it.
+    """Send one small video with the injector, and wait at most 120 s until the app has processed it.
 
-    Raise RunFailed if the video is `failed`, or if it is still open at the end of the wait. The error shows the
-    worker's last error line. If there is none, it shows how the execution ended. It also names the lines of aforo.toml
-    to check.
+    Raise RunFailed if the video is `failed` or still open after the wait. If the injector fails, exit with the
+    injector's exit code.
     """
     start = LOG.stat().st_size if LOG.exists() else 0
     wait_seconds = min(WAIT_SECONDS, settings.app_stuck_seconds)

@@ -34,11 +34,10 @@ SOURCES = frozenset({".py", ".toml", ".cfg", ".ini", ".yml", ".yaml", ".env"})
 
 
 def run_app_worker(settings: Settings, app: AppFile, concurrency: int, workers: int) -> None:
-    """Start the app's worker with `concurrency` slots, and wait until it receives messages.
+    """Start `workers` workers of the app with `concurrency` slots each. Wait until they receive messages.
 
-    If aforo.toml has a `worker.command`, it starts one worker. If that worker already runs with the same code and
-    settings, it keeps running. If aforo.toml has no `worker.command`, the shell command `worker.scale` starts `workers`
-    workers.
+    If aforo.toml has a `worker.command`, only one worker starts. Raise EnvironmentFault if a worker ends, or is not
+    ready after `worker.ready_seconds`.
     """
     if app.worker.command is None:
         _scale(settings, app, concurrency, workers)
@@ -56,9 +55,9 @@ def restore(app: AppFile) -> None:
 
 
 def require_aforo(app: AppFile) -> str:
-    """Return the version of the package `aforo` in the environment of the app's worker.
+    """Return the version of the package `aforo` that is installed for the app's worker.
 
-    Raise EnvironmentFault if it is not installed there.
+    Raise EnvironmentFault if the Python of the worker (`worker.python`) cannot import the package.
     """
     answer = run_as_worker(app, [str(app.worker.python), "-c", IMPORT])
     if answer.returncode != 0:
@@ -120,7 +119,7 @@ def _run_line(app: AppFile, key: str, line: str) -> None:
 
 
 def _wait(settings: Settings, app: AppFile, concurrency: int, workers: int, log_start: int) -> None:
-    """Wait until the workers consume. Raise EnvironmentFault if they end, or after `ready_seconds`."""
+    """Wait until the workers consume. Raise EnvironmentFault if they end, or after the time in aforo.toml."""
     deadline = time.monotonic() + app.worker.ready_seconds
     started = time.monotonic()
     while not _is_ready(settings, app, (concurrency, workers), time.monotonic() - started, log_start):

@@ -27,10 +27,10 @@ OF_REFERENCE_WORKER = "replacement: aforo"
 
 
 def supervisord_environment(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment variables of supervisord, which all programs of the stack inherit.
+    """Return the environment variables for supervisord, which all programs of the stack inherit.
 
-    They are the variables in `environment`, the port of each program, and the folder of our Python. Options that apply
-    to one run only are left out.
+    The options of a single run, such as SIZE, are removed from `environment`. The ports of the programs and values from
+    `settings` are added.
     """
     inherited = {name: value for name, value in environment.items() if name not in NOT_INHERITED}
     optional = ("emulator", "events", "prometheus", "celery-exporter", "grafana")
@@ -52,9 +52,9 @@ def worker_stop_seconds(settings: Settings) -> int:
 
 
 def worker_options(concurrency: int, profile: str, threads: int) -> str:
-    """Return the text of `.local/worker.env`, the options of our worker that can differ between runs.
+    """Return the text of the file `.local/worker.env`, which has the options of the reference worker.
 
-    When the text changes, only the worker is restarted.
+    `concurrency` is the number of slots. `threads` is the number of ffmpeg threads per slot, and 0 means automatic.
     """
     options = {
         "AFORO_WORKER_PROGRAM": "worker",
@@ -66,20 +66,18 @@ def worker_options(concurrency: int, profile: str, threads: int) -> str:
 
 
 def app_worker_options(app: AppFile, concurrency: int) -> str:
-    """Return the text of `.local/worker.env` for an app's worker.
+    """Return the text of the file `.local/worker.env` for an app's worker.
 
-    It includes a hash of aforo.toml and of the app's environment variables (`env_file`). When the text changes, only
-    the worker is restarted.
+    The text has the number of slots, and a hash of aforo.toml and of the app's environment variables.
     """
     settings_of_app = hashlib.sha256(json.dumps([app.text, dict(app.environment)], sort_keys=True).encode()).hexdigest()
     return f"AFORO_WORKER_PROGRAM=local.app_command\nAFORO_WORKER_CONCURRENCY={concurrency}\n# {settings_of_app[:16]}\n"
 
 
 def fingerprint(settings: Settings, environment: Mapping[str, str]) -> str:
-    """Return a hash of all settings that take effect only when the stack is restarted.
+    """Return a hash of all settings that take effect only when the whole stack is restarted.
 
-    The hash also covers the AWS variables in `environment`, and the names of the stack's programs. A program that is
-    installed later changes the hash, because supervisord starts it only after a restart of the stack.
+    The hash includes the AWS variables in `environment` and the names of the stack's programs.
     """
     keys = {name: value for name, value in environment.items() if name.startswith("AWS_")}
     wanted = [program.name for program in programs(settings)]
@@ -98,11 +96,10 @@ def write_prometheus_config(
     app: AppFile | None = None,
     source: Path = Path("prometheus/prometheus.yml"),
 ) -> None:
-    """Write Prometheus' configuration for this machine, made from the file `source`.
+    """Make Prometheus' configuration for this machine from `source`. Write it to `.local/prometheus.yml`.
 
-    `scraped` are the programs from which Prometheus collects metrics. `prometheus` has the settings of remote write, by
-    which Prometheus sends a copy of every sample to a central store, and the labels that mark this stack's samples
-    there. If `app` is given, its workers are scraped in place of the reference worker.
+    `scraped` are the programs from which Prometheus collects metrics. `prometheus` has the settings for a copy of every
+    sample to a central server. If `app` is given, Prometheus scrapes the app's workers, not the reference worker.
     """
     text = prometheus_config(source.read_text(encoding="utf-8"), scraped, source.parent.resolve(), app)
     PROMETHEUS_CONFIG.write_text(with_remote_write(text, prometheus), encoding="utf-8")
@@ -111,9 +108,8 @@ def write_prometheus_config(
 def prometheus_config(source: str, scraped: Iterable[Program], folder: Path, app: AppFile | None = None) -> str:
     """Return the text of Prometheus' configuration for this machine, made from the text `source`.
 
-    Each job gets the port of its program. A job whose program does not run is removed. The paths of rule files begin
-    with `folder`. If `app` is given, the `_info` metrics of the job `worker` get the name of the app as a label. If the
-    aforo.toml of the app has `worker.metrics`, the job scrapes the addresses listed there.
+    Scrape jobs of programs that are not in `scraped` are removed. `folder` has the rule files. If `app` is given, the
+    job `worker` gets the app's name and addresses.
     """
     ports = {program.name: program.port for program in scraped if program.scraped or program.name == "prometheus"}
     targets = {name: [f"127.0.0.1:{port}"] for name, port in ports.items()}

@@ -36,9 +36,9 @@ ANSWER_SECONDS = 3.0
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
-    """Check tools, disk, stack, storage, database, queue and clock. Yield one finding per check.
+    """Check tools, disk, stack, storage, database, queue and clock. Yield a finding for each check.
 
-    A failed check does not stop the next one.
+    A finding says OK, or names a problem and its remedy.
     """
     yield _run("tools", preflight.check_tools)
     yield _run("encoders", preflight.check_encoders)
@@ -98,9 +98,9 @@ def _stack(settings: Settings) -> str:
 
 
 def grafana_finding(settings: Settings) -> Finding:
-    """Check whether Grafana answers, and whether its version is recent enough.
+    """Return a finding about Grafana: a warning if Grafana is too old for our dashboards, otherwise OK.
 
-    Its absence is not an error, because the stack works without Grafana.
+    The finding is also OK if no Grafana answers, because the stack works without Grafana.
     """
     url = settings.prometheus.grafana_url
     version = grafana_version(url) if url else None

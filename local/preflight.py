@@ -18,9 +18,9 @@ LEAST_FREE_BYTES = 1_000_000_000
 
 
 def check_tools() -> str:
-    """Return the names of the required tools, if all of them are installed.
+    """Check that all required tools are installed. Return their names, separated by commas.
 
-    Otherwise raise EnvironmentFault with the package of the first missing tool.
+    If a tool is missing, raise EnvironmentFault. The error names the Debian package to install.
     """
     for tool, package in PACKAGES.items():
         if shutil.which(tool) is None:
@@ -29,19 +29,19 @@ def check_tools() -> str:
 
 
 def check_encoders() -> str:
-    """Return the names of the required video encoders, if ffmpeg has all of them.
+    """Check that ffmpeg has all required video encoders. Return their names, separated by commas.
 
-    Raise EnvironmentFault if one is missing, or if ffmpeg does not run or is too old.
+    Raise EnvironmentFault if an encoder is missing, or if ffmpeg does not run or is too old.
     """
     require_ffmpeg()
     return ", ".join(ENCODERS)
 
 
 def check_ports(required: Iterable[Program]) -> None:
-    """Check that each of these programs can listen on its port.
+    """Raise EnvironmentFault for the first of these programs that cannot listen on its port.
 
-    Raise EnvironmentFault for the first program that cannot. The possible reasons: two of these programs have the same
-    port, another process uses the port, or this user is not allowed to listen on it.
+    The error gives the cause: two of these programs share a port, another process uses the port, or this user lacks the
+    right to listen.
     """
     owners: dict[int, Program] = {}
     for program in required:
@@ -59,9 +59,9 @@ def check_ports(required: Iterable[Program]) -> None:
 
 
 def check_scrapes(settings: Settings) -> None:
-    """Raise UsageError if our own Prometheus would collect metrics from exporters with TLS or a password.
+    """Raise UsageError if this stack's Prometheus would have to scrape exporters with TLS or a password.
 
-    Our Prometheus supports neither.
+    The configuration of this Prometheus supports neither TLS nor passwords.
     """
     files = {
         "AFORO_EXPORTER_TLS_CERTIFICATE": settings.exporters.tls_certificate,
@@ -77,8 +77,8 @@ def check_scrapes(settings: Settings) -> None:
 def check_central_store(settings: Settings) -> None:
     """Check the settings with which Prometheus sends a copy of every sample to a central store.
 
-    The central store is another server that accepts Prometheus' remote write. Raise UsageError if the settings are
-    wrong. Also raise it if the URL of a central store is set, but this stack starts no Prometheus to send the samples.
+    The central store is another server. Raise UsageError if a value is wrong. Also raise UsageError if a central store
+    is set and this stack starts no Prometheus.
     """
     check_remote_write(settings.prometheus)
     url = settings.prometheus.remote_write_url
@@ -88,7 +88,10 @@ def check_central_store(settings: Settings) -> None:
 
 
 def check_disk(folder: str = ".") -> str:
-    """Return the free disk space of a folder as text. Raise EnvironmentFault if it is below 1 GB."""
+    """Return the free disk space of a folder as text, such as `12.3 GB free`.
+
+    Raise EnvironmentFault if less than 1 GB is free.
+    """
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE_BYTES:
         raise EnvironmentFault("disk", f"only {free / 1e6:.0f} MB are free", "free 1 GB or more")

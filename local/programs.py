@@ -17,9 +17,10 @@ LIVE_PAGE = "/consoles/index.html"
 
 @dataclass(frozen=True)
 class Program:
-    """One program that supervisord runs on this machine. `variable` is the setting of its port.
+    """One program that supervisord runs on this machine.
 
-    `path` is its page for a browser. `scraped` is true if Prometheus collects metrics from it.
+    `port` is 0 if the program has no port. `variable` is the setting for the port. `path` is the path of the program's
+    page for a browser, or ''. `scraped` is True if Prometheus collects the program's metrics.
     """
 
     name: str

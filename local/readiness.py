@@ -23,8 +23,8 @@ LOG_LINES = 8
 def until(holds: Callable[[], bool], what: str, seconds: float, log: Path) -> None:
     """Wait until `holds()` returns True.
 
-    If that takes longer than `seconds`, print the end of the file `log` and raise EnvironmentFault. `what` names what
-    the caller waits for, such as a program. The text of the fault begins with it.
+    After `seconds`, print the end of the file `log` and raise EnvironmentFault. `what` names the program or event for
+    which the caller waits. The error message begins with this name.
     """
     deadline = time.monotonic() + seconds
     while not holds():
@@ -42,17 +42,19 @@ def listens(port: int) -> bool:
 
 
 def worker_slots(program: Program) -> int | None:
-    """Return the worker's number of slots, read from its metrics, or None while it does not answer."""
+    """Return the worker's number of slots, read from its /metrics, or None if /metrics does not answer.
+
+    `program` gives the port of /metrics.
+    """
     families = promql.scrape("127.0.0.1", program.port) or {}
     slots = families.get("aforo_worker_slots")
     return int(slots[0].value) if slots else None
 
 
 def is_scraped(prometheus_url: str, job: str, port: int) -> bool:
-    """Return True if Prometheus has collected metrics of `job` from the program on `port`.
+    """Return True if Prometheus' last scrape of the job `job` on this machine's port `port` succeeded.
 
-    Return False if Prometheus does not answer. Metrics from another port do not count: Prometheus still returns them
-    for up to five minutes after the program has moved to a new port.
+    Return False if the scrape failed, if there was no scrape of this port, or if Prometheus does not answer.
     """
     return promql.single(prometheus_url, f'up{{job="{job}",instance="127.0.0.1:{port}"}}') == 1
 

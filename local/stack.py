@@ -32,7 +32,11 @@ FOUNDATIONS = frozenset({"emulator", "events", "prometheus", "grafana"})
 
 @dataclass(frozen=True)
 class WorkerOptions:
-    """Options of the worker that can differ between runs. `concurrency` is its number of slots."""
+    """Options of the worker that can differ between runs.
+
+    `concurrency` is the number of slots per worker. `profile` is the name of the encoding profile. `threads` is the
+    number of ffmpeg threads per slot, and 0 means automatic.
+    """
 
     concurrency: int
     profile: str
@@ -42,9 +46,10 @@ class WorkerOptions:
 
 
 def up(settings: Settings, options: WorkerOptions) -> None:
-    """Start Aforo's programs with `settings`, and the worker with `options`. Wait until they are ready.
+    """Start Aforo's programs with `settings`, and the worker with `options`. Wait until all are ready.
 
-    Programs that already run with the same settings and options keep running.
+    If the settings have changed, a running stack is restarted. Raise EnvironmentFault if a program does not become
+    ready.
     """
     if settings.stack == "compose":
         raise UsageError("STACK", "this starts the native stack", "use `make up STACK=compose`", value=settings.stack)
@@ -64,10 +69,9 @@ def up(settings: Settings, options: WorkerOptions) -> None:
 
 
 def down(settings: Settings) -> int:
-    """Stop all programs of this machine's stack, the worker first. Return the number of orphans ended.
+    """Stop all programs of this machine's stack. Return the number of orphans ended.
 
-    If supervisord runs, it stops the programs, and the result is 0. Otherwise, this function ends the orphans, which
-    are processes that a dead supervisord left running.
+    Orphans are processes that a dead supervisord left running.
     """
     with _lock():
         return _stop(settings)

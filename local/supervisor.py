@@ -1,6 +1,6 @@
 """Control Aforo's programs on this machine through supervisord.
 
-It also ends processes that a dead supervisord left running.
+If supervisord has died, this module ends the processes that supervisord left running.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class Stopping(EnvironmentFault):
 class Process:
     """State of one program under supervisord.
 
-    `pid` is 0 without a process. `started_at` is in epoch seconds.
+    `state` is supervisord's word for the state, such as `RUNNING`. `pid` is 0 if the program does not run. `started_at`
+    is the time of the program's last start in epoch seconds.
     """
 
     name: str
@@ -87,12 +88,19 @@ def launch(environment: Mapping[str, str]) -> None:
 
 
 def start(name: str) -> None:
-    """Start the program `name`, unless it runs. If it exits immediately, supervisord starts it again."""
+    """Ask supervisord to start the program `name`, without waiting until it runs.
+
+    If the program is already running, nothing happens. Raise EnvironmentFault if supervisord does not answer.
+    """
     _call_tolerantly("supervisor.startProcess", name, False)
 
 
 def stop(name: str) -> None:
-    """Ask supervisord to stop the program `name`, without waiting. `processes` shows when it has stopped."""
+    """Ask supervisord to stop the program `name`, without waiting until it has stopped.
+
+    To see whether the program has stopped, call the function `processes`. Raise EnvironmentFault if supervisord does
+    not answer.
+    """
     _call_tolerantly("supervisor.stopProcess", name, False)
 
 
@@ -106,10 +114,10 @@ def shut_down() -> None:
 
 
 def orphans() -> list[psutil.Process]:
-    """Return all running processes of this checkout's stack, whether supervisord runs or not.
+    """Return the running processes of this checkout's stack, except the calling process.
 
-    If supervisord has died, they are orphans. A process is recognised by the environment variable AFORO_STACK_FOLDER,
-    and Redis by its working directory. Pid files are not used, because they can be stale.
+    If supervisord runs, the result has supervisord and its programs. If supervisord has died, the result has the
+    programs that supervisord left running.
     """
     return [p for p in psutil.process_iter() if p.pid != os.getpid() and _is_ours(p)]
 

@@ -16,7 +16,7 @@ from provision.resources import create_resources
 def main() -> None:
     """Create the queue, the bucket, the tables and the read-only database user that are missing.
 
-    On real AWS, the queue must exist already.
+    On real AWS, create only the tables and the user. The queue must exist already.
     """
     create_resources(Settings.from_process())
 

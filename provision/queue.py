@@ -16,7 +16,10 @@ RETENTION_SECONDS = 14 * 24 * 3600
 
 
 def ensure_queue(client: SQSClient, settings: Queue) -> str:
-    """Return the URL of the SQS queue. If it is missing, create it and its dead-letter queue."""
+    """Return the URL of the SQS queue that `settings` names. Create the queue if it is missing.
+
+    The new queue gets a dead-letter queue. Raise EnvironmentFault if SQS does not answer.
+    """
     try:
         return find_queue(client, settings.name)
     except EnvironmentFault as fault:

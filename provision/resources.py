@@ -11,9 +11,9 @@ from provision.tables import ensure_tables
 
 
 def create_resources(settings: Settings) -> None:
-    """Create the missing queue, bucket, tables and read-only user of a stack.
+    """Create the missing queue, bucket, tables and read-only database user of a stack.
 
-    On real AWS, a missing queue is not created: raise EnvironmentFault.
+    On real AWS, only the tables and the user are created. Raise EnvironmentFault if the queue is missing there.
     """
     client = aws.client(settings, "sqs")
     if settings.stack != "aws" and settings.aws.endpoint_url:

@@ -7,7 +7,7 @@ from core.settings import Settings
 
 
 def ensure_tables(settings: Settings) -> None:
-    """Create or migrate the tables of Aforo's database to the version of this program.
+    """Create the tables of Aforo's database, or migrate them to the schema of this version of Aforo.
 
     Raise EnvironmentFault if the database rejects the migration.
     """

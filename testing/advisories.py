@@ -1,8 +1,7 @@
 """Compare the locked packages with an advisory database: `python -m testing.advisories FOLDER`.
 
 An advisory describes a security problem of a package. FOLDER is a checkout of the Python Packaging Authority's
-advisory-database. No network is used, so advisories newer than the checkout are not found. The date of the checkout is
-printed. Exit codes: 0 if no locked version is affected, 1 if one is, 2 if FOLDER is no such checkout.
+advisory-database. Exit codes: 0 if no locked version is affected, 1 if any is, 2 if FOLDER is wrong.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _LOCKED = re.compile(r"^([a-z0-9][a-z0-9._-]*)(?:\[.*?\])?==([^\s;\\]+)", re.MUL
 
 
 def locked_versions(folder: Path = LOCKS) -> dict[tuple[str, str], list[str]]:
-    """Map each locked package and version to the names of the lock files that pin it.
+    """Return the names of the lock files that pin a package, for each package name and version.
 
     The lock files are the `*.txt` files in `folder`.
     """
@@ -73,7 +72,11 @@ def _is_in_range(events: list[dict[str, Any]], version: Version) -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    """Print each advisory that affects a locked version. Return the exit code."""
+    """Print each advisory that affects a locked version. Return the exit code.
+
+    `arguments` has one item: the folder of the advisory database. The exit code is 0 if no locked version is affected,
+    1 if any is, and 2 if the folder is wrong.
+    """
     if len(arguments) != 1 or not Path(arguments[0], "vulns").is_dir():
         print("error: advisories; no such folder; give a checkout of advisory-database", file=sys.stderr)
         return 2

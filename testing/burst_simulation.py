@@ -1,6 +1,6 @@
-"""Simulate bursts whose capacity is known.
+"""Simulate bursts in which the caller sets the service times, so that the capacity is known.
 
-Tests and benchmarks compare the known capacity with the one that Aforo estimates from the simulated times.
+Tests and benchmarks compare the known capacity with the capacity that Aforo estimates from the simulated times.
 """
 
 from __future__ import annotations
@@ -32,12 +32,11 @@ def burst(
     poll_gaps: Floats | None = None,
     contention: float = 0.0,
 ) -> SimulatedBurst:
-    """Simulate a burst on `slots` slots. Each video has one service time (seconds) in `services`.
+    """Simulate a burst on `slots` slots. Return the start, end and slot of each video.
 
-    `start_lags` has one number for each slot: the seconds until the slot starts its first video. `poll_gaps` has one
-    number for each video: seconds that a slot pauses between two videos. Without these arrays, no slot waits. With
-    `contention` (sigma), the videos slow each other down: while n slots work, the speed of each video is multiplied by
-    1 / (1 + sigma (n - 1)).
+    All times are in seconds. `services` has the service time of each video. `start_lags` has the time until each slot
+    starts its first video. `poll_gaps` has one number per video: the pause of a slot between two videos. While n slots
+    work, the speed of each video is multiplied by 1 / (1 + contention (n - 1)).
     """
     lags = np.zeros(slots) if start_lags is None else start_lags
     gaps = np.zeros(services.size) if poll_gaps is None else poll_gaps

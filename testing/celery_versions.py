@@ -1,6 +1,6 @@
-"""Pairs of Celery and Python versions with which the package `aforo` is tested.
+"""Virtual environments for tests of the package `aforo` with different versions of Celery and Python.
 
-Each pair has its own virtual environment.
+Each tested pair of a Celery version and a Python version has its own virtual environment.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Pair:
 
     @property
     def interpreter(self) -> str | None:
-        """Return the path of the pair's Python version on this machine, or None if it is not installed."""
+        """Return the path of the pair's Python interpreter, or None if this machine does not have it."""
         if sys.version_info[:2] == tuple(map(int, self.python.split("."))):
             return sys.executable
         installed = sorted(PYENV.glob(f"{self.python}.*/bin/python{self.python}"))
@@ -57,7 +57,11 @@ PAIRS = (
 
 
 def environment(pair: Pair, wheel: Path) -> Path:
-    """Create the virtual environment of a version pair if missing, and install `wheel`. Return its folder."""
+    """Install the package `aforo` in the virtual environment of one pair of Celery and Python versions.
+
+    Return the folder of the virtual environment. It is created if it is missing. `wheel` is the wheel file of the
+    package.
+    """
     folder = ENVIRONMENTS / pair.name
     python = folder / "bin/python"
     if not (folder / "complete").exists():

@@ -29,7 +29,8 @@ def good_mp4(folder: Path) -> Path:
 def with_apac(folder: Path, *second_sound: str) -> Path:
     """Generate a QuickTime file whose first audio stream is `apac`, which no ffmpeg can decode.
 
-    `second_sound` are ffmpeg options for a second audio stream. Return the path of the file.
+    By default, there is no second audio stream. `second_sound` has the ffmpeg options that add one. Return the path of
+    the file.
     """
     plain = make(folder / "plain.mov", *PICTURE, *SOUND, *second_sound, *_maps(bool(second_sound)), *H264, *AAC)
     apac = folder / "apac.mov"
@@ -53,9 +54,10 @@ def interlaced(path: Path, size: str = "720x576", *codec: str) -> Path:
 
 
 def high_dynamic_range(path: Path, transfer: str, *picture: str) -> Path:
-    """Generate a 10-bit HEVC video in BT.2020 with the transfer function `transfer`, as phones record it.
+    """Write a 10-bit HEVC video with BT.2020 colours, like a phone's HDR video. Return its path.
 
-    `picture` are ffmpeg options that replace the default picture source. Return the path of the file.
+    `path` is the file to write. `transfer` is ffmpeg's name of the transfer function. `picture` has ffmpeg's input
+    options, by default for a test picture.
     """
     tags = ("-color_primaries", "bt2020", "-color_trc", transfer, "-colorspace", "bt2020nc", "-color_range", "tv")
     codec = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-pix_fmt", "yuv420p10le")
@@ -63,7 +65,10 @@ def high_dynamic_range(path: Path, transfer: str, *picture: str) -> Path:
 
 
 def cut(source: Path, ratio: float) -> Path:
-    """Write a copy with the first `ratio` (0 to 1) of a file's bytes beside it. Return the copy's path."""
+    """Write a truncated copy of a file into the same folder, and return the path of the copy.
+
+    `ratio` (0 to 1) is the share of the file's bytes that the copy keeps.
+    """
     content = source.read_bytes()
     target = source.with_name(f"cut-{source.name}")
     target.write_bytes(content[: round(len(content) * ratio)])
@@ -71,9 +76,9 @@ def cut(source: Path, ratio: float) -> Path:
 
 
 def overwrite(source: Path, at: float, count: int = 400) -> Path:
-    """Write a damaged copy of a file beside it, and return the path of the copy.
+    """Write a damaged copy of a file into the same folder, and return the path of the copy.
 
-    In the copy, `count` bytes are overwritten. `at` (0 to 1) says where they start: 0.5 is the middle of the file.
+    `count` bytes are overwritten. `at` (0 to 1) says where they start: 0.5 is the middle of the file.
     """
     content = bytearray(source.read_bytes())
     start = round(len(content) * at)

@@ -17,18 +17,16 @@ FIELDS: Mapping[str, Any] = dict(
 
 
 def collect(sessions: Sessions, records: Iterable[Mapping[str, Any]], seconds: float) -> None:
-    """Store execution records with the collector's own code. Each execution lasts `seconds`.
+    """Store execution records in the database with the collector's own code.
 
-    The caller gives these fields of each record:
+    Each execution lasts `seconds`. The caller gives these fields of each record:
 
-    - `number`: the record's number in the spool,
-    - `task_id`: the id of the executed task,
-    - `root_id`: the id of the first task of the same video,
-    - `sent`: the ids of the tasks that this task sent,
-    - `slot`,
-    - `start`: the start of the execution in epoch seconds.
-
-    All other fields get fixed values.
+    - `number`: the record's number in the spool
+    - `task_id`: the id of the executed task
+    - `root_id`: the id of the first task of the same video
+    - `sent`: the ids of the tasks that the executed task sent
+    - `slot`: the number of the slot
+    - `start`: the start of the execution in epoch seconds
     """
     complete = []
     for record in records:

@@ -26,7 +26,10 @@ KEYS = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": KEY, "AWS_DEFAULT_REG
 
 
 def program() -> str | None:
-    """Return the path of the SQS and S3 emulator: the one that `make setup` installed, or one in PATH."""
+    """Return the path of the emulator program for SQS and S3, or None if it is not installed.
+
+    A program that `make setup` installed takes precedence over a program in PATH.
+    """
     installed = ROOT / ".tools/emulator/bin/ministack"
     return str(installed) if installed.exists() else shutil.which("ministack")
 

@@ -17,9 +17,10 @@ class Call:
 
 
 class FakeSqs:
-    """Fake SQS client that records calls. Each call returns or raises the next item of `results`.
+    """Fake SQS client that records its calls and answers with results that the test gives.
 
-    The last item is used for all later calls. `by_queue` overrides `results` for single queues.
+    Each call takes the next item of `results`, and the last item repeats. An item that is an exception is raised.
+    `by_queue` maps a queue's URL to separate results. `calls` has the recorded calls.
     """
 
     def __init__(self, *results: Any, **by_queue: list[Any]) -> None:

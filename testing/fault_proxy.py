@@ -25,18 +25,20 @@ Answer = tuple[int, bytes, dict[str, str]]
 
 @dataclass(frozen=True)
 class Fault:
-    """Fault that the proxy applies to a request. `kind` is a name from this list.
+    """Fault that the proxy applies to a request.
+
+    The field `kind` is one of these:
 
     - status: answer with the HTTP status `status` and an SQS error with the code `code`
     - content: answer with the HTTP status `status` and the body `content`
     - reset: end the connection with RST
-    - hang: accept the request, never answer it
+    - hang: never answer
     - latency: wait `seconds`, then forward the request
-    - drop: forward, then end the connection with RST; SQS acts on the request, but the client gets no answer
+    - drop: forward the request, then end the connection with RST
     - replay: answer with the last answer to the same action
-    - s3_error: answer with the XML of an S3 error
-    - shorten: answer with the first half of the requested S3 object; Content-Length is that of the half
-    - cut: answer with the first half of the S3 object, then close; Content-Length is that of the whole object
+    - s3_error: answer with the HTTP status `status` and an S3 error with the code `code`
+    - shorten: answer with the first half of the S3 object and the Content-Length of the half
+    - cut: answer with the first half of the S3 object and the Content-Length of the whole object
     - corrupt: answer with the S3 object after changing its first bytes
     """
 
@@ -49,7 +51,11 @@ class Fault:
 
 @dataclass
 class FaultProxy:
-    """HTTP proxy to `upstream`. `inject` and `heal` set and remove faults while the proxy runs."""
+    """HTTP proxy that forwards requests to the URL `upstream`, with faults that a test sets.
+
+    The proxy runs in a `with` block. In the block, the method `inject` sets a fault, and the method `heal` removes all
+    faults.
+    """
 
     upstream: str
     port: int = 0
@@ -91,9 +97,10 @@ class FaultProxy:
         self.faults[action] = fault
 
     def heal(self) -> float:
-        """Remove all faults. Return the current time, to pass to `count` as `since`.
+        """Remove all faults, so that all later requests are forwarded. Return the time of the removal.
 
-        Requests that already hang get no answer.
+        Pass this time to the method `count` as its argument `since`, to count only later requests. A request that hangs
+        already gets no answer.
         """
         self.faults.clear()
         return time.monotonic()
@@ -101,7 +108,8 @@ class FaultProxy:
     def count(self, action: str, since: float = 0.0) -> int:
         """Return how many requests for `action`, an SQS action or an HTTP method, have arrived.
 
-        Only requests from the time `since` on are counted. `heal` returns such a time. By default, all are counted.
+        With `since`, count only requests from that time on. The method `heal` returns such a time. Without `since`,
+        count all requests.
         """
         return sum(1 for at, name in list(self.seen) if name == action and at >= since)
 
@@ -113,7 +121,10 @@ class FaultProxy:
         return self.faults.get(action) or self.faults.get(ALL)
 
     def hang(self) -> None:
-        """Hold a request of a client without answering it, until the proxy is closed."""
+        """Block the calling thread until the proxy's `with` block ends, but at most 120 s.
+
+        The thread of a request calls this for a fault of the kind `hang`.
+        """
         self._healed.wait(LONGEST_HANG_SECONDS)
 
 

@@ -17,7 +17,7 @@ DISK_BYTES = 512 << 20
 
 
 def missing_requirement() -> str | None:
-    """Return why CPU and disk cannot be limited on this machine, or None if they can."""
+    """Return a text that says why CPU and disk cannot be limited on this machine, or None if they can."""
     if os.geteuid() != 0:
         return "only root can limit a disk and the CPU"
     if not (CPU / "cpu.cfs_quota_us").exists() and not (CPU / "cgroup.procs").exists():
@@ -27,7 +27,7 @@ def missing_requirement() -> str | None:
 
 @contextmanager
 def cpu_quota(cores: float) -> Iterator[Path]:
-    """Context manager: create a cgroup with a CPU quota of `cores`, and yield its folder.
+    """Context manager: create a cgroup that limits its processes to `cores` cores. Yield its folder.
 
     The function `enter` moves processes into the cgroup.
     """
@@ -51,7 +51,10 @@ def busy_cores() -> Iterator[None]:
 
 
 def enter(group: Path, pid: int) -> None:
-    """Move the process `pid` and its descendants into the cgroup. Their later children are in it too."""
+    """Move the process `pid` and its descendants into the cgroup with the folder `group`.
+
+    Child processes that start later are in the cgroup too.
+    """
     process = psutil.Process(pid)
     for each in (process, *process.children(recursive=True)):
         (group / "cgroup.procs").write_text(str(each.pid))
@@ -59,9 +62,9 @@ def enter(group: Path, pid: int) -> None:
 
 @contextmanager
 def slow_disk(folder: Path, bytes_per_second: int) -> Iterator[Path]:
-    """Context manager: mount a new disk below `folder` whose reads and writes have a limited rate.
+    """Context manager: mount a new, slow disk in a subfolder of `folder`, and yield the subfolder.
 
-    Yield the mount point. Writes are synchronous. The limit applies to this process and to its new children.
+    Reads and writes of this process and of its new child processes are limited to `bytes_per_second` each.
     """
     image, mount_point = folder / "disk.img", folder / "disk"
     with image.open("wb") as file:

@@ -1,6 +1,6 @@
 """Twelve test cases in which an imposed limit makes one known resource the bottleneck.
 
-The real programs run each case, and the verdict of `report` is compared with the known bottleneck.
+The real programs run each case. The test compares the bottleneck that the command `report` names with the known one.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ Limit = Callable[[Stack], AbstractContextManager[tuple[dict[str, str], Callable[
 
 @dataclass(frozen=True)
 class Case:
-    """One test case: a limit that is imposed, and the bottleneck (`label`) that `report` should name.
+    """One test case: a limited resource, and the bottleneck that the command `report` must name.
 
-    The case has a run with `slots` slots, and a comparable run with `comparable_slots` slots. `report` judges the first
-    run twice: alone, and together with the comparable run.
+    The field `limit` limits the resource. The field `label` is the expected bottleneck. A case has two runs under the
+    limit. The command reports on the main run, which has `slots` slots and `count` videos. The comparable run has
+    `comparable_slots` slots and `comparable_count` videos.
     """
 
     name: str
@@ -48,7 +49,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Bottleneck of one run as `report --json` names it, with its evidence and the run's warnings."""
+    """Bottleneck of one run, read from the output of `report --json`, with its evidence.
+
+    `flags` has the names of the run's warnings. `videos_per_minute` is the nominal capacity.
+    """
 
     cause: Cause
     confidence: str
@@ -66,7 +70,11 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Result of a test case: the verdict on its run alone, and the verdict with the comparable run."""
+    """Result of a test case: two verdicts of the command `report` on the main run of the case.
+
+    For the verdict `alone`, the command reads only the main run. For the verdict `with_comparable`, it also reads the
+    comparable run. The class Case describes both runs.
+    """
 
     case: Case
     alone: Verdict

@@ -1,4 +1,4 @@
-"""A MariaDB server in a folder, for apps on MySQL."""
+"""Run a MariaDB server on this machine, for tests with apps that use MySQL."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROGRAMS = ("mariadb-install-db", "mariadbd", "mariadb-admin")
 
 
 def binaries() -> dict[str, str] | None:
-    """Return the paths of the server's programs by name, or None if MariaDB is not installed."""
+    """Return the paths of MariaDB's programs by program name, or None if one of them is not installed."""
     path = f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin"
     found = {name: shutil.which(name, path=path) for name in PROGRAMS}
     return {name: path for name, path in found.items() if path} if all(found.values()) else None
@@ -24,7 +24,10 @@ def binaries() -> dict[str, str] | None:
 
 @contextmanager
 def running_server(data: Path, *options: str) -> Iterator[str]:
-    """Run a server with its data in the new folder `data`. Yield the URL of its empty database `app`."""
+    """Context manager: run a MariaDB server. Yield the URL of its empty database `app`.
+
+    The server keeps its data in the new folder `data`. `options` are additional command line options of the server.
+    """
     programs = binaries()
     assert programs is not None
     user = ["--user=root"] if os.geteuid() == 0 else []

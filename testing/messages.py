@@ -22,8 +22,8 @@ def b64(data: bytes | str) -> str:
 def envelope(name: str = "x", seconds: float = 0.0, **changes: Any) -> dict[str, Any]:
     """Return a valid message of the test task, in the envelope that kombu sends to SQS.
 
-    `name` and `seconds` are the arguments of the task. `changes` alter the message: `headers__eta=1` sets the header
-    `eta`, and `body=…` sets the field `body`.
+    `name` and `seconds` are the arguments of the task. `changes` sets fields of the message: `headers__eta=1` sets the
+    header `eta`.
     """
     task_id = str(uuid.uuid4())
     message: dict[str, Any] = {
@@ -73,7 +73,7 @@ def _encoded(message: dict[str, Any]) -> str:
 
 
 def zip_bomb(size_bytes: int = 100_000_000) -> str:
-    """Return a small message that grows to `size_bytes` when kombu decompresses it."""
+    """Return the text of a small message whose body has `size_bytes` bytes after kombu decompresses it."""
     bomb = b64(gzip.compress(b"0" * size_bytes, 9))
     return _encoded(envelope(body=bomb, headers__compression="application/x-gzip"))
 

@@ -31,9 +31,10 @@ class Stack:
     environment: dict[str, str]
 
     def run(self, *arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
-        """Run `python -m ARGUMENTS` in the stack's folder, and return the ended process.
+        """Run `python -m` with these arguments in the stack's folder, and return the ended process.
 
-        `options` are environment variables that are set in addition to those of the stack.
+        `options` are additional environment variables. A failed process raises no error. Raise
+        subprocess.TimeoutExpired after 110 s.
         """
         command = [str(ROOT / ".venv/bin/python"), "-m", *arguments]
         environment = self.environment | options
@@ -42,14 +43,17 @@ class Stack:
         )
 
     def pid(self, program: str) -> int:
-        """Return the process id of a program of the stack. For the worker, it is that of the main process."""
+        """Return the process id of a program of the stack. For `worker`, return the id of its main process."""
         socket_url = f"unix://{self.folder}/.local/run/supervisor.sock"
         command = [str(ROOT / ".venv/bin/supervisorctl"), "-s", socket_url, "pid", program]
         return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def copied_stack(folder: Path) -> Stack:
-    """Copy the source tree to `folder` and choose free ports for a native stack. Start nothing."""
+    """Copy the source tree to `folder`, and return a native stack there with free ports. Start nothing.
+
+    The folder `tests` is not copied.
+    """
     files = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
     )

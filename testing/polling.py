@@ -10,9 +10,9 @@ T = TypeVar("T")
 
 
 def until(condition: Callable[[], T], what: str, seconds: float = 30.0, every: float = 0.05) -> T:
-    """Call `condition()` every `every` seconds until its value is true, and return that value.
+    """Call `condition()` every `every` seconds until it returns a true value. Return that value.
 
-    After `seconds`, raise AssertionError with the text `what`.
+    After `seconds`, raise AssertionError. `what` describes the condition in the error message.
     """
     deadline = time.monotonic() + seconds
     while not (value := condition()):
@@ -23,7 +23,11 @@ def until(condition: Callable[[], T], what: str, seconds: float = 30.0, every: f
 
 
 def seconds_until(condition: Callable[[], object], what: str, seconds: float = 120.0, every: float = 0.05) -> float:
-    """Wait until `condition()` is true, as `until` does. Return the seconds that it took."""
+    """Wait until `condition()` returns a true value. Return how many seconds that took.
+
+    After `seconds`, raise AssertionError. `what` describes the condition in the error message. The pause between two
+    calls is `every` seconds.
+    """
     started = time.monotonic()
     until(condition, what, seconds, every)
     return time.monotonic() - started

@@ -17,7 +17,7 @@ OPTIONS = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max
 
 
 def binaries() -> Path | None:
-    """Return the folder of initdb and pg_ctl, or None if PostgreSQL is not installed."""
+    """Return the folder with the programs initdb and pg_ctl, or None if PostgreSQL is not installed."""
     on_path = shutil.which("initdb")
     folders = [Path(on_path).parent] if on_path else []
     for pattern in FOLDERS:

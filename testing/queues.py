@@ -26,13 +26,16 @@ class TestQueue:
     endpoint_url: str
 
     def counts(self) -> dict[str, int]:
-        """Return the numbers of visible, in-flight and dead-lettered messages of the queue."""
+        """Return the numbers of messages, by the keys `visible`, `in_flight` and `dead` (dead-lettered)."""
         counts = self._read(self.url)
         counts["dead"] = self._read(self.dead_letter_url)["visible"] if self.dead_letter_url else 0
         return counts
 
     def receive_dead_lettered(self) -> list[dict[str, str]]:
-        """Receive all dead-lettered messages. Return the body and the reason of each message."""
+        """Receive all dead-lettered messages. Return a mapping with `body` and `reason` for each message.
+
+        `reason` says why a worker moved the message to the dead-letter queue. `reason` is '' if SQS moved the message.
+        """
         messages: list[dict[str, str]] = []
         while batch := self._receive(self.dead_letter_url):
             messages += [{"body": m["Body"], "reason": _reason(m)} for m in batch]
@@ -76,7 +79,10 @@ class QueueFactory:
 
 
 def take(queue) -> str:
-    """Receive the only message of a queue, delete it and return its body."""
+    """Receive the only message of a queue, delete the message from the queue and return its body.
+
+    Raise AssertionError if no message arrives within 30 s.
+    """
     messages = until(
         lambda: queue.client.receive_message(QueueUrl=queue.url, VisibilityTimeout=30).get("Messages"), "a message"
     )

@@ -17,10 +17,16 @@ VIDEO = dict(
 
 
 def run_row(**changes: Any) -> RunRow:
-    """Return the row of a running burst with one video and one slot. `changes` replace column values."""
+    """Return the row of a running burst with one video and one slot.
+
+    `changes` sets other values for columns: `run_row(slots=4)` has four slots.
+    """
     return RunRow(**RUN | changes)
 
 
 def video_row(**changes: Any) -> VideoRow:
-    """Return the row of an uploaded video of the run with id `r`. `changes` replace column values."""
+    """Return the row of an uploaded video of the run with id `r`.
+
+    `changes` sets other values for columns: `video_row(id="w")` has the id `w`.
+    """
     return VideoRow(**VIDEO | changes)

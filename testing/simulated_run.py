@@ -1,8 +1,7 @@
 """Simulate runs without failures, and produce all data that the analysis of a real run reads.
 
-The data are rows of the database, resource samples and queue readings. The simulated host has one core per slot and no
-other load. Service times are independent and log-normal. The first video of each slot is slower. A simulated
-exporter reads the queue as `exporters.sqs` does, and a simulated Prometheus scrapes every second.
+The data are rows of the database, resource samples and queue readings. Service times are independent and log-normal.
+The first video of each slot takes 10 % longer.
 """
 
 from __future__ import annotations
@@ -34,10 +33,11 @@ CALIBRATION_SECONDS = (0.0685, 0.0878)
 
 @dataclass(frozen=True)
 class Load:
-    """Load of a simulated run, which lasts about `seconds`.
+    """Parameters of a simulated run: its slots, its length, its service times and its utilisation.
 
-    `service_seconds` is the mean service time. `service_cv` is the coefficient of variation of the service times, and
-    `cpu_cv` that of the videos' CPU seconds. `utilisation` is arrival rate / capacity, or None for a burst.
+    The run lasts about `seconds`. `service_seconds` is the mean service time. `service_cv` is the CV of the service
+    times, and `cpu_cv` the CV of the CPU seconds per video. `utilisation` is offered rate × mean service time / slots,
+    or None for a burst.
     """
 
     slots: int
@@ -54,10 +54,9 @@ class Load:
 
     @property
     def count(self) -> int:
-        """Return the number of videos of the run: at least two per slot.
+        """Return the number of videos of the run: utilisation × slots × seconds / service_seconds, rounded.
 
-        In a sustained run, about this many videos arrive in `seconds`, a field of the load. In a burst, the slots can
-        process about this many in that time.
+        For a burst, the formula has the utilisation 1. The result is at least two videos per slot.
         """
         share = 1.0 if self.utilisation is None else self.utilisation
         return max(2 * self.slots, round(share * self.slots * self.seconds / self.service_seconds))

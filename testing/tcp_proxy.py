@@ -13,9 +13,8 @@ CHUNK_BYTES = 65536
 class TcpProxy:
     """TCP proxy to `host:port`, whose connections can be slowed, stalled and broken.
 
-    Every request waits `delay_seconds`. All connections together carry at most `bytes_per_second` in each direction.
-    None means no limit. With `only_back`, only answers are limited. `delay_seconds`, `hold` and `cut` also affect
-    connections that are already open.
+    Each request is delayed by `delay_seconds`. All connections together carry at most `bytes_per_second` in each
+    direction. None means no limit. With `only_back`, the limit applies only to bytes from the server to the client.
     """
 
     def __init__(
@@ -51,15 +50,18 @@ class TcpProxy:
         return int(self._server.sockets[0].getsockname()[1])
 
     def hold(self) -> None:
-        """Stop forwarding bytes until `release` is called, like a server that hangs."""
+        """Stop forwarding bytes until the method `release` is called, like a server that hangs."""
         self._loop.call_soon_threadsafe(self._flowing.clear)
 
     def release(self) -> None:
-        """Continue after `hold`: forward the held bytes and all later bytes."""
+        """Continue after a call of the method `hold`: forward the held bytes and all later bytes."""
         self._loop.call_soon_threadsafe(self._flowing.set)
 
     def cut(self) -> None:
-        """Abort every open connection, and each new one until `restore` is called, like a server that is down."""
+        """Abort every open connection, like a server that is down.
+
+        Abort each new connection too, until the method `restore` is called.
+        """
 
         async def abort() -> None:
             self._cut = True
@@ -69,7 +71,7 @@ class TcpProxy:
         self._do(abort())
 
     def restore(self) -> None:
-        """Accept connections again, after `cut`."""
+        """Accept connections again, after a call of the method `cut`."""
         self._cut = False
 
     def _do(self, work: Any) -> Any:
@@ -108,18 +110,18 @@ class TcpProxy:
 
 
 class Sender:
-    """The side of a connection, client or server, that sent the last bytes.
+    """Find the beginning of each request on one connection of a TcpProxy.
 
-    Bytes of the client begin a request if they are the first of the connection or follow bytes of the server.
+    A request begins with bytes from the client, either the first of the connection or after bytes from the server.
     """
 
     def __init__(self) -> None:
         self._current = "back"
 
     def begins_request(self, direction: str) -> bool:
-        """Record that bytes were sent in this direction. Return True if they begin a new request.
+        """Record that bytes were sent in `direction`. Return True if these bytes begin a new request.
 
-        The direction is `there` (client to server) or `back` (server to client).
+        `direction` is `there` (client to server) or `back` (server to client).
         """
         begins = direction == "there" != self._current
         self._current = direction

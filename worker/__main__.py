@@ -61,10 +61,9 @@ def main(concurrency: int | None, pool: str, loglevel: str) -> None:
 
 
 def wait_for(what: str, check: Callable[[], object], seconds: float = START_SECONDS) -> None:
-    """Call `check` repeatedly until it raises no EnvironmentFault.
+    """Call `check` once a second until it raises no EnvironmentFault.
 
-    After `seconds`, raise the EnvironmentFault of the last call. `what` is the name of what the worker waits for, such
-    as `queue`. It is used only in a log message.
+    After `seconds`, raise the EnvironmentFault of the last call. `what` is a name for the log message, such as `queue`.
     """
     deadline, is_logged = time.monotonic() + seconds, False
     while True:
@@ -81,7 +80,11 @@ def wait_for(what: str, check: Callable[[], object], seconds: float = START_SECO
 
 
 def warn(findings: Iterable[Finding], queue_name: str) -> None:
-    """Log the problems of the queue and the machine that do not prevent the worker from starting."""
+    """Log a warning for each problem that does not prevent the worker from starting.
+
+    `findings` has one result for each check of the queue `queue_name`. Each protection that this machine cannot give to
+    ffmpeg is logged too.
+    """
     for finding in findings:
         if finding.level is not Level.OK:
             logger.warning("queue %s, %s: %s; %s", queue_name, finding.subject, finding.detail, finding.remedy)

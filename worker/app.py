@@ -51,8 +51,8 @@ CHECKS_PER_TIMEOUT = 4
 class WorkerApp:
     """The worker's Celery application, with the objects that the functions of this module share.
 
-    `forwarder` sends Celery events to Redis. It is None if no Redis is configured. `outages` logs failures of the
-    database.
+    The field `registry` holds the metrics for Prometheus. The field `forwarder` sends Celery events to Redis, and is
+    None if no Redis is configured. The field `outages` logs failures of the database.
     """
 
     celery: Celery
@@ -95,9 +95,9 @@ def _harden(app: Celery, worker_metrics: WorkerMetrics) -> None:
 
 
 def serve_metrics(parts: WorkerApp, settings: Settings) -> None:
-    """Make the worker's main process serve /metrics and send Celery events to Redis.
+    """Prepare the worker's main process to serve /metrics and to send Celery events to Redis.
 
-    Call this before the worker starts. Both begin when the worker is ready, after the pool has forked.
+    Call this before the worker starts. Serving and sending begin when the worker is ready.
     """
     worker, limits = settings.worker, bandwidth_limits(settings)
     places = {"work": worker.work_path, "storage": settings.storage.path}
@@ -117,26 +117,26 @@ def serve_metrics(parts: WorkerApp, settings: Settings) -> None:
 
 
 def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
-    """Make the worker start a thread that marks the videos of dead-lettered messages as failed.
+    """Prepare the worker to mark the videos of dead-lettered messages as failed, in a thread.
 
-    Call this before the worker starts. The thread starts when the worker is ready. The work needs a thread because the
-    event loop must not wait for SQS, the storage or the database.
+    Call this before the worker starts. The thread starts when the worker is ready.
     """
     delete_outputs = partial(cleanup.delete_outputs, open_storage(settings))
     client = aws.client(settings, "sqs", read_timeout_seconds=5)
     watch = DeadLetterWatch(client, parts.queue_url, _claims(settings, forks=True), delete_outputs, parts.outages)
 
     def start(**_signal: object) -> None:
+        # in a thread, because the worker's event loop must not wait for SQS, the storage or the database
         watch.start(settings.queue.visibility_timeout_seconds / CHECKS_PER_TIMEOUT)
 
     worker_ready.connect(start, weak=False)
 
 
 def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
-    """Make the worker write its heartbeat row to the database at intervals, from when it is ready.
+    """Prepare the worker to write a heartbeat to the database every 20 s.
 
-    Call this before the worker starts. The row shows that the worker is alive. When a worker stops, it looks for the
-    rows of other workers. If there are none, it is the last worker.
+    Call this before the worker starts. The heartbeat is a row with the current time. The row shows other workers that
+    this worker is alive.
     """
     claims, worker = _claims(settings, forks=True), WorkerProcess.this()
 
@@ -157,7 +157,7 @@ def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
 def clean_up(parts: WorkerApp, settings: Settings) -> None:
     """Delete the work files and the unfinished uploads that an earlier, killed worker left.
 
-    The unfinished uploads remain if the storage does not allow deletes.
+    Uploads stay if they are younger than 24 hours. A failure of the storage is logged and counted.
     """
     cleanup.clean_up_work_folder(settings.worker.work_path)
     try:
@@ -169,7 +169,10 @@ def clean_up(parts: WorkerApp, settings: Settings) -> None:
 
 
 def clean_up_after_dead_slots(settings: Settings) -> None:
-    """Make each new child process of the pool delete the work files of dead child processes."""
+    """Make each child process of the pool, when it starts, delete the work files of dead child processes.
+
+    Call this before the worker starts.
+    """
 
     def clean_up(**_signal: object) -> None:
         cleanup.clean_up_dead_slots(settings.worker.work_path)
@@ -180,8 +183,8 @@ def clean_up_after_dead_slots(settings: Settings) -> None:
 def leave(settings: Settings) -> None:
     """Free the claims of dead processes on this machine, and delete this worker's heartbeat row.
 
-    Call this after the worker has stopped. If no worker of its queue is left, also mark the running runs with open
-    videos as interrupted.
+    Call this after the worker has stopped. The last worker of a queue also marks the unfinished runs of the queue as
+    interrupted.
     """
     claims = _claims(settings, forks=True)
     claims.release_dead_claims()

@@ -1,7 +1,6 @@
-"""Measure the bandwidth limits of disk and storage when the reference worker starts, before any work.
+"""Measure the bandwidth limits of disk and storage when the reference worker starts.
 
-The analysis compares the traffic of a run with these limits. They are measured at most once a day per disk and bucket.
-A limit that cannot be measured is left out.
+The limits are measured at most once a day per disk and bucket. A limit that cannot be measured is left out.
 """
 
 from __future__ import annotations
@@ -24,8 +23,7 @@ logger = logging.getLogger(__name__)
 def bandwidth_limits(settings: Settings) -> Limits:
     """Return the bandwidth limits in bytes/s by resource, such as disk writes.
 
-    Limits that were measured for this disk and bucket in the last day are read from a file. Otherwise, measure the
-    limits and write them to that file.
+    Limits that were measured in the last day are read from a file. A limit that cannot be measured is left out.
     """
     folder = settings.worker.work_path
     file, place = folder.with_name(f"{folder.name}-bandwidth-limits.json"), _place(settings)

@@ -1,7 +1,7 @@
 """Claims on videos: the right to work on a video and to write its final state.
 
-Every write is a compare-and-set with a fencing token. A claim increments `videos.execution_number`. Every later write
-requires that number, so an execution that lost its claim changes nothing.
+A claim increments `videos.execution_number`. Every later write of the execution to the video requires that number. An
+execution that lost its claim cannot change the video.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _UNOWNED = {"owner": None, "lease_until": None}
 
 
 class ClaimDenied(StrEnum):
-    """Reason why a claim on a video was denied."""
+    """Reason why a claim on a video was denied, such as `held`: another execution holds the claim."""
 
     FINAL = "final"  # the video has its final state
     HELD = "held"  # another live execution holds the claim
@@ -68,8 +68,7 @@ class _Ending:
     def columns(self) -> dict[str, Any]:
         """Return the column values to write to an execution's row when the execution ends.
 
-        One of them is `finish_seconds`: the time that the stage finish has taken until this call. It does not include
-        the commit that follows.
+        The column `finish_seconds` does not include the commit.
         """
         finish_seconds = time.perf_counter() - self.started
         return self.measured | {"reason": self.reason, "ended_at": self.at, "finish_seconds": finish_seconds}
@@ -89,9 +88,8 @@ class Claims:
     def claim(self, video_id: str, slot: Slot, receive_count: int | None, started_at: float) -> Claim | ClaimDenied:
         """Try to claim the video for `slot`. Return the claim, or the reason why it is denied.
 
-        `started_at` is the start of the execution in epoch seconds. If the video is final or another execution holds
-        the claim, the claim is denied and this execution is recorded as a duplicate. If the video has had all its
-        allowed executions, the claim is denied and the video becomes `failed`.
+        `receive_count` is None if unknown. `started_at` is in epoch seconds. If the video is final or claimed, the
+        execution is recorded as `duplicate`. If the video has had all allowed executions, the video becomes `failed`.
         """
         with self.sessions.begin() as session:
             video = session.get(VideoRow, video_id, with_for_update=True)
@@ -108,7 +106,7 @@ class Claims:
             return self._grant(session, video, slot, receive_count, started_at)
 
     def renew(self, claim: Claim) -> bool:
-        """Extend the claim's lease. Return False if another execution has claimed the video since."""
+        """Extend the lease of a claim. Return False if the execution has lost the claim, and True otherwise."""
         changed = update(VideoRow).where(*_is_current(claim)).values(lease_until=time.time() + self.lease_seconds)
         with self.sessions.begin() as session:
             return bool(session.execute(changed).rowcount)  # type: ignore[attr-defined]
@@ -116,9 +114,11 @@ class Claims:
     def finish(
         self, claim: Claim, state: VideoState, measured: dict[str, Any], reason: Reason | None = None
     ) -> Outcome:
-        """End the execution and write the final state of its video, unless the execution has lost its claim.
+        """End the execution and write the final state of its video. Return the outcome of the execution.
 
-        `measured` has the column values of the execution. Return the outcome of the execution.
+        `reason` says why the video failed. `measured` has values for columns of the execution's row. For a video that
+        is `done`, it also has the key `output_bytes`, the size of the output. If the claim is lost, the video stays
+        unchanged, and the outcome is `superseded`.
         """
         ending = _Ending(measured, reason)
         values: dict[str, Any] = {"state": state, "reason": reason, "updated_at": ending.at, **_UNOWNED}
@@ -131,10 +131,10 @@ class Claims:
         return outcome
 
     def release(self, claim: Claim, reason: Reason, measured: dict[str, Any]) -> Outcome:
-        """End the execution and free its claim, so that the next delivery can process the video.
+        """End the execution and give up its claim, so that the next delivery can process the video.
 
-        If this was the last allowed execution, the video becomes `failed` with `reason` instead. Return the outcome of
-        the execution.
+        The result is the outcome: `retried`, `failed` after the last allowed execution, or `superseded` if the claim
+        was lost. `measured` has values for columns of the execution's row.
         """
         if claim.execution_number >= self.max_executions:
             return self.finish(claim, VideoState.FAILED, measured, reason)
@@ -154,10 +154,10 @@ class Claims:
         return f"{self.processed_prefix}{run_id}/{video_id}.{execution}.mp4"
 
     def fail_dead_lettered(self, video_id: str, task_id: str) -> tuple[str, ...] | None:
-        """Mark the video of a dead-lettered message as failed. Return the output keys of its executions.
+        """Mark the video of a dead-lettered message as failed. Return the storage keys of its outputs.
 
-        The caller deletes these outputs. While a running execution holds the claim on the video, change nothing and
-        return None.
+        Return None if a running execution holds the claim. Return an empty tuple if the task has no open video. In both
+        cases, the video stays unchanged.
         """
         with self.sessions.begin() as session:
             video = session.get(VideoRow, video_id, with_for_update=True)
@@ -172,9 +172,9 @@ class Claims:
             )
 
     def release_dead_claims(self) -> int:
-        """Free the claims that dead processes of this machine still hold. Return the number of claims.
+        """Free the claims that dead processes of this machine still hold. Return the number of these claims.
 
-        Without this, the next delivery of each video would wait until the lease expires.
+        If a claim is not freed, the next delivery of its video waits until the lease expires.
         """
         of_this_node = select(VideoRow).where(
             VideoRow.state == VideoState.PROCESSING, VideoRow.owner.startswith(f"{platform.node()}|", autoescape=True)
@@ -191,22 +191,22 @@ class Claims:
             session.merge(WorkerRow(owner=worker.owner, seen_at=time.time(), queue=self.queue))
 
     def remove_worker(self, worker: WorkerProcess) -> bool:
-        """Delete the heartbeat rows of this worker and of dead workers. Return True if no worker is left.
+        """Delete the heartbeat rows of this worker and of dead workers.
 
-        Workers of another queue do not count. One transaction deletes the rows, and the next one looks for the
-        remaining rows. If several workers stop together, at least one of them thus finds that no worker is left.
+        Return True if no other worker of this queue is alive, and False otherwise.
         """
         oldest = time.time() - SILENCE_SECONDS
         with self.sessions.begin() as session:
             session.execute(delete(WorkerRow).where((WorkerRow.owner == worker.owner) | (WorkerRow.seen_at < oldest)))
+        # read in a second transaction: if several workers stop at once, at least one of them finds no other
         with self.sessions.begin() as session:
             remaining = select(WorkerRow.owner).where(self._is_of_queue(WorkerRow.queue))
             return not any(may_live(owner) for owner in session.scalars(remaining))
 
     def interrupt_runs(self) -> int:
-        """Mark all runs that have open videos as interrupted. Return the number of runs.
+        """Mark the unfinished runs of this worker's queue as interrupted. Return the number of these runs.
 
-        Only the last worker that stops calls this method.
+        A run is unfinished if it is running and has open videos. Only the last worker that stops calls this method.
         """
         ended = select(func.count()).where(
             VideoRow.run_id == RunRow.id, VideoRow.state.in_([state.value for state in FINAL_STATES])
@@ -219,7 +219,7 @@ class Claims:
             return int(session.execute(interrupted).rowcount)  # type: ignore[attr-defined]
 
     def _is_of_queue(self, queue: SQLColumnExpression[str | None]) -> ColumnElement[bool]:
-        """Return the condition that the column `queue` names this worker's queue, or none."""
+        """Return an SQL expression that is true if the column `queue` names this worker's queue, or none."""
         return true() if self.queue is None else or_(queue.is_(None), queue == self.queue)
 
     def _denial(self, video: VideoRow) -> ClaimDenied | None:

@@ -60,7 +60,7 @@ def clean_up_work_folder(folder: Path) -> None:
 
 
 def delete_outputs(storage: Storage, keys: Iterable[str]) -> None:
-    """Delete these stored outputs of executions that can no longer complete their video.
+    """Delete the output files with these storage keys. The caller gives only outputs that no video uses.
 
     An error is logged and counted, but not raised, because some storages forbid deletes.
     """
@@ -85,7 +85,7 @@ def clean_up_dead_slots(folder: Path) -> None:
 def end_orphans(folder: Path) -> int:
     """Kill each ffmpeg and ffprobe that still works on files in `folder`. Return how many were killed.
 
-    On a machine with the program setpriv, none are left to kill: the kernel kills ffmpeg when its worker dies.
+    On a machine with the program setpriv, the result is usually 0: the kernel kills ffmpeg when its worker dies.
     """
     argument_start, ended = f"file:{folder.resolve()}{os.sep}", 0
     for process in psutil.process_iter(["name", "cmdline"]):

@@ -1,7 +1,6 @@
 """Dead-letter watch: mark the videos of messages in the dead-letter queue as failed.
 
-The transport of the worker moves invalid messages to that queue, and SQS moves messages to it after too many receives.
-The watch handles both. It deletes no message, so people can examine them.
+The messages stay in the dead-letter queue, and people can examine them.
 """
 
 from __future__ import annotations
@@ -40,13 +39,10 @@ REREAD_SECONDS = 300.0
 
 @dataclass
 class DeadLetterWatch:
-    """Mark the videos of messages in the dead-letter queue as failed, in a thread.
+    """Mark the videos of messages in the dead-letter queue as failed, in a thread of the main process.
 
-    The thread runs in the worker's main process. `queue_url` is the worker's queue, whose redrive policy names the
-    dead-letter queue. `delete_outputs` deletes the outputs of the failed videos.
-
-    The main process does not fork while the thread uses the database. The child process would inherit an open SQLite
-    file and share its locks.
+    The field `queue_url` is the URL of the worker's queue. The field `delete_outputs` is a function that deletes the
+    outputs with the given storage keys.
     """
 
     client: SQSClient
@@ -62,6 +58,7 @@ class DeadLetterWatch:
     def start(self, pause_seconds: float) -> None:
         """Start the thread that checks the dead-letter queue every `pause_seconds`."""
         release = self._database.release
+        # a fork while the thread uses the database would leave the child an open SQLite file and its locks
         os.register_at_fork(before=self._database.acquire, after_in_parent=release, after_in_child=release)
         threading.Thread(target=self._watch, args=(pause_seconds,), name="dead-letters", daemon=True).start()
 

@@ -20,10 +20,9 @@ _STATE = struct.Struct("dQ")  # monotonic time of the last line, number of error
 
 
 class OutageLog:
-    """Log of database failures that all processes of a worker share. Create it before the pool forks.
+    """Log of database failures, with at most one line per minute for all processes of a worker together.
 
-    The processes share the time of the last line, but without a lock. So two slots that fail at the same moment can
-    both write a line.
+    Create the object before the pool forks. Two slots that fail at the same moment can both write a line.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -32,7 +31,11 @@ class OutageLog:
         _STATE.pack_into(self._state, 0, -PAUSE_SECONDS, 0)
 
     def note(self, consequence: str, error: Exception) -> None:
-        """Log a database error and its consequence. Write at most one line per minute."""
+        """Log a database error, unless a line was already written in the last minute.
+
+        `consequence` says what follows from the error, such as `each delivery returns to the queue`. The next line has
+        the number of errors that were not logged.
+        """
         written_at, more = _STATE.unpack_from(self._state)
         now = self._clock()
         if now - written_at < PAUSE_SECONDS:
@@ -47,14 +50,14 @@ class OutageLog:
 class RejectedTasks(logging.Filter):
     """Logging filter for Celery's log lines about rejected tasks, which have long tracebacks.
 
-    If a task was rejected because the database failed, its line is dropped: the outage log reports that failure. From
-    the line of any other rejected task, only the traceback is removed.
+    If the database failed, the line is dropped. Otherwise, only the traceback is removed.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return False, to drop the line, if a task was rejected because the database failed; else True.
+        """Return False to drop the line if its task was rejected because the database failed.
 
-        Remove the traceback from the line of a task that was rejected for another reason.
+        Return True for every other line. If the line is about a task that was rejected for another reason, remove its
+        traceback.
         """
         error = record.exc_info[1] if record.exc_info else None
         if not isinstance(error, Reject):

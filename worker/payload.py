@@ -15,10 +15,10 @@ from core.video import PAYLOAD_VERSION
 def check_payload(call: Call) -> InvalidReason | None:
     """Return why the worker must not run this task call, or None if the call is valid.
 
-    A call is valid if its payload is complete and of the version that this worker supports, and if the sender set no
-    options of Celery. Options do harm. A time limit kills the slot's process. A callback runs another task. An
-    eta delays the message. A message that expires leaves its video without a final state.
+    A valid call has a complete payload, in the version that this worker supports. A valid call has no options of
+    Celery, such as a time limit.
     """
+    # a time limit kills the slot's process, a callback runs another task, and an expired message is dropped
     if call.options:
         return InvalidReason.UNEXPECTED_OPTION
     if call.kwargs.get("version") != PAYLOAD_VERSION:
@@ -29,9 +29,9 @@ def check_payload(call: Call) -> InvalidReason | None:
 
 
 def video_and_task_of(body: str) -> tuple[str, str] | None:
-    """Return the video id and the task id in the body of a message, even if the rest of it is malformed.
+    """Return the video id and the task id in the body of a message.
 
-    Return None if the body has no such ids, or ids that a database cannot store.
+    Return None if one of these ids is missing, or if a database cannot store it.
     """
     try:
         envelope = json.loads(json_text(body))

@@ -1,12 +1,7 @@
 """Shut down a worker on SIGTERM, with a time limit for its running tasks.
 
-After SIGTERM, the worker receives no new messages. Running tasks can end within the limit. The messages of tasks that
-have not ended by then return to the queue.
-
-Celery has three kinds of shutdown. The warm shutdown waits for running tasks without a limit. The cold shutdown stops
-at once, and the messages of unfinished tasks return to the queue. The soft shutdown waits for a limited time, but a
-task that finishes in this time cannot be acknowledged. So this module starts with a warm shutdown, and a timer turns it
-into a cold shutdown.
+Celery's warm shutdown waits for running tasks. At the limit, a timer starts Celery's cold shutdown: the worker stops at
+once, and the messages of unfinished tasks return to the queue.
 """
 
 from __future__ import annotations
@@ -25,6 +20,7 @@ def limit(seconds: float) -> None:
     """
 
     def begin(how: str = "", **_signal: object) -> None:
+        # Celery's soft shutdown has a limit, but a task that finishes within it cannot be acknowledged
         if how == "Warm":
             timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGQUIT))
             timer.daemon = True

@@ -11,8 +11,8 @@ from aforo.process_identity import WorkerProcess
 class Slot:
     """One slot of a worker: its own process, the worker's main process, and the slot's number.
 
-    `number` comes from `aforo.telemetry.slot_number`. The replacement of a dead child process gets the number of that
-    child.
+    The field `process` is the slot's own process, and `worker` is the main process. If the slot's process dies, the new
+    process gets the same `number`.
     """
 
     process: WorkerProcess

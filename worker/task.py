@@ -44,7 +44,8 @@ _STORAGE_REASONS: dict[type[storage.StorageError], Reason] = {
 class ReturnedToQueue(Reject):
     """Exception that ends an execution and returns its message to the queue.
 
-    The attribute `outcome` becomes the label `outcome` in the worker's metrics.
+    The attribute `outcome` is the outcome of the execution, such as `retried`. The worker's metrics use this value as
+    the label `outcome`.
     """
 
     def __init__(self, outcome: str, why: str = "") -> None:
@@ -60,8 +61,8 @@ class ReturnedToQueue(Reject):
 class TaskContext:
     """What the video task needs in one process: database, storage, transcoder, heartbeat and work folder.
 
-    `slot()` returns the slot of the calling thread. Create a context after the fork, because clients and database
-    engines do not survive a fork.
+    The field `slot` is a function that returns the slot of the calling thread. Create one context in each process after
+    the fork.
     """
 
     slot: Callable[[], Slot]
@@ -72,10 +73,10 @@ class TaskContext:
     work_path: Path
 
     def delete_outputs(self, run_id: str, video_id: str, executions: Iterable[int]) -> None:
-        """Delete the outputs of some executions of a video, also incomplete outputs.
+        """Delete the outputs of some executions of a video.
 
-        `executions` are the numbers of these executions. Leave out an execution that completed the video or can still
-        complete it.
+        `executions` are the numbers of these executions. The caller must not give the number of an execution that
+        completed the video or can still complete it.
         """
         cleanup.delete_outputs(
             self.storage, (self.claims.output_key(run_id, video_id, number) for number in executions)
@@ -83,10 +84,10 @@ class TaskContext:
 
 
 def register(app: Celery, context: Callable[[], TaskContext], outages: OutageLog) -> None:
-    """Add the video task to the Celery application. `context()` returns the task context of this process.
+    """Add the video task to the Celery application `app`.
 
-    The task raises VideoFailed after it has marked the video as failed, and Celery then deletes the message. Every
-    other error becomes a Reject, which returns the message to the queue.
+    `context()` returns the task context of the calling process. `outages` logs failures of the database. The task
+    raises VideoFailed if the video has failed for good. Any other error returns the message to the queue.
     """
 
     @app.task(name=TASK_NAME, bind=True, shared=False, throws=(VideoFailed,))
@@ -168,9 +169,9 @@ class Execution:
     output_bytes: int = 0
 
     def run(self) -> dict[str, Any]:
-        """Run the stages of the execution and return the result of the Celery task.
+        """Run the stages of the execution. Return figures for the worker's metrics, such as downloaded bytes.
 
-        Raise VideoFailed if the video has failed for good. Raise Reject if the message returns to the queue.
+        Raise VideoFailed if the video has failed for good. Raise ReturnedToQueue if the message returns to the queue.
         """
         try:
             self._work()

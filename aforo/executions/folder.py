@@ -1,7 +1,7 @@
 """Folders of the spools (execution records on disk) of this machine's workers.
 
-Each worker's main process has one folder in the base folder, and holds a file lock there while it lives. The folder of
-a dead process stays for a day, so that the other workers of the same user can serve its records.
+The main process of each worker has its own folder, with a locked file. The folder of a dead process stays for a day.
+Other workers of the same user serve the records in this folder.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ KEPT_SECONDS = 24 * 3600.0
 
 @dataclass(frozen=True)
 class DeadSpool:
-    """Execution records on disk of a worker's main process that has died.
+    """Spool of a dead worker: the folder of execution records that the worker's process left on disk.
 
-    `id` is the name of the folder. `owner` is the JSON object that the dead process wrote into its lock file.
+    `id` is the name of the folder. `owner` has the Celery name of the dead worker in the key `node`. `owner` is empty
+    if this name cannot be read.
     """
 
     id: str
@@ -40,10 +41,10 @@ class DeadSpool:
     path: Path
 
     def after(self, number: int, max_bytes: int) -> Slice:
-        """Return the dead worker's execution records after record `number`, oldest first.
+        """Return the dead worker's execution records with numbers above `number`, oldest first.
 
-        The worker numbered its records in ascending order. The result ends before its encoded records exceed
-        `max_bytes` together. Its first record is returned even if it is larger.
+        The records have at most `max_bytes` bytes in total. A larger first record is returned alone. The Slice also has
+        the oldest and newest record number of the whole spool.
         """
         files = sorted(self.path.glob(f"*{SUFFIX}"))
         firsts = [_first(file) for file in files]
@@ -62,10 +63,10 @@ def default_base() -> Path:
 
 
 def claim(base: Path, spool_id: str, owner: Mapping[str, Any]) -> Path | None:
-    """Create, lock and return the folder `spool_id` below `base`, for this process's execution records.
+    """Create and lock the folder `spool_id` in `base` for this process's execution records.
 
-    Return None if `base` cannot be used. `owner` is written into the lock file. The kernel releases the lock when this
-    process ends, even if it is killed. Forked children do not hold the lock.
+    Return the path of the folder, or None if the folder cannot be created or if other users can write to `base`.
+    `owner` is written into the lock file. The lock ends with the process.
     """
     try:
         _require_private(base)
@@ -84,7 +85,7 @@ def claim(base: Path, spool_id: str, owner: Mapping[str, Any]) -> Path | None:
 def dead_spools(base: Path, own_id: str) -> list[DeadSpool]:
     """Return the spools below `base` whose processes have died, the most recently changed first.
 
-    `own_id` is the spool of the calling process, which is left out.
+    `own_id` is the id of the calling process's own spool, which is left out.
     """
     found = []
     with suppress(OSError):

@@ -1,11 +1,8 @@
-"""WSGI page `/executions?spool=ID&after=N`: JSON with execution records of one spool.
+"""WSGI page `/executions?spool=ID&after=N`: execution records of one spool, as JSON.
 
-The records of a spool are numbered, and the page has those with numbers above N. A worker serves its own spool, and the
-spools of dead workers of the same user on this machine. If ID is not one of these spools, the worker serves its own
-spool, from the oldest record on.
-
-The JSON names the served spool and the worker that wrote it. It has the oldest and newest record number of this spool,
-and the ids of the dead workers' spools.
+The page has the records with numbers above N, oldest first, up to about 1 MiB. For an unknown ID, the page has the
+oldest records of the worker's own spool. If N is not a number, the answer is 400. The page also lists the spools of
+dead workers.
 """
 
 from __future__ import annotations
@@ -30,14 +27,19 @@ READER_SECONDS = 5.0
 
 class _Readable(Protocol):
     def after(self, number: int, max_bytes: int) -> Slice:
-        """Return the records of this spool with numbers above `number`, as many as fit in `max_bytes`."""
+        """Return the execution records of this spool with numbers above `number`, oldest first.
+
+        The records have at most `max_bytes` bytes in total. A larger first record is returned alone. The Slice also has
+        the oldest and newest record number of the whole spool.
+        """
 
 
 class ExecutionsPage:
     """WSGI application that serves the page /executions of one worker.
 
-    `base` is the folder with the spools of all workers of this user. It is None if this worker keeps its records in
-    memory only.
+    The page has the execution records of this worker, and those of dead workers of the same user on this machine.
+    `base` is the folder with the spools of all these workers, where the page finds the dead ones. `base` is None if
+    this worker keeps its records in memory only. The page then has no records of dead workers.
     """
 
     def __init__(

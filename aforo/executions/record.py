@@ -23,9 +23,11 @@ MAX_SENT = 1000
 
 @dataclass(frozen=True)
 class Identity:
-    """Task name, ids and retries of one delivery, read from its message in the worker's main process.
+    """Facts about one delivery of a task, read from the task's message in the worker's main process.
 
-    `run` is the run id from a message header that Aforo's injector writes. It is None without that header.
+    `task` is the task's name, and `task_id` Celery's id of the task. `root_id` is the id of the first task of the
+    workflow. `run` is the run id that Aforo's injector wrote into the message, or None. `retries` is the number of
+    retries before this delivery.
     """
 
     task: str
@@ -52,8 +54,7 @@ class _Running:
 class Recorder:
     """Assemble one execution record for each delivery of a task.
 
-    The facts come from telemetry events, which the process of the task sends. Each event carries a key that identifies
-    its delivery (aforo.telemetry.task_result.delivery_key). When the task ends, the finished record is passed to the
+    The method `observe` collects facts from telemetry events. The method `ended` passes the finished record to the
     function `keep`.
     """
 
@@ -77,11 +78,11 @@ class Recorder:
             handler(self._of(event["delivery"]), event)
 
     def ended(self, delivery: str, identity: Identity, outcome: str, reason: str | None, accepted_at: float) -> None:
-        """Finish the execution record of a task that has ended, and pass it to the function `keep`.
+        """Finish the execution record of a task that has ended, and pass the record to `keep`.
 
-        `delivery` is the key of the task's delivery. The start and end times come from the process of the task. If it
-        sent no start time, `accepted_at` (epoch seconds) is used. If it was killed and sent no end time, the current
-        time is used.
+        `delivery` is the delivery key. `outcome` is a label value such as `succeeded`. `reason` is the failure reason,
+        or None without a failure. An unknown start is recorded as `accepted_at` (epoch seconds). An unknown end is
+        recorded as the current time.
         """
         running = self._running.pop(delivery, None) or _Running()
         self._keep(

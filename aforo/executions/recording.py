@@ -24,9 +24,9 @@ END_SECONDS = 3.0
 class Recording:
     """Record the executions of one worker: keep the records on disk and serve them over HTTP.
 
-    `on_lost` is called with the number of lost records: those deleted before a collector read them, and those that
-    could not be written to the user's file of executions. `on_disk_error` is called each time a file of the spool
-    cannot be written.
+    The setting AFORO_EXECUTIONS_FILE names an export file for the same records. `on_lost` is called with the number of
+    records that were deleted before a collector read them, or could not be exported. `on_disk_error` is called each
+    time a file of the spool cannot be written.
     """
 
     def __init__(self, on_lost: Callable[[int], None], on_disk_error: Callable[[], None]) -> None:
@@ -37,9 +37,9 @@ class Recording:
         self._file: ExportFile | None = None
 
     def start(self, node: str) -> ExecutionsPage:
-        """Start the threads that write execution records, and return the worker's page /executions.
+        """Start the threads that write execution records. Return the WSGI application of /executions.
 
-        `node` is the worker's Celery name, such as `celery@host`. Call this after the pool has forked.
+        `node` is the worker's Celery name, such as `celery@host`. Call this method after the pool has forked.
         """
         owner, spool_id = {"node": node}, secrets.token_hex(8)
         base = Path(settings.read(settings.SPOOL_FOLDER) or folder.default_base())

@@ -13,8 +13,7 @@ SUFFIX = ".jsonl"
 class Segment:
     """Consecutive execution records, one JSON line each, in one file of `folder`.
 
-    `first` is the number of the first record. If `folder` is None, the lines are kept in memory. When `append` returns,
-    the line is in the file. A killed process loses no line in the file.
+    `first` is the number of the first record. If `folder` is None, the records are kept in memory.
     """
 
     def __init__(self, first: int, folder: Path | None) -> None:
@@ -46,10 +45,10 @@ class Segment:
         self.size_bytes += len(line) + 1
 
     def lines_from(self, number: int, max_bytes: int, *, at_least_one: bool) -> list[bytes]:
-        """Return the encoded records from record `number` on, as many as fit into `max_bytes`.
+        """Return the encoded records from record `number` on, as many as fit into `max_bytes` bytes.
 
-        With `at_least_one`, the first of these records is returned even if it is larger than `max_bytes`. The list is
-        empty if no record fits, or if all records of the segment have lower numbers.
+        With `at_least_one`, a larger first record is returned alone. The list is empty if no record fits, or if all
+        records of the segment have lower numbers.
         """
         begin = max(0, number - self.first)
         if begin >= self.count:

@@ -1,7 +1,7 @@
 """Spool: the latest execution records of a worker, numbered and on disk, for collectors to read.
 
-Numbers start at 1. A record keeps its number, and a number is never used twice, so every reader can count the records
-that it missed. When the spool is full, the oldest records are deleted. Reading deletes nothing.
+Numbers start at 1 and are never reused. A gap in the numbers tells a reader how many records are lost. A full spool
+deletes the oldest records. Reading deletes nothing.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _NUMBER = b'{"number":'
 
 @dataclass(frozen=True)
 class Slice:
-    """Part of a spool that was read at once: encoded records in the order of their numbers.
+    """Encoded execution records that were read from a spool at once, in the order of their numbers.
 
-    `oldest` and `newest` are the numbers of the first and last record that the whole spool held at that moment. If the
-    spool has never had a record, `oldest` is 1 and `newest` is 0.
+    `oldest` and `newest` are the first and last record number of the whole spool. If the spool has never had a record,
+    `oldest` is 1 and `newest` is 0.
     """
 
     oldest: int
@@ -42,9 +42,8 @@ class Slice:
 class Spool:
     """Numbered execution records of one worker's main process, in files of the folder `folder`.
 
-    If `folder` is None, the records are kept in memory. The function `on_lost` is called with the number of records
-    that were deleted or dropped before any reader had them. The function `on_disk_error` is called each time a file
-    cannot be written. The records then stay in memory until a file can be created again.
+    If `folder` is None, the records are kept in memory. `on_lost` is called with the number of records that were
+    deleted before any reader had them. `on_disk_error` is called each time a file cannot be written.
     """
 
     def __init__(
@@ -71,9 +70,9 @@ class Spool:
         threading.Thread(target=self._run, name="execution-spool", daemon=True).start()
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Give the execution record a number and hand it to the writing thread. This never waits for the disk.
+        """Give an execution record its number, and queue the record for the thread that writes to disk.
 
-        If more than `max_records` records wait for the disk, the oldest of them is dropped and counted as lost.
+        If more than `max_records` records are queued, the oldest of them is dropped and counted as lost.
         """
         with self._numbering:
             self._last_number += 1
@@ -89,9 +88,10 @@ class Spool:
                 self._write(*self._waiting.popleft())
 
     def after(self, number: int, max_bytes: int) -> Slice:
-        """Return the records whose numbers are above `number`, oldest first.
+        """Return the execution records with numbers above `number`, oldest first.
 
-        The encoded records have at most `max_bytes` together, but the first one is always returned.
+        The records have at most `max_bytes` bytes in total. A larger first record is returned alone. The Slice also has
+        the oldest and newest record number of the whole spool.
         """
         with self._reading_or_writing:
             wanted = max(number + 1, self._oldest)
@@ -111,7 +111,7 @@ class Spool:
 
     @property
     def read_up_to(self) -> int:
-        """Return the highest record number that any reader has received."""
+        """Return the highest record number that any reader has received, or 0 before the first read."""
         return self._read_up_to
 
     @property
@@ -121,7 +121,10 @@ class Spool:
 
     @property
     def last_number(self) -> int:
-        """Return the number of the record that was last appended. It may still wait for the disk."""
+        """Return the number of the record that was last appended, or 0 before the first.
+
+        This record is not necessarily on disk yet.
+        """
         return self._last_number
 
     def _run(self) -> None:

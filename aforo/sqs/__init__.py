@@ -1,8 +1,6 @@
 """SQS transport that survives failures and invalid messages. `harden(app)` gives it to a Celery app.
 
-Names are imported on first use, so that `import aforo.sqs` needs neither boto3 nor pycurl.
-
-In the docstrings of this package, the text after "corrects a defect:" says what kombu or Celery does without our code.
+In this package, a docstring or comment with "corrects a defect:" says what kombu or Celery does without our code.
 """
 
 from __future__ import annotations
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MessagePolicy", "Observer", "ReceivedMessage", "UnsupportedApp", "VisibilityHeartbeat", "harden"]
 
+# imported when first used, so that `import aforo.sqs` needs neither boto3 nor pycurl
 _MODULES = {
     "MessagePolicy": "validation",
     "Observer": "observer",

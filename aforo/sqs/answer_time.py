@@ -16,8 +16,8 @@ LONGEST_CALL_SECONDS = 13
 class AnswerTime:
     """Timeout of the next receive call to one queue, derived from how fast SQS answered before.
 
-    An answer that comes after the timeout is lost. SQS delivers its messages again later. So the timeout doubles after
-    each call that timed out, up to a limit. A fast answer sets it back to its first value.
+    The timeout (`timeout_seconds`) doubles after each call that timed out, up to a limit. A fast answer resets the
+    timeout to its first value. `is_known` is False if the last call timed out.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -27,9 +27,10 @@ class AnswerTime:
         self.is_known = True
 
     def long_poll_seconds(self, longest_seconds: int) -> int:
-        """Return the long-poll time: how long SQS may wait for messages before it answers.
+        """Return the long-poll time: how many seconds SQS may wait for messages before it answers.
 
-        It is the smaller of `longest_seconds` and LONGEST_CALL_SECONDS minus the timeout, and at least 0.
+        The result is at most `longest_seconds`. The result plus the attribute `timeout_seconds` is at most
+        LONGEST_CALL_SECONDS.
         """
         return max(0, min(longest_seconds, int(LONGEST_CALL_SECONDS - self.timeout_seconds)))
 
@@ -38,10 +39,10 @@ class AnswerTime:
         self._sent_at, self._wait_seconds = self._clock(), wait_seconds
 
     def answered(self, has_messages: bool) -> None:
-        """Record that SQS answered the receive call. After a fast answer, set the timeout to its first value.
+        """Record that SQS answered the receive call. After a fast answer, reset the timeout.
 
-        An answer without messages is due at the end of the long poll, so its delay is measured from there. An answer
-        with messages can come at any time, so its delay is measured from the start of the call.
+        A fast answer has a delay below ANSWER_TIMEOUT_SECONDS. With messages, the delay starts when the call is sent.
+        Without messages, the delay starts when the long poll ends.
         """
         self.is_known = True
         lasted_seconds = self._clock() - self._sent_at
@@ -49,10 +50,10 @@ class AnswerTime:
             self.timeout_seconds = float(ANSWER_TIMEOUT_SECONDS)
 
     def failed(self, is_timeout: bool) -> None:
-        """Record that the receive call failed. If it timed out, double the timeout of the next call.
+        """Record that the receive call failed. If `is_timeout`, double the timeout of the next call.
 
-        The attribute `is_known` says whether the state of SQS is known. A timeout sets it to False, because SQS may be
-        slow or down. The caller then tests whether SQS answers, before it receives again.
+        With `is_timeout`, the attribute `is_known` becomes False. The caller then tests whether SQS answers, before the
+        next receive call.
         """
         self.is_known = not is_timeout
         if is_timeout:

@@ -9,10 +9,10 @@ MOST_DOUBLINGS = 20
 
 
 def backoff_seconds(doublings: int, first_seconds: float, longest_seconds: float, jitter: float | None = None) -> float:
-    """Return the pause before the next attempt, in seconds. It is partly random.
+    """Return the pause before the next attempt, in seconds, with a random part.
 
-    The longest possible pause is `first_seconds`, doubled `doublings` times, but at most `longest_seconds`. The result
-    is half of that, plus a random share of the other half. `jitter`, from 0 to 1, replaces the random share.
+    The pause is limit × (1 + jitter) / 2, where limit = min(longest_seconds, first_seconds × 2^doublings). If `jitter`
+    is None, a random number from 0 to 1 is used.
     """
     share = random.random() if jitter is None else jitter  # noqa: S311 (it spreads calls and hides nothing)
     limit = min(longest_seconds, first_seconds * 2.0 ** min(doublings, MOST_DOUBLINGS))

@@ -24,16 +24,15 @@ class _Lane(Generic[Item]):
     idle: int = 0
 
     def is_empty(self) -> bool:
-        """Return True if no item of this key is waiting or being processed."""
+        """Return True if the key of this lane has no waiting item and no item being processed."""
         return not self.waiting and self.idle == self.threads
 
 
 class BatchThreads(Generic[Item]):
-    """Call the function `serve` in daemon threads, each time with up to 10 items of one key.
+    """Background threads that pass items to the function `serve`, up to 10 items of one key per call.
 
-    For each key, at most `threads` calls run at the same time. While fewer run, a new item is passed to `serve` at
-    once. Otherwise the item waits, and a later call gets it in a batch with other waiting items. One key never delays
-    another key. `serve` must not raise an exception.
+    `serve` gets the key and a list of items, and must not raise. For each key, at most `threads` calls run at the same
+    time. Further items wait for the next call. One key never delays another key.
     """
 
     def __init__(self, name: str, serve: Callable[[str, list[Item]], None], threads: int) -> None:

@@ -1,8 +1,7 @@
 """The hardened channel: kombu's SQS channel, extended to survive SQS failures and malformed messages.
 
-It is for the pools prefork, threads and solo, which receive messages in kombu's event loop. With eventlet and gevent,
-kombu receives messages in other code, which this module does not change. Some methods correct a defect of kombu 5.7.0.
-Their docstrings name the defect.
+The channel is for the pools prefork, threads and solo. With eventlet and gevent, kombu receives messages in other code.
+The corrected defects are those of kombu 5.7.0.
 """
 
 from __future__ import annotations
@@ -34,7 +33,10 @@ class Channel(FinishingChannel):
         self._timer_holds = TimerHolds(self.short_client, self.visibility_timeout, self._hardening.observer)
 
     def close(self) -> None:
-        """Close the SQS channel, and stop keeping messages of delayed tasks (`countdown`, `eta`) invisible."""
+        """Close the SQS channel. Before that, end the calls to SQS that hide messages of delayed tasks.
+
+        A task is delayed by Celery's option `countdown` or `eta`.
+        """
         self._timer_holds.close()
         super().close()
 
@@ -105,12 +107,12 @@ class Channel(FinishingChannel):
             self.undeliverable(message.receipt_handle)
 
     def undeliverable(self, delivery_tag: str) -> None:
-        """Forget a message for which Celery raised an error. SQS delivers the message again later.
+        """Give up the delivery of a message for which Celery raised an error.
 
-        `delivery_tag` is the receipt handle of the message. A forgotten message takes no slot of the worker. It is not
-        moved to the dead-letter queue at once, because the cause can be in Celery and not in the message. After too
-        many deliveries, the redrive policy of the queue moves it there.
+        `delivery_tag` is the receipt handle of the message. The message stays in its queue. SQS delivers the message
+        again, or moves it to the dead-letter queue after too many deliveries.
         """
+        # not dead-lettered at once, because the cause of the error can be Celery
         self._hardening.observer.invalid_message(InvalidReason.UNDELIVERABLE)
         self.qos.ack(delivery_tag)
         self._wake()

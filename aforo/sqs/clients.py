@@ -25,9 +25,9 @@ class TimedChannel(SQS.Channel):
     def endpoint_url(self) -> str | None:
         """Return the URL of the SQS endpoint, from the broker URL or the transport option `endpoint_url`.
 
-        None lets boto3 choose the endpoint. This method corrects a defect: without a host in the broker URL, kombu uses
-        `localhost` as the endpoint.
+        If the result is None, boto3 chooses the endpoint.
         """
+        # corrects a defect: without a host in the broker URL, kombu uses `localhost` as the endpoint
         host, port = self.conninfo.hostname, self.conninfo.port
         is_named = host not in {None, "localhost"} or port is not None
         endpoint: str | None = super().endpoint_url if is_named else self.transport_options.get("endpoint_url")
@@ -68,9 +68,9 @@ class TimedChannel(SQS.Channel):
     def new_sqs_client(
         self, region: str, access_key_id: str, secret_access_key: str, session_token: str | None = None
     ) -> Any:
-        """Return a boto3 SQS client whose timeouts and retries end each call within about a minute.
+        """Return a boto3 SQS client whose calls last at most about a minute, with all retries.
 
-        The app's transport option `client-config` overrides these timeouts and retries.
+        The app's transport option `client-config` overrides the timeouts and the number of retries.
         """
         return self._new_boto_client("sqs", region, access_key_id, secret_access_key, session_token)
 
@@ -99,10 +99,12 @@ class TimedChannel(SQS.Channel):
 
     @staticmethod
     def generate_sts_session_token(role_arn: str, token_expiry_seconds: int) -> Any:
-        """Request temporary AWS credentials for the role `role_arn`, with a short timeout.
+        """Return temporary AWS credentials for the role `role_arn`, requested with a short timeout.
 
-        This method corrects a defect: kombu makes this request in the event loop with botocore's long timeouts.
+        The result is the dict `Credentials` in the answer of AWS STS. The credentials expire after
+        `token_expiry_seconds`.
         """
+        # corrects a defect: kombu makes this call in the event loop with botocore's long timeouts
         client = boto3.client("sts", config=SHORT)
         answer = client.assume_role(RoleArn=role_arn, RoleSessionName="Celery", DurationSeconds=token_expiry_seconds)
         return answer["Credentials"]

@@ -25,9 +25,9 @@ _DENIED = ("AccessDenied", "Expired", "InvalidClientTokenId", "Signature", "Unre
 
 
 class FailedPoll(dict[str, Any]):
-    """Result of an SQS call that failed: the kind of failure (`result`), and a text (`detail`).
+    """Result of a failed call to SQS: an empty dict, which kombu reads as an answer without messages.
 
-    It is an empty dict, so kombu can read it like an SQS answer and finds no messages in it.
+    `result` is the kind of failure, `detail` its description.
     """
 
     def __init__(self, result: PollResult, detail: str) -> None:
@@ -51,21 +51,21 @@ class PollConnection(AsyncSQSConnection):
         attributes: dict[str, list[str]],
         callback: Any,
     ) -> Any:
-        """Receive up to `number_messages` messages from SQS, and pass them to `callback`.
+        """Ask SQS for up to `number_messages` messages. Return `callback` without waiting for the answer.
 
-        If the call fails, `callback` gets a FailedPoll with the reason. The call times out after `wait_time_seconds`
-        (long poll) plus `answer_timeout_seconds`. `attributes` has the message attributes to request. Its keys are
-        parameters of the SQS call, such as `MessageAttributeNames`, and its values are lists of attribute names.
+        `callback` later gets the parsed answer, a dict with the list `Messages`. After a failure, `callback` gets a
+        FailedPoll. The call times out after `wait_time_seconds` plus `answer_timeout_seconds`. `attributes` maps
+        parameters of the call, such as `MessageAttributeNames`, to lists of attribute names.
         """
         params = {"MaxNumberOfMessages": number_messages, "WaitTimeSeconds": wait_time_seconds, **attributes}
         timeout_seconds = wait_time_seconds + answer_timeout_seconds
         return self._call("ReceiveMessage", queue_url, params, timeout_seconds, callback)
 
     def probe(self, queue_url: str, timeout_seconds: float, callback: Any) -> Any:
-        """Test whether SQS answers, by a call that receives no message.
+        """Test whether SQS answers, by a call that receives no message. Return `callback` without waiting.
 
-        `callback` gets the answer of SQS. If the call fails or takes longer than `timeout_seconds`, `callback` gets a
-        FailedPoll with the reason.
+        `callback` later gets the answer of SQS, a dict. After a failure, or without an answer for `timeout_seconds`,
+        `callback` gets a FailedPoll.
         """
         params = {"AttributeNames": ["QueueArn"]}
         return self._call("GetQueueAttributes", queue_url, params, timeout_seconds, callback)
@@ -109,11 +109,9 @@ class _TimedConnection(AsyncHTTPSConnection):
     trusted: bool | str = True
 
     def getrequest(self) -> Any:
-        """Return the HTTP request with curl's timeouts, and with the CA certificates that boto3 trusts.
-
-        This method corrects a defect: kombu always uses botocore's own certificates, even if AWS_CA_BUNDLE, the setting
-        `ca_bundle` or the boto3 client names other ones.
-        """
+        """Return kombu's HTTP request with timeouts, and with the CA certificates that boto3 trusts."""
+        # corrects a defect: kombu always uses botocore's own certificates, even if AWS_CA_BUNDLE, the
+        # setting `ca_bundle` or the boto3 client names other ones
         request = super().getrequest()
         request.on_prepare = self._set_timeouts
         request.validate_cert = bool(self.trusted)

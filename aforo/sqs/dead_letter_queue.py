@@ -1,8 +1,6 @@
 """Move invalid messages to the dead-letter queue, with the reason as an attribute.
 
-A background thread moves the messages, so that many invalid ones do not delay the valid ones behind them. The name of
-the dead-letter queue is read from the redrive policy of the queue. All calls to SQS have short timeouts, because some
-are made in the worker's event loop.
+A background thread moves the messages. The redrive policy of the queue names the dead-letter queue.
 """
 
 from __future__ import annotations
@@ -68,9 +66,10 @@ class DeadLetterQueue:
     def move(self, message: ReceivedMessage, body: str, reason: InvalidReason) -> None:
         """Move an invalid message to the dead-letter queue, in the background.
 
-        Without a dead-letter queue, the message stays in its queue. This method corrects a defect: kombu acknowledges a
-        message that it cannot decode. SQS then deletes the message, even if its queue has a redrive policy.
+        `body` is the body of the message. The moved message has `reason` in its attribute `aforo_reason`. Without a
+        dead-letter queue, or with too many waiting moves, the message stays in its queue.
         """
+        # corrects a defect: kombu acknowledges a message that it cannot decode, so SQS deletes the message
         if self._moves.count() >= MOST_WAITING:
             self.observer.handled_error(Operation.DEAD_LETTER)
         else:
@@ -115,7 +114,7 @@ class DeadLetterQueue:
     def is_configured_for(self, message: ReceivedMessage) -> bool:
         """Return True if the queue of this message has a dead-letter queue.
 
-        Return True also if the redrive policy cannot be read, so that the caller does not delete the message.
+        Return True also if SQS does not say whether it has one. The caller deletes a message only after False.
         """
         try:
             return self._target(message) is not None

@@ -14,8 +14,7 @@ Item = TypeVar("Item", bound=Hashable)
 class DueThread(Generic[Item]):
     """Call `serve` with each scheduled item at its due time, in one daemon thread.
 
-    The thread runs while items are scheduled. `serve` must not raise. It returns the seconds after which it wants the
-    item again, or None if the item is finished.
+    `serve` returns the seconds until the item is due again, or None if the item is finished. `serve` must not raise.
     """
 
     def __init__(self, name: str, serve: Callable[[Item], float | None]) -> None:

@@ -19,16 +19,21 @@ logger = logging.getLogger(__name__)
 
 
 class QoS(SQS.QoS):
-    """Messages that the worker has received but not finished. Subclass of kombu's class QoS."""
+    """Set of the messages that a worker has received and not yet acknowledged or rejected.
+
+    With this subclass of kombu's QoS, a back-off policy neither raises nor blocks the worker for long.
+    """
 
     def apply_backoff_policy(
         self, routing_key: str, delivery_tag: str, backoff_policy: Any, backoff_tasks: Any
     ) -> None:
-        """Make a rejected message visible again after the pause that the app's back-off policy defines.
+        """Return a rejected message to its queue after the pause that the app's back-off policy defines.
 
-        This method corrects a defect: if SQS rejects the visibility change, kombu raises an error in the event loop. If
-        SQS does not answer, kombu blocks the event loop until botocore's timeouts end.
+        `delivery_tag` is the receipt handle of the message. `backoff_policy` maps a receive count to a pause in
+        seconds, for the tasks in `backoff_tasks`. A message without such a pause is left alone. `routing_key` is
+        ignored.
         """
+        # corrects a defect: kombu raises in the event loop if SQS rejects the call, and blocks if SQS does not answer
         task, receives = self.extract_task_name_and_number_of_retries(delivery_tag)
         pause_seconds = backoff_policy.get(receives) if task in backoff_tasks else None
         if pause_seconds is not None:
@@ -51,28 +56,26 @@ class FinishingChannel(PollingChannel):
         self._dead_letters = DeadLetterQueue(self.short_client, self._deletes.delete, self._hardening.observer)
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
-        """Delete a message whose task has finished, then receive a message for the slot that became free.
+        """Delete a message whose task has finished, then receive another message if the worker can hold one.
 
-        This method corrects a defect: in kombu, a failed delete raises an error in the event loop, or blocks it for
-        minutes.
+        `delivery_tag` is the receipt handle of the finished message. A background thread deletes the message.
         """
         message = self._message_of(delivery_tag)
         if message is not None:
             self._deletes.delete(message)
+        # corrects a defect: in kombu, a failed delete raises an error in the event loop, or blocks it for minutes
         virtual.Channel.basic_ack(self, delivery_tag, multiple)
         self._wake()
 
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Reject a message without ever raising, then receive a message for the slot that became free.
+        """Reject a message, then receive another message if the worker can hold one.
 
-        With `requeue`, the message returns to its queue. Without `requeue`, it is normally deleted. It is kept in two
-        cases: if its queue has a redrive policy, or if the app has a back-off policy for its task. SQS delivers a kept
-        message again.
-
-        This method corrects a defect: before version 5.7, kombu never deletes a rejected message, so SQS delivers it
-        until it expires.
+        `delivery_tag` is the receipt handle of the message. With `requeue`, the message returns to its queue. Without
+        `requeue`, SQS delivers the message again if a redrive policy or a back-off policy applies to the message.
+        Otherwise the message is deleted.
         """
         try:
+            # corrects a defect: before version 5.7, kombu never deletes a rejected message
             if not requeue and not self.qos.has_backoff_policy(delivery_tag):
                 self._delete_rejected_message(delivery_tag)
             virtual.Channel.basic_reject(self, delivery_tag, requeue=requeue)
@@ -85,8 +88,8 @@ class FinishingChannel(PollingChannel):
     def close(self) -> None:
         """Finish the channel's background work, then close the channel.
 
-        The background work moves invalid messages to the dead-letter queue and deletes finished messages. Failed
-        deletes are retried once. The time for all this is limited.
+        Invalid messages are dead-lettered, then finished messages are deleted, for about 5 seconds each. SQS delivers
+        every remaining message again.
         """
         if not self.closed:
             self._dead_letters.close()

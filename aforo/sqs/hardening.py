@@ -31,16 +31,13 @@ class UnsupportedApp(ValueError):
 
 
 class Hardening:
-    """Parts of the hardened transport for one app: event observer, message policy and stall detector.
+    """Observer, message policy and stall detector of one hardened app, for its SQS transport.
 
-    The observer is called for transport events. The policy decides which messages are valid. The detector notices that
-    the worker no longer receives messages although it has free slots. This object is one of the app's transport
-    options. kombu hands the options to the transport.
-
-    Two apps must not share a connection. kombu shares one between apps whose broker URL and `repr` of the transport
-    options are equal. Here the options differ: this class keeps Python's default `repr`, which is unique per object.
+    `observer` is called for each transport event. `policy` decides which messages are valid. `stall` detects a worker
+    that has free slots but receives no messages.
     """
 
+    # Do not define `__repr__`: apps share a connection if the repr of their transport options is equal.
     def __init__(self, observer: Observer | None = None, policy: MessagePolicy | None = None) -> None:
         self.observer = observer or SilentObserver()
         self.policy = policy or MessagePolicy()
@@ -51,8 +48,8 @@ def harden(app: Celery, observer: Observer | None = None, policy: MessagePolicy 
     """Make a Celery app with an SQS broker use the hardened transport.
 
     Call this after configuring the app. `observer` is called for each transport event. `policy` decides which messages
-    are valid. Without it, every message that Celery can deliver is valid. Raise UnsupportedApp for an app that the
-    transport cannot serve.
+    are valid: by default, every message that Celery can deliver. Raise UnsupportedApp if the transport cannot serve the
+    app.
     """
     hardening = Hardening(observer, policy)
     _require_support(app, hardening.policy)

@@ -1,4 +1,4 @@
-"""A received SQS message, as one type that the worker's connection to SQS and its tasks share."""
+"""Type of a received SQS message, for a worker's SQS transport and for its tasks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 class ReceivedMessage:
     """One delivery of an SQS message. Each delivery of the same message has its own receipt handle.
 
-    `queue` is kombu's name of the queue. If the object was made in a task, `queue` is the last part of the queue URL.
-    `sent_at` is in epoch seconds, or None if SQS did not return the attribute SentTimestamp.
+    `queue` is kombu's name of the queue. In a task, `queue` is the last part of the queue URL. `sent_at` is in epoch
+    seconds, or None if SQS did not return the send time.
     """
 
     queue: str
@@ -47,12 +47,12 @@ class ReceivedMessage:
     def from_kombu(cls, message: Any, queue_names: dict[str, str]) -> ReceivedMessage | None:
         """Create a ReceivedMessage from kombu's message. Return None if kombu's message is not from SQS.
 
-        `queue_names` maps kombu's names of the queues to their URLs. The routing key of the message is not used,
-        because the sender of the message can write any name there.
+        `queue_names` maps kombu's names of the queues to their URLs.
         """
         url = message.delivery_info.get("sqs_queue")
         if url is None or not message.delivery_info.get("sqs_message"):
             return None
+        # found by the URL, because a sender can write any routing key
         queue = next(name for name, known_url in queue_names.items() if known_url == url)
         return cls.from_sqs(message.delivery_info["sqs_message"], queue, url)
 

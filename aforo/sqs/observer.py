@@ -1,7 +1,7 @@
 """Interface by which the hardened SQS transport reports its events to an app, which can count them.
 
 The events are receive calls, invalid messages, pending deletes, handled errors, ticks of the visibility heartbeat, and
-slots that are stopped by SIGSTOP.
+stopped slots.
 """
 
 from __future__ import annotations
@@ -60,9 +60,8 @@ class Operation(Label):
 class ExtensionResult(Label):
     """Result of one tick of the visibility heartbeat, as a metric label value.
 
-    While a task runs, each tick renews the lease of its video and extends the visibility of its message. `ok` means
-    that both succeeded. `failed` means that a call failed and that the next tick tries again. `gone` means that the
-    lease or the message belongs to another worker. If one is `gone` and the other `failed`, the result is `gone`.
+    A tick renews the lease of a video and extends the visibility of its message. The worse of the two results counts:
+    `gone` is worse than `failed`, and `failed` is worse than `ok`.
     """
 
     OK = "ok"
@@ -73,22 +72,18 @@ class ExtensionResult(Label):
 class Observer(Protocol):
     """Callbacks for the transport events that an app may want to count.
 
-    The methods are also called from background threads. `visibility_extended` is called in the process that runs the
-    task. In a prefork pool, that is a child with its own copy of the observer. What the copy stores in memory does not
-    reach the worker's main process.
+    The methods are also called from background threads. The method `visibility_extended` is called in the process that
+    runs the task. In a prefork pool, this process is a child with its own copy of the observer.
     """
 
     def polled(self, result: PollResult) -> None:
-        """Handle the result of one receive call to SQS. The transport calls this after each one."""
+        """Handle the result of a receive call to SQS. The transport calls this after each receive call."""
 
     def invalid_message(self, reason: InvalidReason) -> None:
         """Handle an invalid message, by its reason. The transport calls this for each invalid message."""
 
     def pending_deletes(self, count: int) -> None:
-        """Handle the current number of pending deletes. Called when that number may have changed.
-
-        A pending delete is a finished message whose delete failed and is being retried.
-        """
+        """Handle the number of pending deletes, `count`. The transport calls this after each delete call."""
 
     def handled_error(self, operation: Operation) -> None:
         """Handle an error that the transport has logged and ignored. The transport calls this for each one.
@@ -100,33 +95,33 @@ class Observer(Protocol):
         """Handle the result of one tick of the visibility heartbeat. The heartbeat calls this after each tick."""
 
     def stopped_slots(self, count: int, replaced: int) -> None:
-        """Handle the number of stopped slots: those whose process is stopped by SIGSTOP.
+        """Handle the current number of stopped slots, `count`.
 
-        The transport calls this when `count`, the number of stopped slots, changes. It also calls this when it replaces
-        processes that were stopped for too long. `replaced` is the number of them.
+        `replaced` is the number of stopped processes that the transport has just replaced. The transport calls this
+        when `count` changes and when it replaces processes.
         """
 
 
 class SilentObserver:
-    """Observer of the SQS transport that ignores every event, for an app that counts none.
+    """Observer of the SQS transport that does nothing at any event, for an app that counts none.
 
-    A subclass overrides the methods of the events that it needs. `Observer` describes the events.
+    A subclass overrides the methods of the events that it needs. The class Observer describes the events.
     """
 
     def polled(self, result: PollResult) -> None:
-        """Ignore the result of a receive call."""
+        """Do nothing. A subclass can count receive calls by their result."""
 
     def invalid_message(self, reason: InvalidReason) -> None:
-        """Ignore an invalid message."""
+        """Do nothing. A subclass can count invalid messages by their reason."""
 
     def pending_deletes(self, count: int) -> None:
-        """Ignore that the number of pending deletes has changed."""
+        """Do nothing. A subclass can record the number of pending deletes, `count`."""
 
     def handled_error(self, operation: Operation) -> None:
-        """Ignore an error that the transport has handled."""
+        """Do nothing. A subclass can count handled errors by the operation that failed."""
 
     def visibility_extended(self, result: ExtensionResult) -> None:
-        """Ignore the result of one tick of the visibility heartbeat."""
+        """Do nothing. A subclass can count ticks of the visibility heartbeat by their result."""
 
     def stopped_slots(self, count: int, replaced: int) -> None:
-        """Ignore that the number of stopped slots has changed."""
+        """Do nothing. A subclass can record the number of stopped slots, and count the replaced processes."""

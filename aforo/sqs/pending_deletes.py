@@ -1,7 +1,7 @@
 """Delete finished messages from SQS, and retry deletes that failed.
 
-This module corrects a defect: kombu tries a delete once, for up to five minutes. If the delete fails, SQS delivers the
-message again and the finished task runs a second time.
+This module corrects a defect: kombu tries a delete only once. If the delete fails, SQS delivers the message again and
+the finished task runs a second time.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class _Queue:
             del self.pending[message.id]
 
     def pause_seconds(self) -> float | None:
-        """Return the pause before the next retry of this queue's failed deletes, in seconds.
+        """Return the pause before the failed deletes of this SQS queue are retried, in seconds.
 
         Return None if no failed delete is waiting for a retry.
         """
@@ -57,8 +57,8 @@ class _Queue:
 class PendingDeletes:
     """Delete each finished message immediately, and retry failed deletes in batches.
 
-    Background threads call SQS, because the event loop must not wait for SQS. Any thread may call the methods. A
-    waiting retry does not delay a new delete. After `close`, `delete` calls SQS in the calling thread.
+    Background threads call SQS. Any thread may call the methods. After a call of the method `close`, the method
+    `delete` calls SQS in the calling thread.
     """
 
     def __init__(self, client_of: ClientOf, observer: Observer | None = None) -> None:
@@ -83,9 +83,8 @@ class PendingDeletes:
     def delete_if_finished(self, message: ReceivedMessage) -> bool:
         """Delete a message that SQS delivered again, if its task has already finished.
 
-        Return True if the task has finished, so that the caller does not run it again. SQS delivers a finished message
-        again if its delete failed or came too late. The delete uses the receipt handle of the new delivery, because the
-        old handle may no longer work.
+        Return True if the task has finished: the caller must not run it again. Otherwise return False and delete
+        nothing. `message` is the new delivery.
         """
         with self._lock:
             newest = self._finished.get(message.id)
@@ -96,10 +95,9 @@ class PendingDeletes:
         return True
 
     def close(self) -> None:
-        """Finish the running deletes and retry the failed ones once, for at most 5 seconds.
+        """Finish the running deletes, then retry the failed deletes once, for about 5 seconds in total.
 
-        After a failed retry, the other failed deletes of the same queue are not retried. SQS delivers every message
-        again that was not deleted.
+        The first retry that fails ends the retries of its queue. SQS delivers every message again that was not deleted.
         """
         deadline = time.monotonic() + CLOSE_SECONDS
         with self._lock:

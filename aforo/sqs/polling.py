@@ -1,4 +1,7 @@
-"""Timing of a worker's receive calls to SQS: at once for a free slot, after a pause if a call failed."""
+"""Decide when a worker sends a receive call to SQS: as soon as it can hold another message.
+
+After a call that failed, the worker pauses first.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from aforo.sqs.observer import PollResult
 from aforo.sqs.waker import waker_of
 
 logger = logging.getLogger(__name__)
+#: short, so that a worker receives again within 15 s after a network failure
 LONGEST_POLL_SECONDS = 10
 #: an empty answer before this time was no long poll, so the next poll waits
 SHORTEST_EMPTY_POLL_SECONDS = 0.5
@@ -32,7 +36,10 @@ SYSTEM_ATTRIBUTES = {"ApproximateReceiveCount", "SentTimestamp"}
 
 
 class PollingChannel(TimedChannel):
-    """SQS channel that receives as soon as a slot is free, and pauses between failed receive calls."""
+    """SQS channel that receives as soon as the worker can hold another message.
+
+    After a receive call that failed, the channel pauses. The pause grows with each further failure, up to a limit.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._failures: Counter[str] = Counter()  # queue -> failed polls in a row
@@ -46,18 +53,17 @@ class PollingChannel(TimedChannel):
     def wait_time_seconds(self) -> int:
         """Return the long-poll time of a receive call: how many seconds SQS may wait for a message.
 
-        The result is at most LONGEST_POLL_SECONDS. This limit is short so that a worker receives again within 15 s
-        after a network failure.
+        The result is at most LONGEST_POLL_SECONDS.
         """
         return min(LONGEST_POLL_SECONDS, int(super().wait_time_seconds))
 
     @property
     def requested_attributes(self) -> dict[str, list[str]]:
-        """Return the parameters of the receive call that name the message attributes to request.
+        """Return which attributes SQS has to send with each message, as parameters of the receive call.
 
-        A key is a parameter, such as `MessageAttributeNames`. Its value lists names of attributes. Send time and
-        receive count are always requested. The transport option `fetch_message_attributes` adds names. It is a list of
-        system attributes, or a dict with the keys `MessageSystemAttributeNames` and `MessageAttributeNames`.
+        The result maps a parameter, such as `MessageAttributeNames`, to attribute names. The send time and the receive
+        count are always included. The transport option `fetch_message_attributes` adds more: a list of system
+        attributes, or a dict like the result.
         """
         option = self.transport_options.get("fetch_message_attributes") or []
         names = option if isinstance(option, dict) else {SYSTEM: [option] if isinstance(option, str) else option}
@@ -78,9 +84,10 @@ class PollingChannel(TimedChannel):
         return connection
 
     def basic_qos(self, *args: Any, **options: Any) -> None:
-        """Set the limit of unfinished messages that the worker holds. Celery calls this method.
+        """Set how many unfinished messages the worker can hold. Celery calls this method.
 
-        If the new limit leaves a slot free, receive a message for it immediately.
+        All arguments are passed to kombu's `basic_qos`. If the new limit lets the worker hold another message, a
+        receive call is sent immediately.
         """
         super().basic_qos(*args, **options)
         self._wake()
@@ -88,10 +95,9 @@ class PollingChannel(TimedChannel):
     def basic_cancel(self, consumer_tag: str) -> None:
         """Stop receiving for the consumer `consumer_tag`, and wait until the running receive call ends.
 
-        Messages that this call receives are returned to the queue. This method corrects a defect: kombu does not wait,
-        and SQS can still answer the abandoned call with a message. Nobody processes that message, and it stays
-        invisible for the visibility timeout.
+        Messages that this call receives are returned to the queue.
         """
+        # corrects a defect: kombu does not wait; messages of a late answer are lost until their visibility timeout ends
         super().basic_cancel(consumer_tag)
         self._await_open_polls()
 

@@ -28,8 +28,8 @@ ClientOf = Callable[[str], Any]
 def redelivery_seconds(receive_count: int, first_seconds: float, jitter: float | None = None) -> int:
     """Return the seconds for which a message that returns to its queue stays invisible.
 
-    The maximum is `first_seconds` for the first delivery. Each further delivery doubles the maximum, up to a limit. The
-    result is random, between half of the maximum and all of it. `jitter`, from 0 to 1, replaces the random number.
+    The result is limit × (1 + jitter) / 2, rounded up. Here, limit = first_seconds × 2^(receive_count - 1), but at most
+    LONGEST_REDELIVERY_SECONDS. If `jitter` is None, a random number from 0 to 1 is used.
     """
     return math.ceil(backoff_seconds(receive_count - 1, first_seconds, LONGEST_REDELIVERY_SECONDS, jitter))
 
@@ -37,7 +37,8 @@ def redelivery_seconds(receive_count: int, first_seconds: float, jitter: float |
 def make_visible(client_of: ClientOf, message: ReceivedMessage, delay_seconds: int, observer: Observer) -> None:
     """Return a message to its queue, so that SQS delivers it again after `delay_seconds`.
 
-    If SQS rejects the call, the message becomes visible when its visibility timeout ends.
+    An error of SQS is logged, and counted by `observer`. The message then becomes visible when its visibility timeout
+    ends.
     """
     try:
         client_of(message.queue).change_message_visibility(
@@ -56,7 +57,7 @@ def is_permanent(error: Exception) -> bool:
 def batch_error(entry: dict[str, Any], operation: str) -> ClientError:
     """Return a boto3 ClientError for one message that failed in a batch call to SQS.
 
-    boto3 raises no error for such a message. `entry` is the message's entry in the list `Failed` of SQS's answer.
-    `operation` is the name of the SQS call, for the text of the error.
+    `entry` is the message's entry in the list `Failed` of SQS's answer. `operation` is the name of the SQS call, for
+    the text of the error.
     """
     return ClientError({"Error": {"Code": entry.get("Code", ""), "Message": entry.get("Message", "")}}, operation)

@@ -13,12 +13,12 @@ logger = logging.getLogger(__name__)
 
 
 def keep_slots(app: Celery) -> None:
-    """Install a hook in the workers of `app`: it frees the slot of a task that Celery cannot start.
+    """Install a hook in the workers of `app`, to free the slot of a task that Celery cannot start.
 
-    Call this before a worker starts. The hook corrects a defect: Celery takes a slot, then prepares the task. If the
-    preparation raises an error, the slot stays taken. A worker without free slots keeps running but consumes nothing.
+    Call this before a worker starts.
     """
 
+    # corrects a defect: if Celery raises after it has taken a slot, the slot stays taken
     def guard(instance: Any = None, **_signal: Any) -> None:
         if instance.app is app:
             _guard(instance)

@@ -37,14 +37,14 @@ class StallWatch:
         self._checked_at = self._since = clock()
 
     def polled(self) -> None:
-        """Record that a receive call has returned or failed. A new minute then starts for `is_stalled`."""
+        """Record that a receive call has returned or failed. The minute without a result then starts anew."""
         self._results += 1
 
     def is_stalled(self, has_free_slots: bool) -> bool:
         """Return True if, for a minute, slots were free and no receive call returned or failed.
 
-        Call this every CHECK_SECONDS. A much longer time between two calls shows that the process was suspended. The
-        result is then False, and a new minute starts.
+        Call this every CHECK_SECONDS. `has_free_slots` says whether a slot is free now. After a long gap between two
+        calls, the minute starts anew.
         """
         now = self._clock()
         was_stopped = now - self._checked_at > 3 * CHECK_SECONDS
@@ -68,10 +68,10 @@ def watch_for_stalls(app: Celery, stall: StallWatch) -> None:
 
 
 def has_free_slots(consumer: Any) -> bool:
-    """Return True if the worker has an idle slot and is able to get a task for it.
+    """Return True if the worker has an idle slot, and holds or can receive a message for this slot.
 
-    It is able if its prefetch limit lets it receive another message, or if it holds a message that it has not started.
-    Return False for a worker that is reconnecting or whose queues were cancelled. Such a worker receives nothing.
+    `consumer` is Celery's consumer of the worker. Return False for a worker that is reconnecting or whose queues were
+    cancelled.
     """
     channel = getattr(consumer.task_consumer, "channel", None)
     active = len(state.active_requests)

@@ -1,8 +1,7 @@
-"""Replace the process of a slot if a signal has stopped it (SIGSTOP) and it stays stopped.
+"""Replace the process of a slot if a signal (SIGSTOP) has stopped the process for 30 s.
 
-Celery does not notice a stopped process. It sends the process a task that never starts, so the worker has one usable
-slot less. The kernel reports which processes are stopped. A process that merely works for long, such as hours of
-ffmpeg, is not replaced. A process under a debugger counts as running.
+Celery does not notice a stopped process, and a task sent to this process never starts. A process that merely works for
+long is not replaced.
 """
 
 from __future__ import annotations
@@ -42,11 +41,11 @@ class StoppedSlots:
     def check(self, stopped: Iterable[psutil.Process]) -> list[psutil.Process]:
         """Return the processes that have been stopped for at least STOPPED_SECONDS.
 
-        `stopped` are the slot processes that are stopped now. Call this every CHECK_SECONDS. If a call comes much
-        later, the worker's main process was probably stopped too, for example by Ctrl-Z. The time of each stopped
-        process then starts anew.
+        `stopped` are the slot processes that are stopped now. Call this every CHECK_SECONDS. After a long gap between
+        two calls, each process counts as stopped since the later call.
         """
         now = self._clock()
+        # after a long gap, the main process was probably stopped too, for example by Ctrl-Z
         known = self._since if now - self._checked_at <= 3 * CHECK_SECONDS else {}
         self._since = {process: known.get(process, now) for process in stopped}
         self._checked_at = now
@@ -56,8 +55,8 @@ class StoppedSlots:
 def watch_for_stopped_slots(app: Celery, observer: Observer) -> None:
     """Connect a Celery signal, so that workers replace slot processes that stay stopped (SIGSTOP).
 
-    This applies to each worker of `app` that starts after this call. A worker calls the method
-    `stopped_slots` of `observer` when its number of stopped processes changes, or when it replaces one.
+    This applies to each worker of `app` that starts after this call. `observer.stopped_slots` is called when the number
+    of stopped processes changes, and when a process is replaced.
     """
 
     def start(sender: Any = None, **_signal: Any) -> None:

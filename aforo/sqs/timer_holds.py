@@ -1,8 +1,7 @@
 """Keep messages invisible while Celery delays their tasks (options `countdown` and `eta`).
 
-This module corrects a defect. Celery keeps the message of a delayed task in the worker, but SQS delivers it again after
-each visibility timeout. The task then runs several times. Or the message receives too many deliveries, and SQS
-dead-letters it before the task runs.
+This module corrects a defect: a delayed task's message waits in the worker, but SQS delivers the message again after
+each visibility timeout. The task then runs several times, or SQS dead-letters the message.
 """
 
 from __future__ import annotations
@@ -38,9 +37,8 @@ class _Hold:
 class TimerHolds:
     """Make each delayed message invisible until its task is due, and for one more visibility timeout.
 
-    If the worker is lost, SQS delivers the message again when the message becomes visible. `usual_timeout_seconds` is
-    used while the visibility timeout of a queue cannot be read. A background thread makes the calls to SQS and retries
-    them.
+    A background thread calls SQS, and retries failed calls. `usual_timeout_seconds` is used while the visibility
+    timeout of a queue cannot be read.
     """
 
     def __init__(self, client_of: ClientOf, usual_timeout_seconds: float, observer: Observer) -> None:

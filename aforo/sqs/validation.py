@@ -24,8 +24,7 @@ LARGEST_BODY_BYTES = 1024 * 1024
 class Call:
     """Task call in a message: task name, arguments, and the options (such as `eta`) that are set.
 
-    `options` has only names that the constant OPTIONS lists. For a compressed message, `args` and `kwargs` are empty,
-    because nothing is decompressed.
+    `options` has only names from the constant OPTIONS. For a compressed message, `args` and `kwargs` are empty.
     """
 
     task: str
@@ -36,17 +35,17 @@ class Call:
 
 
 def accept_any(_call: Call) -> InvalidReason | None:
-    """Default check of a message policy: accept every task call."""
+    """Return None: accept every task call. This is the default `check` of a MessagePolicy."""
     return None
 
 
 @dataclass(frozen=True)
 class MessagePolicy:
-    """Rules for the messages that an app accepts, in addition to the checks that protect the worker.
+    """Rules of an app that decide which messages are valid, in addition to the checks of `read_call`.
 
-    `tasks` lists the accepted task names. If it is None, any name is accepted and Celery handles unknown ones. Without
-    `allows_compression`, compressed messages are invalid. `check` gets the task call and returns a reason to reject it,
-    or None.
+    `tasks` has the accepted task names, or is None to accept all. A body above `largest_body_bytes` is invalid. If
+    `allows_compression` is False, a compressed message is invalid. `check` gets the task call, and returns a reason to
+    reject the call, or None.
     """
 
     tasks: Container[str] | None = None
@@ -75,7 +74,7 @@ class MessagePolicy:
 
 
 class InvalidMessage(Exception):
-    """Error for the body of an SQS message that must not be delivered to Celery."""
+    """Error: an SQS message is invalid and must not be delivered to Celery. `reason` says why."""
 
     def __init__(self, reason: InvalidReason) -> None:
         super().__init__(reason)
@@ -85,9 +84,8 @@ class InvalidMessage(Exception):
 def read_call(body: object, largest_body_bytes: int = LARGEST_BODY_BYTES, allows_compression: bool = False) -> Call:
     """Parse the task call in the body of an SQS message. Raise InvalidMessage if the body is malformed.
 
-    The body must be Celery's task protocol 2, inside the JSON object that kombu puts around it for SQS. A body of more
-    than `largest_body_bytes` is malformed. So is a compressed one, unless `allows_compression` is true. Nothing is
-    decompressed or unpickled here.
+    The body must be Celery's task protocol 2 in kombu's JSON object. InvalidMessage is also raised for a body above
+    `largest_body_bytes`, and for a compressed body without `allows_compression`. Nothing is decompressed or unpickled.
     """
     _require(isinstance(body, str), InvalidReason.BAD_ENVELOPE)
     _require(len(str(body).encode("utf-8", "replace")) <= largest_body_bytes, InvalidReason.TOO_LARGE)
@@ -163,7 +161,7 @@ def _options(fields: dict[str, Any]) -> frozenset[str]:
 
 
 def is_storable(text: object) -> bool:
-    """Return True for a text of up to 255 characters that logs and databases can store.
+    """Return True for a text of 1 to 255 characters that logs and databases can store.
 
     Databases cannot store the character NUL, nor a lone surrogate, which JSON can contain.
     """

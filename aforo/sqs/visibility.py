@@ -30,14 +30,9 @@ _WORST_FIRST = (ExtensionResult.GONE, ExtensionResult.FAILED, ExtensionResult.OK
 class VisibilityHeartbeat:
     """Context manager that keeps a message invisible in SQS while its `with` block runs.
 
-    A background thread ticks about three times per visibility timeout. Each tick first calls `renew`, which renews the
-    lease of the video. Then it extends the visibility of the message. If `renew` returns False, the lease is lost and
-    the ticks end. `observer` gets the result of each tick (see ExtensionResult). `client` is an SQS client with short
-    timeouts. No failure reaches the task.
-
-    After an outage longer than the visibility timeout, SQS delivers the message again. This heartbeat can then no
-    longer extend the visibility. Its ticks still renew the lease, so that the second execution sees that the first one
-    is running. Of these ticks, `observer` gets only those that could not renew the lease.
+    A background thread ticks about three times per visibility timeout (`timeout_seconds`). Each tick renews the lease
+    of the video by `renew`, then extends the visibility of the message. If `renew` returns False, the ticks end.
+    `observer` gets the result of each tick. A failed tick raises nothing in the task.
     """
 
     def __init__(
@@ -73,13 +68,14 @@ class VisibilityHeartbeat:
     def tick(self) -> bool:
         """Renew the lease of the video, then extend the visibility of the message.
 
-        The lease is renewed first, so that a slow call to SQS does not delay it. Return True if another tick has to
-        follow. Return False if the lease is lost or the `with` block has ended.
+        Return True if another tick has to follow. Return False if the lease is lost or the `with` block has ended.
         """
         with self._in_tick:
             if self._has_left:
                 return False
+            # the lease first, so that a slow call to SQS does not delay it
             was_gone, lease, message = self._is_gone, self._renew_lease(), self._extend()
+        # once SQS has delivered the message again, only the lease counts, and its success is not reported
         result = lease if was_gone else min(message, lease, key=_WORST_FIRST.index)
         if not was_gone or result != ExtensionResult.OK:
             self.observer.visibility_extended(result)

@@ -1,8 +1,7 @@
 """Declarations of the metrics that a worker exports about itself and its machine.
 
-Each metric is declared once, with kind, help, labels and buckets. Nothing is registered on import. `counter`, `gauge`
-and `histogram` register a metric by its name. `family` returns a metric without values, for code that computes the
-values at each scrape.
+`counter`, `gauge` and `histogram` register a metric by its name. `family` returns a metric without values, for code
+that computes the values at each scrape.
 """
 
 from __future__ import annotations
@@ -191,19 +190,28 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in (*WORKER, *NODE)
 
 
 def counter(name: str, registry: CollectorRegistry, metrics: Mapping[str, Metric] = METRICS) -> Counter:
-    """Create the declared counter `name`, register it in `registry` and return it."""
+    """Create the declared counter `name`, register it in `registry` and return it.
+
+    `metrics` has the declarations by name. Raise KeyError if `name` is not declared, TypeError if it is not a counter.
+    """
     metric = _of_kind(name, C, metrics)
     return Counter(metric.name, metric.help, metric.labels, registry=registry)
 
 
 def gauge(name: str, registry: CollectorRegistry, metrics: Mapping[str, Metric] = METRICS) -> Gauge:
-    """Create the declared gauge `name`, register it in `registry` and return it."""
+    """Create the declared gauge `name`, register it in `registry` and return it.
+
+    `metrics` has the declarations by name. Raise KeyError if `name` is not declared, TypeError if it is not a gauge.
+    """
     metric = _of_kind(name, G, metrics)
     return Gauge(metric.name, metric.help, metric.labels, registry=registry)
 
 
 def histogram(name: str, registry: CollectorRegistry) -> Histogram:
-    """Create the declared histogram `name` with its buckets, register it in `registry` and return it."""
+    """Create the declared histogram `name` with its buckets, register it in `registry` and return it.
+
+    Raise KeyError if `name` is not declared, TypeError if it is not a histogram.
+    """
     metric = _of_kind(name, H, METRICS)
     return Histogram(metric.name, metric.help, metric.labels, buckets=metric.buckets, registry=registry)
 

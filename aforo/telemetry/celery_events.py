@@ -49,9 +49,10 @@ class Forwarder:
         threading.Thread(target=self._run, name="celery-events", daemon=True).start()
 
     def put(self, kind: str, hostname: str, fields: dict[str, Any]) -> None:
-        """Queue one Celery event to be sent to Redis. `kind` is Celery's event type, such as `task-started`.
+        """Queue one Celery event to be sent to Redis. If the queue is full, count the event as dropped.
 
-        This never waits. If the queue is full, the event is counted as dropped.
+        `kind` is Celery's event type, such as `task-started`. `hostname` is the worker's Celery name. `fields` has the
+        other fields of the event.
         """
         self._clock += 1
         event = Event(kind, hostname=hostname, pid=os.getpid(), clock=self._clock, utcoffset=0, **fields)
@@ -115,14 +116,14 @@ class ForwardingDispatcher:
         task_received.connect(self._note_task)  # a weak reference: the connection ends with this dispatcher
 
     def send(self, event: str, blind: bool = False, **fields: Any) -> None:
-        """Pass the Celery event `event` with its fields to the forwarder. `blind` is ignored.
+        """Pass a Celery event of type `event` with its fields to the forwarder.
 
-        In the event `task-received`, the task's name is replaced by the name under which the task is registered. Celery
-        takes the name from the message header `shadow` if there is one. Each message can have another `shadow`, and
-        celery-exporter would create a series for each.
+        In an event of type `task-received`, the field `name` is set to the registered name of the task. `blind` is
+        ignored.
         """
         if self._forwarder is None:
             return
+        # Celery itself sends the header `shadow` as `name`: celery-exporter would create a series for each text
         task_id, name = self._received
         if event == "task-received" and fields.get("uuid") == task_id:
             fields["name"] = name
@@ -142,7 +143,7 @@ class ForwardingDispatcher:
 
 
 class ForwardedEvents(Events):
-    """Class for Celery's `app.events`. It makes events go to a Forwarder instead of the broker."""
+    """Celery's `app.events`, changed so that events go to a Forwarder instead of the broker."""
 
     def __init__(self, forwarder: Forwarder | None, app: Celery | None = None) -> None:
         super().__init__(app=app)

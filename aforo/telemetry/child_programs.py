@@ -44,9 +44,8 @@ _of_thread = _OfThread()
 def follow_child_programs() -> None:
     """Patch `subprocess.Popen` to measure each ffmpeg and ffprobe of a task as a stage of that task.
 
-    Programs of a task that run at the same time are measured as one, from the first start to the last end. A program
-    counts as ended when a call of `wait`, `poll`, `communicate` or `run` tells the task so. A second call of
-    `follow_child_programs` has no effect.
+    ffmpeg is the stage `transcode`, ffprobe the stage `probe`. A stage ends when the task gets the program's exit code.
+    Programs that run at the same time are one stage: that of the program that started first.
     """
     popen: Any = subprocess.Popen
     if hasattr(popen, _MARK):

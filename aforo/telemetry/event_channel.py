@@ -1,10 +1,7 @@
 """Telemetry events: facts that the process of a task sends to the worker's main process for metrics.
 
-In the pools `threads` and `solo`, tasks run in the main process. Their events are handled immediately. In the pool
-`prefork`, tasks run in child processes. A child sends each event as one datagram on a socket pair that was opened
-before the fork. A datagram arrives completely or not at all, even if the child is killed. When `send` returns, the
-datagram is already in the main process's socket. When a task has ended, the main process calls `drain`. This call
-handles all events of the task.
+In the pool `prefork`, a child process sends each event as one datagram. In the pools `threads` and `solo`, tasks run in
+the main process, and their events are handled immediately. The method `drain` handles all events that have arrived.
 """
 
 from __future__ import annotations
@@ -107,7 +104,10 @@ _channel: EventChannel | None = None
 
 
 def use(channel: EventChannel | None) -> None:
-    """Make the function `send` use `channel`, in this process and in the processes forked from it."""
+    """Make the function `send` use `channel`, in this process and in the processes forked from it.
+
+    If `channel` is None, `send` does nothing.
+    """
     global _channel  # noqa: PLW0603 (a stage timer in a task body has no other way to the channel of its worker)
     _channel = channel
 
@@ -119,5 +119,8 @@ def send(kind: str, **facts: Any) -> None:
 
 
 def handled_error(operation: Operation) -> None:
-    """Count an error that was logged and ignored. `operation` is what the worker was doing."""
+    """Send the event that an error was logged and ignored, so that the worker's metrics count the error.
+
+    `operation` is what the worker was doing when the error occurred.
+    """
     send("handled_error", operation=operation.value)

@@ -1,8 +1,7 @@
 """Check the Host header of requests, to stop foreign web pages that use DNS rebinding.
 
-The owner of evil.example can make that name resolve to 127.0.0.1. In a browser on this machine, scripts of its page can
-then read what a server here answers. The Host header of their requests is evil.example, so the server can refuse them.
-Prometheus and the machine's users are not refused: the Host header of their requests is the machine's address or name.
+In DNS rebinding, the owner of evil.example makes this name resolve to 127.0.0.1. Scripts of the owner's page then send
+requests to a local server. These requests have the Host header evil.example, so this check refuses them.
 """
 
 from __future__ import annotations
@@ -18,11 +17,12 @@ REFUSAL = b"this server is for this machine only: ask for it by address, or as l
 
 
 def only_for_this_machine(application: WsgiApp, host: str) -> WsgiApp:
-    """Return `application` with a check: it answers 421 if the Host header does not name this machine.
+    """Return a WSGI application that refuses a request if its Host header does not name this machine.
 
-    `host` is the address on which the server listens. If it is not a loopback address, return `application` unchanged.
-    Such an address can have names that this machine does not know, and the check would refuse them.
+    A refused request is answered with 421. Every other request is passed to `application`. If the server's address
+    `host` is not a loopback address, `application` itself is returned.
     """
+    # this machine does not know all names of its other addresses
     if not _is_loopback(host):
         return application
     own = frozenset({"localhost", socket.gethostname().lower()})

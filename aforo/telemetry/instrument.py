@@ -3,8 +3,8 @@
     import aforo
     aforo.instrument(app)
 
-No database is needed. The metrics are exact under the prefork, threads and solo pools. If an app cannot be measured,
-one line is logged and the worker runs without metrics. With AFORO_STRICT=1, the worker ends instead.
+The metrics are exact under the prefork, threads and solo pools. If an app cannot be measured, one line is logged and
+the worker runs without metrics. With AFORO_STRICT=1, the worker ends instead.
 """
 
 from __future__ import annotations
@@ -56,15 +56,13 @@ def instrument(
     places: Mapping[str, Path] | None = None,
     events_redis_url: str | None = None,
 ) -> WorkerMetrics | None:
-    """Measure the workers of `app`, and serve /metrics in each worker.
+    """Make each worker of `app` measure itself, and serve its metrics at /metrics on `host` and `port`.
 
-    Call this where `app` is created. A second call has no effect. In a process that only sends tasks, nothing is
-    started. `port`, `host` and `events_redis_url` default to the environment variables of aforo.settings. `places` maps
-    values of the metric label `place` to folders, whose free disk space is measured. With `events_redis_url`, Celery's
-    events are sent to that Redis for celery-exporter.
-
-    Return the metrics, or None if `app` cannot be measured. To count the events of the SQS transport too, pass the
-    metrics to `aforo.harden` as `observer`.
+    Call this where `app` is created. `places` maps a name to a folder whose free disk space is measured. Celery's
+    events are sent to the Redis `events_redis_url`, where celery-exporter reads them. The defaults of `host`, `port`
+    and `events_redis_url` are the environment variables AFORO_METRICS_HOST, AFORO_METRICS_PORT and
+    AFORO_EVENTS_REDIS_URL. Return the metrics, which can be the argument `observer` of the function `aforo.harden`.
+    Return None if `app` cannot be measured.
     """
     with never_an_outage():
         if app not in _connected:
@@ -111,10 +109,9 @@ def serve_when_ready(
 ) -> None:
     """Install a Celery signal handler that starts a /metrics server in each worker of `app`.
 
-    The server starts when the worker is ready, after its pool has forked. `address` is a host and the ports to try.
-    `node` is a function that gets Celery's consumer and returns the collector of the machine's metrics. `facts` has
-    further labels for the metric aforo_worker_info, such as the app's ffmpeg `profile`. `forwarder` sends Celery events
-    to Redis. `recording` keeps the execution records. With `recording`, the server has a second page, /executions.
+    `address` is a host and the ports to try. `node` gets Celery's consumer and returns the collector of the machine's
+    metrics. `facts` has further labels for the metric aforo_worker_info. `forwarder` sends Celery events to Redis. With
+    `recording`, the server also has the page /executions.
     """
 
     def start(sender: Any = None, **_signal: Any) -> None:

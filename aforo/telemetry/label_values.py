@@ -1,7 +1,7 @@
-"""Allowed label values of the metrics that the library exports.
+"""Allowed values of each label of the metrics that the library exports.
 
-For each label, this module has a list of all its values. If they cannot be listed, it has a text that says what they
-are, such as `the version of Celery`.
+VALUES maps a label to the list of its values. If the values cannot be listed, VALUES has a text that describes them,
+such as `the version of Celery`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ Values = tuple[str, ...] | str
 
 
 class Operation(Label):
-    """What a task or its worker was doing when an error was logged and ignored.
+    """Operations of a task or worker whose errors are logged and ignored, as metric label values.
 
-    It is a value of the label `operation` of aforo_worker_handled_errors_total. The SQS transport adds its own
-    operations.
+    The metric is aforo_worker_handled_errors_total. The class `aforo.sqs.observer.Operation` has the operations of the
+    SQS transport.
     """
 
     WATCH_DEAD_LETTERS = "watch_dead_letters"  # reading the dead-letter queue failed: the next check retries

@@ -1,7 +1,7 @@
-"""Count the start and the end of each delivery exactly once, by a subclass of Celery's `Request`.
+"""Subclass of Celery's `Request` that counts the start and the end of each delivered task once.
 
-A `Request` is a task that the worker has received. The counting runs in the main process. It does not use Celery's
-events, so the counts are exact even if events are switched off.
+A `Request` is one delivery of a task to this worker. The counting runs in the worker's main process, without Celery's
+events.
 """
 
 from __future__ import annotations
@@ -35,8 +35,7 @@ OUTCOMES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 class CountedRequest(Request):
     """Received task (Celery's `Request`) that counts its start and its end in `metrics`.
 
-    The metrics are labelled with the name under which the task is registered. The attribute `name` of the Request is
-    not used as a label, because a message can change it by its header `shadow`.
+    The metrics are labelled with the name under which the task is registered.
     """
 
     metrics: ClassVar[WorkerMetrics]
@@ -59,13 +58,13 @@ class CountedRequest(Request):
         """Count the start of the task. Celery calls this when a slot starts the task."""
         self._pid, self._started_at, self._accepted_at = pid, time.monotonic(), time.time()
         with cpu_counted(self.metrics.telemetry_cpu):
-            self.metrics.started(self.task.name)
+            self.metrics.started(self.task.name)  # a message can change `self.name` by its header `shadow`
         super().on_accepted(pid, time_accepted)  # it may revoke the task immediately
 
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
         """Count the end of the task. Celery calls this when the task raised an exception.
 
-        The end is counted whether Celery then acknowledges the message, rejects it or returns it to the queue.
+        Return what Celery's own `on_failure` returns.
         """
         try:
             return super().on_failure(exc_info, *args, **options)
@@ -87,7 +86,11 @@ class CountedRequest(Request):
         self.count_end("revoked")
 
     def count_failure(self, error: BaseException) -> None:
-        """Count the end of a task that raised `error`, and the failure reason if its outcome is `failed`."""
+        """Count the end of a task that raised `error`. If the outcome is `failed`, count the reason too.
+
+        The outcome is `lost` if the hard time limit killed the task and the message is delivered again. Otherwise, the
+        function `outcome_of` returns the outcome.
+        """
         outcome = "lost" if self._returns_to_queue(error) else outcome_of(error)
         reason = reason_of(error) if outcome == "failed" else None
         if reason and not self._is_over:
@@ -122,7 +125,10 @@ class CountedRequest(Request):
 
 
 def counted(base: type[Any], worker_metrics: WorkerMetrics) -> type[Any]:
-    """Return a subclass of `base` (the request class of a Celery task) that counts in `worker_metrics`."""
+    """Return a subclass of `base` that counts the starts and ends of tasks in `worker_metrics`.
+
+    `base` is the request class of a Celery task.
+    """
     return type("CountedRequest", (CountedRequest, base), {"metrics": worker_metrics})
 
 
@@ -138,10 +144,10 @@ def outcome_of(error: BaseException) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the failure reason of a task that raised this exception, as a label value.
+    """Return the failure reason of a task that raised `error`, as a metric label value.
 
-    The reason is the exception's attribute `reason` if it is one of FAILURE_REASONS. Otherwise it is `timeout` for the
-    hard time limit, and `internal` for every other exception.
+    The hard time limit gives `timeout`. Any other error gives its attribute `reason` if FAILURE_REASONS lists that
+    value, and `internal` if not.
     """
     if isinstance(error, TimeLimitExceeded):
         return "timeout"

@@ -18,7 +18,7 @@ _CONNECTION = "kombu.asynchronous.aws.sqs.connection:AsyncSQSConnection"
 def request_send_time(app: Celery) -> None:
     """Make the workers of `app` request the attribute SentTimestamp of each message from SQS.
 
-    Do nothing if the app sets the requested attributes itself, or if its broker is not SQS.
+    Do nothing if the app sets the transport option `fetch_message_attributes` itself, or if its broker is not SQS.
     """
     url = app.conf.broker_read_url or app.conf.broker_url
     if not isinstance(url, str) or not url.partition(":")[0].endswith("sqs"):

@@ -28,23 +28,21 @@ def serve(
     telemetry_cpu: Counter | None = None,
     executions: Callable[..., Any] | None = None,
 ) -> int:
-    """Start the HTTP server of /metrics on the first free port of `ports`, and return that port.
+    """Start the HTTP server of /metrics and /executions on the first free port, and return that port.
 
-    Raise OSError if no port is free. `executions` is the WSGI application that answers /executions. If it is None, the
-    answer is 404. The CPU seconds of the server's threads are added to `telemetry_cpu`. If `host` is a loopback
-    address, a request whose Host header does not name this machine is refused.
+    `executions` is the WSGI application that answers /executions. Without it, the answer is 404. The CPU seconds of the
+    server's threads are added to `telemetry_cpu`. Raise OSError if no port is free.
     """
     exposition = Exposition(registry)
 
     def answer(environ: dict[str, Any], start_response: Any) -> Any:
-        """Answer a request for /metrics or /executions (WSGI). Any path but /executions gets the metrics.
+        """Answer a request for /executions, or answer any other path with the metrics (WSGI).
 
-        The metrics are always in Prometheus' plain text format, even if the client accepts OpenMetrics or gzip. Either
-        of these would double the CPU time of a scrape.
+        The metrics are always in Prometheus' plain text format, without compression.
         """
         if environ.get("PATH_INFO") == "/executions":
             return (executions or _not_found)(environ, start_response)
-        body = exposition.render()
+        body = exposition.render()  # OpenMetrics or gzip would double the CPU time of a scrape
         start_response("200 OK", [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))])
         return [body]
 
@@ -81,7 +79,7 @@ class MetricsServer(ThreadingWSGIServer):
             self._free.release()
 
     def handle_error(self, _request: Any, _client_address: Any) -> None:
-        """Ignore the error of a client that was too slow or disconnected."""
+        """Do nothing: the client was too slow or has disconnected."""
 
 
 class SilentHandler(WSGIRequestHandler):

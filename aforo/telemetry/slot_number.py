@@ -35,10 +35,6 @@ _thread_numbers = ThreadNumbers()
 
 
 def slot_number() -> int:
-    """Return the number of the slot that runs this code. Call this in the thread of the task.
-
-    In a prefork child, it is billiard's index of the process, which a replacement inherits. In a pool of threads, it is
-    the number of the thread. In a solo worker, it is 0.
-    """
+    """Return the number of the slot that runs this code, from 0. Call this in the thread of the task."""
     index = getattr(current_process(), "index", None)
     return _thread_numbers.own() if index is None else int(index)

@@ -20,9 +20,8 @@ _inner = threading.local()
 def stage(name: str) -> Iterator[None]:
     """Context manager: measure the duration of the block as the stage `name` of the running task.
 
-    A block that raises is measured too. A stage can contain another stage. The time of the inner stage is then not
-    counted for the outer one. The stages of a task thus add up to no more than its duration. `name` becomes a label
-    value. Use a fixed word such as `download`, never the name of a video.
+    A block that raises is measured too. The time of an inner stage is not counted for the outer stage. `name` becomes a
+    metric label. Use a fixed word such as `download`.
     """
     start, outer_seconds, outer_names = time.perf_counter(), getattr(_inner, "seconds", 0.0), _names()
     _inner.seconds, _inner.names = 0.0, (*outer_names, name)
@@ -37,8 +36,8 @@ def stage(name: str) -> Iterator[None]:
 def record_stage(name: str, seconds: float) -> None:
     """Record that the stage `name` of the running task has just ended, and took `seconds`.
 
-    Inside a `stage` block of another name, `seconds` are subtracted from the duration of that block. Inside a block of
-    the same name, nothing is recorded, because the block itself measures this time.
+    Inside a `stage` block of another name, `seconds` is subtracted from the duration of that block. Inside a block of
+    the same name, nothing is recorded.
     """
     if name in _names():
         return

@@ -11,14 +11,17 @@ from aforo.telemetry import event_channel
 
 
 def record_result(outcome: str = "", **measurements: Any) -> None:
-    """Report the outcome and measurements of the running task. Call this as the last step of the task.
+    """Send the outcome and the figures of the running task to the metrics of its worker.
 
-    `outcome` is one of DECLARED_OUTCOMES, or empty for `succeeded`. It is ignored if the task then raises an error or
-    its process dies.
+    Call this as the last step of the task. `outcome` is `retried`, `duplicate` or `superseded`, or empty for
+    `succeeded`. If the task fails afterwards, `outcome` is ignored, but the figures still count. The figures are
+    keyword arguments:
 
-    The `measurements` are counted at once, even if the task fails later. They are keyword arguments. `bytes` is a dict
-    with the downloaded bytes as `in` and the uploaded bytes as `out`. `speed`, `cpu_seconds`, `cores` and
-    `max_rss_bytes` are figures of ffmpeg.
+    - `bytes`: a dict with the downloaded bytes as `in` and the uploaded bytes as `out`.
+    - `speed`: seconds of video that ffmpeg processed per second of its run time.
+    - `cpu_seconds`: CPU seconds of ffmpeg.
+    - `cores`: mean number of cores that ffmpeg kept busy.
+    - `max_rss_bytes`: largest resident memory of ffmpeg.
     """
     event_channel.send("result", delivery=current_delivery(), outcome=outcome, **measurements)
 
@@ -42,8 +45,8 @@ def delivery_of(request: Any) -> str:
 def delivery_key(pid: int, task_id: str, properties: dict[str, Any] | None) -> str:
     """Return the delivery key: a text that identifies one delivery of a task to one process.
 
-    It is made of the process id and the message's delivery tag. Without a tag, the task id takes its place. The task id
-    alone is not enough, because two deliveries of a task may run at the same time. `properties` are the properties of
-    the message.
+    `pid` is the id of the process. `properties` are the properties of the message, with its delivery tag. If the tag is
+    missing, `task_id` is used instead.
     """
+    # the task id alone is ambiguous: two deliveries of a task can run at the same time
     return f"{pid} {(properties or {}).get('delivery_tag') or task_id}"

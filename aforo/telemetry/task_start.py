@@ -22,10 +22,10 @@ RUN_ID = "aforo_run_id"
 
 
 class Deliveries:
-    """Send a telemetry event at the start and at the end of each task of this process.
+    """Sender of telemetry events at the start and at the end of each task of this process.
 
-    The events carry the number of the task's slot. `cpu_seconds` is a function that returns the CPU time of this
-    process and its ended children. For a pool of threads, `cpu_seconds` is None, because its tasks share one process.
+    `cpu_seconds` is a function that returns the CPU seconds of this process and its ended children. Pass None for a
+    pool of threads. No CPU seconds are sent then.
     """
 
     def __init__(
@@ -41,8 +41,8 @@ class Deliveries:
     def begin(self, task: str, request: Any) -> None:
         """Send the event `delivery` for a task that starts now. `request` is Celery's `task.request`.
 
-        On the first delivery of a message, the event also has `ready_at`, the time at which the queue wait begins.
-        `ready_at` is left out if the send time is unknown.
+        The field `ready_at` of the event is the epoch time at which the queue wait begins. Only the event of a first
+        delivery with a known send time has this field.
         """
         message = ReceivedMessage.from_request(request)
         receive_count = message.receive_count if message else 1
@@ -60,7 +60,10 @@ class Deliveries:
         )
 
     def end(self, request: Any) -> None:
-        """Send the event `slot_free`: when the task's slot became free, and the CPU seconds of the task."""
+        """Send the event `slot_free` for a task that ends now. `request` is Celery's `task.request`.
+
+        The event has the current epoch time and, if measured, the CPU seconds that the task used.
+        """
         facts = {}
         if self._cpu_seconds is not None and self._cpu_at_start is not None:
             facts["cpu_seconds"] = round(self._cpu_seconds() - self._cpu_at_start, 6)

@@ -23,11 +23,11 @@ POOLS = {"prefork": "prefork", "thread": "threads", "solo": "solo"}
 
 
 def worker_conditions(app: Any, pool: Any, facts: Mapping[str, str]) -> dict[str, str]:
-    """Return the conditions of this worker as label values. Call this in its main process.
+    """Return the conditions of this worker by name, such as `cpu_model`, as labels of aforo_worker_info.
 
-    `pool` is the worker's Celery pool. `facts` has three conditions that only the app knows: `profile` (how videos are
-    encoded), `threads` (threads of one ffmpeg) and `threads_setting` (`auto`, or the number that the user set). An
-    unknown profile is returned as an empty text. Every other unknown condition is returned as `unknown`.
+    Call this in the worker's main process. `pool` is the Celery pool. `facts` has what only the app knows: `profile`,
+    `threads` (of one ffmpeg) and `threads_setting` (`auto` or a number). An unknown profile is an empty text. Any other
+    unknown condition is `unknown`.
     """
     return {
         "worker": WorkerProcess.this().owner,

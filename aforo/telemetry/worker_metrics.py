@@ -1,7 +1,6 @@
 """Metrics of a worker, and how telemetry events change them.
 
-All metrics are kept in the worker's main process, to which its children send events. So no metric is lost when a child
-dies, and memory does not grow with the number of children.
+All metrics are kept in the worker's main process. The child processes send events to the main process.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ MAX_PENDING_OUTCOMES = 1000
 class WorkerMetrics:
     """All metrics of one worker about its tasks, slots and SQS transport.
 
-    Pass the object to `aforo.harden` as `observer` to count the events of the SQS transport. Any thread or child
-    process may call the methods.
+    Pass the object to the function `aforo.harden` as `observer` to count the events of the SQS transport. Any thread or
+    child process may call the methods.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -90,10 +89,10 @@ class WorkerMetrics:
         return self.channel
 
     def initialise_tasks(self, tasks: Iterable[str]) -> None:
-        """Create the counters of these tasks with the value 0, if there are at most twenty tasks.
+        """Create the counters of these tasks with 0, so that Prometheus sees their first count.
 
-        Without a first sample of 0, Prometheus' `increase()` misses the first count. With more tasks, the counters of a
-        task are created when it first runs, so that /metrics stays small. Counters that exist keep their values.
+        Celery's own tasks (`celery.…`) are left out. If more than MAX_INITIAL_TASKS tasks remain, no counter is
+        created.
         """
         own = sorted(task for task in tasks if not task.startswith("celery."))
         if len(own) <= MAX_INITIAL_TASKS:
@@ -123,9 +122,8 @@ class WorkerMetrics:
     def ended(self, task: str, outcome: str, seconds: float | None, delivery: str = "") -> str:
         """Count the end of an execution of the task named `task`, and return the counted outcome.
 
-        `seconds` is the execution's duration, or None if it never started. `delivery` is the delivery key of the
-        execution (see aforo.telemetry.task_result). While the task runs, it can report an outcome of its own. That
-        outcome is counted instead of `succeeded`. Any other `outcome` is counted unchanged.
+        An outcome that the task reported with the function `record_result` replaces the outcome `succeeded`. `seconds`
+        is the duration, or None if the execution never started. `delivery` is the delivery key.
         """
         if self.channel is not None:
             self.channel.drain()
@@ -141,7 +139,10 @@ class WorkerMetrics:
         return outcome
 
     def failed(self, task: str, reason: str) -> None:
-        """Count a failed execution of the task named `task` by its reason."""
+        """Count one failed execution of the task named `task`. `reason` becomes a label of the counter.
+
+        `reason` is one of FAILURE_REASONS (see aforo.telemetry.label_values), such as `timeout`.
+        """
         self.failures.labels(task, reason).inc()
 
     def polled(self, result: str) -> None:
@@ -181,12 +182,13 @@ class WorkerMetrics:
         self._send("handled_error", operation=str(operation))
 
     def visibility_extended(self, result: str) -> None:
-        """Count one attempt to extend the visibility of a running task's message, by its result.
+        """Count one tick of the visibility heartbeat of a running task, by its result.
 
-        Each attempt also renews the video's lease. The result is `ok` if both succeed. It is `gone` if the message or
-        the lease belongs to another worker. Otherwise it is `failed`.
+        - `ok`: the visibility of the message and the lease of its video were extended.
+        - `gone`: another worker has the message or the lease.
+        - `failed`: the call to SQS that extends the visibility failed, or the renewal of the lease failed.
 
-        The SQS transport (aforo.sqs) calls this several times per visibility timeout.
+        The SQS transport (aforo.sqs) calls this.
         """
         self._send("visibility_extended", result=result)
 

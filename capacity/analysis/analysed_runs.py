@@ -13,10 +13,10 @@ from capacity.table.cells import CellKey, TableCell, fill, key_of
 
 @dataclass(frozen=True)
 class AnalysedRuns:
-    """All runs that a report is about.
+    """All runs that a report is about: the figures of every run, and the full analysis of some runs.
 
-    `rows` has the result row (the figures) of every run, oldest first. `runs` has the full analysis of some runs: the
-    newest ones, and those whose figures the result table averages.
+    `rows` has the figures of every run, oldest first. `runs` has the full analysis of the newest runs, and of the runs
+    whose figures the result table averages.
     """
 
     rows: tuple[ResultRow, ...]
@@ -26,12 +26,15 @@ class AnalysedRuns:
 
     @property
     def app(self) -> str | None:
-        """Return the app whose worker processed the runs. None means our reference worker."""
+        """Return the name of the app whose worker processed the newest run.
+
+        Return None if our reference worker processed it, or if there are no runs.
+        """
         return self.rows[-1].app if self.rows else None
 
     @cached_property
     def cells(self) -> list[TableCell]:
-        """Return the cells of the result table, each with the runs that its figures are averaged over.
+        """Return the cells of the result table. Each cell has its runs, and their mean figures.
 
         A cell is one combination of video size, slots, workers, mode, rate and app.
         """
@@ -55,12 +58,10 @@ class AnalysedRuns:
 
     @property
     def best_of_sizes(self) -> list[RunAnalysis]:
-        """Return one burst run per video size, in the order of the result table.
+        """Return one burst run per video size: the newest analysed run of the best cell of that size.
 
-        For each size, choose the cell with the highest X_sat, the throughput with every slot busy. Return the newest
-        analysed run of that cell. Valid cells are compared first. If a size has none, its indicative cells are
-        compared. Invalid cells are never used. A cell is as valid as the worst of the runs that its figures are
-        averaged over. Its X_sat is the geometric mean of its runs, because the highest single run is partly luck.
+        The best cell has the highest X_sat among the valid cells. Without valid cells, the indicative cells are
+        compared. A size with neither is left out. The runs are in the order of the result table.
         """
         best: dict[str, tuple[tuple[int, float], RunAnalysis]] = {}
         for cell, run in self.analysed_cells:
@@ -71,10 +72,10 @@ class AnalysedRuns:
 
     @property
     def best(self) -> RunAnalysis | None:
-        """Return the run that gives a report's answer, or None if `best_of_sizes` is empty.
+        """Return the run whose figures are the answer of a report, or None if there is no such run.
 
-        `best_of_sizes` has one run per video size. Choose the size of the newest run with a known X_sat, the throughput
-        with every slot busy. Return the run that `best_of_sizes` has for that size.
+        The result is one of the runs in the property `best_of_sizes`. Of their video sizes, the size of the newest run
+        with an X_sat is chosen.
         """
         best = {run.row.size_label: run for run in self.best_of_sizes}
         newest = [run.row.size_label for run in self.runs if run.row.x_sat_per_minute]
@@ -94,7 +95,10 @@ class AnalysedRuns:
         return AnalysedRuns(rows, tuple(run for run in self.runs if run.row.size_label in sizes), self.drawn)
 
     def of_cells(self, keys: Collection[CellKey]) -> AnalysedRuns:
-        """Return a new AnalysedRuns with only the runs of the cells with these keys."""
+        """Return a new AnalysedRuns with only the runs of the cells with these keys.
+
+        A key is the combination that identifies a cell: size, slots, workers, mode, rate and app.
+        """
         rows = tuple(row for row in self.rows if key_of(row) in keys)
         return AnalysedRuns(rows, tuple(run for run in self.runs if key_of(run.row) in keys), self.drawn)
 

@@ -1,6 +1,6 @@
-"""Cost of one video in a run: its stage times and ffmpeg's CPU seconds.
+"""Mean cost of one video in a run: seconds per stage, and CPU seconds of ffmpeg.
 
-A run is compared with the costs in comparable runs. These processed the same videos under the same conditions.
+The diagnosis of a run compares this cost with the cost in other runs of the same videos under the same conditions.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ CRITERION_STAGES: Mapping[str, tuple[Stage, ...]] = {
 
 @dataclass(frozen=True)
 class VideoCost:
-    """Mean stage seconds and ffmpeg CPU seconds of one video in a run, with the run's slots and X_sat.
+    """Mean cost of one video in a run: seconds per stage, and CPU seconds of ffmpeg.
 
-    `capacity_per_minute` is X_sat, the throughput with every slot busy, in videos per minute. An unknown number of
-    seconds is NaN.
+    An unknown number of seconds is NaN. `slots` is the number of slots of the run. `capacity_per_minute` is X_sat of
+    the run in videos per minute, or None if unknown.
     """
 
     slots: int
@@ -48,7 +48,7 @@ UNMEASURED = VideoCost(1, None, dict.fromkeys(CRITERION_STAGES, float("nan")), f
 
 
 def video_cost(measured: MeasuredRun) -> VideoCost:
-    """Return the mean seconds per stage and the mean CPU seconds that one video took in this run."""
+    """Return the mean cost of one video in this run: seconds per stage, and CPU seconds of ffmpeg."""
     recorded, row = measured.recorded, measured.row
     means = {stage: _mean(recorded.stage_seconds[stage]) for stage in Stage}
     stages = {name: _known_sum(means[stage] for stage in parts) for name, parts in CRITERION_STAGES.items()}
@@ -56,9 +56,10 @@ def video_cost(measured: MeasuredRun) -> VideoCost:
 
 
 def comparable_costs(row: ResultRow, others: Iterable[tuple[ResultRow, VideoCost]]) -> list[VideoCost]:
-    """Return the costs of the runs in `others` that are comparable with `row`, nearest in time first.
+    """Return the costs of the runs that are comparable with the run of `row`, the nearest in time first.
 
-    A comparable run is a finished burst of the same videos under the same conditions.
+    `others` has pairs: the figures of a run, and its cost. Comparable runs are finished bursts of the same videos,
+    under the same conditions, on equally many nodes.
     """
     near = [(abs(other.created_at - row.created_at), cost) for other, cost in others if _are_comparable(row, other)]
     return [cost for _, cost in sorted(near, key=lambda pair: pair[0])]
@@ -67,8 +68,8 @@ def comparable_costs(row: ResultRow, others: Iterable[tuple[ResultRow, VideoCost
 def usual_calibration_seconds(run: RunRow, others: Iterable[RunRow]) -> float | None:
     """Return how long the CPU calibration usually takes on the machine of `run`, in seconds.
 
-    The CPU calibration is a fixed piece of CPU work, timed before and after each run. The result is the median of the
-    times before the other runs on that machine. It is None if fewer than five of these runs have recorded the time.
+    The result is the median over the other runs on this machine. Only the calibration before each run counts. None
+    means that fewer than five calibrations are known.
     """
     same_host = [other for other in others if other.id != run.id and _host(other) == _host(run)]
     # the key keeps the old name of the CPU calibration, so that old runs can be read

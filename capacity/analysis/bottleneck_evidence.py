@@ -22,10 +22,8 @@ from capacity.runs.resource_samples import BUSY_MODES, Resources
 def cell_evidence(measured: MeasuredRun, resources: Resources, comparable: Sequence[VideoCost]) -> CellEvidence:
     """Return the measurements that show the bottleneck of a run, such as how busy the CPU was.
 
-    The resources are measured while every slot was busy. A measurement that is unknown is None. `comparable` has one
-    entry per comparable run: the mean stage times and CPU seconds of its videos. The run nearest in time comes first.
-    The baseline is the first entry with one slot. A slowdown factor compares the run with the baseline. It is None if
-    there is no baseline, or if the run itself has one slot.
+    Resources are measured while every slot was busy. An unknown measurement is None. `comparable` is the result of the
+    function `comparable_costs`. Slowdown factors are relative to the first comparable run with one slot.
     """
     recorded, row, ours = measured.recorded, measured.row, video_cost(measured)
     baseline = next((cost for cost in comparable if cost.slots == 1 < row.slots), UNMEASURED)

@@ -24,7 +24,7 @@ STANDARD_ERRORS = 1.96
 
 
 class Measure(StrEnum):
-    """The two figures that a history watches for changes: X_sat and the mean service time.
+    """Figures whose changes a history detects: X_sat, and the mean service time.
 
     X_sat is the throughput with every slot busy.
     """
@@ -33,11 +33,17 @@ class Measure(StrEnum):
     SERVICE = "service_mean_seconds"
 
     def value_of(self, row: ResultRow) -> float | None:
-        """Return the value that this figure has in a run. None means unknown."""
+        """Return this figure of one run, or None if it is unknown.
+
+        X_sat is in videos per minute. The mean service time is in seconds.
+        """
         return row.x_sat_per_minute if self is Measure.X_SAT else row.service_mean_seconds
 
     def error_of(self, row: ResultRow) -> float:
-        """Return the standard error of this figure in one run, divided by the figure. NaN means unknown."""
+        """Return the relative standard error of this figure in one run, or NaN if it is unknown.
+
+        The relative standard error is the standard error divided by the figure: 0.05 is 5 %.
+        """
         if self is Measure.SERVICE:
             return row.service_cv / math.sqrt(row.done) if row.service_cv is not None and row.done else math.nan
         interval = row.x_sat_interval
@@ -46,16 +52,19 @@ class Measure(StrEnum):
         return math.log(interval.high / interval.low) / (2 * STANDARD_ERRORS)
 
     def loss(self, factor: float) -> float:
-        """Return the loss of this figure, after a change that multiplied it by `factor`.
+        """Return the loss of this figure after a change that multiplied it by `factor`. 0.1 is 10 %.
 
-        The loss is 1 - `factor` for X_sat, and `factor` - 1 for the mean service time. 0.1 is a loss of 10 %. A
-        negative loss is an improvement.
+        The loss is 1 - `factor` for X_sat, and `factor` - 1 for the mean service time. A negative loss is an
+        improvement.
         """
         return 1 - factor if self is Measure.X_SAT else factor - 1
 
 
 class Trend(StrEnum):
-    """Verdict on a figure: whether its newest change made it worse by more than the user allows."""
+    """Verdicts on one figure of a cell: whether its newest change is a loss larger than allowed.
+
+    A lower X_sat is a loss. A longer service time is a loss too. `Series.trend` says when each verdict applies.
+    """
 
     WORSE = "worse"
     NOT_WORSE = "not_worse"
@@ -66,9 +75,9 @@ class Trend(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class HistoryKey:
-    """What identifies a history: the cell, and the options that the user chose for its runs.
+    """Key of a history: its cell, encoding profile, stack, storage, and whether its runs had a warm-up.
 
-    These are the encoding profile, the stack, the storage and the warm-up. An option that is unknown is an empty text.
+    Runs with equal keys belong to one history. An unknown stack or storage is an empty text.
     """
 
     cell: CellKey
@@ -80,12 +89,13 @@ class HistoryKey:
 
 @dataclass(frozen=True)
 class LevelChange:
-    """A change of a figure in a history: the last run before it, the first run after it, and its size.
+    """A change of a figure's mean in a history: the runs beside it, the two means, and their ratio.
 
-    `from_level` is the geometric mean of the figure in the runs before the change, back to the previous change.
-    `to_level` is its geometric mean in the runs after the change, up to the next change. `factor` is `to_level` /
-    `from_level`, and `interval` is its confidence interval. `conditions` has each condition that differs between the
-    runs `before` and `after`, with its two values.
+    - `before`, `after`: the last run before the change, and the first run after the change.
+    - `from_level`: geometric mean of the figure from the previous change, or from the first run, to this change.
+    - `to_level`: geometric mean of the figure from this change to the next change, or to the last run.
+    - `factor`, `interval`: `to_level` / `from_level`, and its confidence interval.
+    - `conditions`: maps each condition that differs to its values in `before` and `after`.
     """
 
     before: ResultRow
@@ -114,15 +124,19 @@ class Series:
 
     @property
     def runs_missing(self) -> int:
-        """Return how many more runs are needed before a change of this figure can be detected, or 0."""
+        """Return how many more runs are needed before a change of this figure can be detected.
+
+        Return 0 if there are enough runs.
+        """
         return max(0, FEWEST_RUNS - len(self.runs))
 
     def trend(self, margin: float) -> Trend:
-        """Return the verdict on the newest change of this figure. `margin` is the allowed loss: 0.05 is 5 %.
+        """Return whether the newest change of this figure is a loss greater than `margin` (0.05 is 5 %).
 
-        `Measure.loss` says what a loss is. The verdict is WORSE if the loss is greater than `margin`. Otherwise it is
-        NOT_WORSE if a loss of `margin` would probably be seen after two or three more runs, and UNCLEAR if not. With
-        too few runs to detect changes, it is TOO_FEW_RUNS.
+        - WORSE: yes.
+        - NOT_WORSE: no. A loss of `margin` would probably be detected.
+        - UNCLEAR: no, but a loss of `margin` could stay undetected.
+        - TOO_FEW_RUNS: no change can be detected yet.
         """
         if self.changes is None:
             return Trend.TOO_FEW_RUNS
@@ -134,9 +148,10 @@ class Series:
 
 @dataclass(frozen=True)
 class CellHistory:
-    """All runs of a cell in time order, and the series of each figure over these runs.
+    """History of one cell: all its runs, oldest first, and one series per figure.
 
-    `rows` has every run. `series` leaves out the invalid runs.
+    The series of X_sat comes first, then that of the mean service time. A series leaves out invalid runs, and runs in
+    which its figure is unknown. A series without runs is left out.
     """
 
     key: HistoryKey
@@ -159,10 +174,10 @@ class CellHistory:
 
 
 def histories(rows: Iterable[ResultRow]) -> list[CellHistory]:
-    """Return the history of each cell to which these runs belong, in the order of the result table.
+    """Group runs into histories, and return each history with the changes of its figures.
 
-    A cell is left out if neither X_sat nor the service time is known in any of its runs. Figures of invalid runs count
-    as unknown.
+    Runs with the same HistoryKey form one history. The result is sorted by this key. A history is left out if no valid
+    run has an X_sat or a mean service time.
     """
     cells: dict[HistoryKey, list[ResultRow]] = {}
     for row in rows:
@@ -172,7 +187,10 @@ def histories(rows: Iterable[ResultRow]) -> list[CellHistory]:
 
 
 def differences(before: ResultRow, after: ResultRow) -> dict[str, tuple[Any, Any]]:
-    """Return the conditions that differ between two runs: each name, with the value in both runs."""
+    """Return the conditions that differ between two runs, with their values.
+
+    The result maps the name of each such condition to its value in `before` and its value in `after`.
+    """
     a, b = asdict(before.conditions), asdict(after.conditions)
     return {name: (a[name], b[name]) for name in a if a[name] != b[name]}
 

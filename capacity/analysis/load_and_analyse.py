@@ -40,9 +40,10 @@ HELD_VIDEOS = 1_000_000
 
 
 def load_rows(run_ids: Sequence[str] | None = None) -> list[ResultRow]:
-    """Load the result rows of the runs with these ids, or of all runs if `run_ids` is None.
+    """Load runs from the database, and return one ResultRow (figures and their validity) per run.
 
-    Rows follow the order of `run_ids`, or come oldest first. Raise UsageError for an unknown id.
+    The rows are in the order of `run_ids`. None loads all runs that the function `runs_of` returns, oldest first. Raise
+    UsageError for an unknown id.
     """
     settings = Settings.from_process()
     figures = read_figures(settings.prometheus.url)
@@ -67,9 +68,8 @@ def analyse_runs(session: Session, settings: Settings, run_ids: Sequence[str]) -
 def runs_of(session: Session, settings: Settings, run_id: str | None = None) -> list[RunRow]:
     """Return the database rows of all runs of one app or of our reference worker, oldest first.
 
-    With `run_id`, the result has the runs of the same app as that run. Without `run_id`, it has the runs of the app in
-    the settings. Without an app, it has the runs of our reference worker. Runs of different apps are never
-    mixed, because their videos are not the same work. Warm-up runs are left out, except the run `run_id` itself.
+    The app is that of the run `run_id`. Without `run_id`, the app is that of the settings. Warm-up runs other than
+    `run_id` are left out. Raise UsageError if `run_id` is unknown.
     """
     app = settings.app.name if settings.app else None
     if run_id is not None:
@@ -82,8 +82,8 @@ def runs_of(session: Session, settings: Settings, run_id: str | None = None) -> 
 def load_and_analyse(session: Session, settings: Settings, run_id: str | None = None) -> AnalysedRuns:
     """Load all runs of one app or of our reference worker, and analyse some of them for a report.
 
-    `runs_of` says which runs are loaded. At most ANALYSED_RUNS of them are analysed: first the run `run_id`, then the
-    runs whose figures are in the result table, then the newest of the other runs.
+    At most ANALYSED_RUNS are analysed: first the run `run_id`, then the runs whose figures are in the result table,
+    then the newest others. The function `runs_of` selects the loaded runs.
     """
     runs = {run.id: run for run in runs_of(session, settings, run_id)}
     loader = _Loader(session, settings, read_figures(settings.prometheus.url))
@@ -106,13 +106,8 @@ def analyse_archive(folder: Path) -> RunAnalysis:
 def load_resources(recorded: RecordedRun, settings: Settings) -> Resources:
     """Load the CPU, disk, network and queue samples that were taken during the run.
 
-    The first available source is used:
-
-    1. the run's archive, if it is complete and the run can no longer change,
-    2. Prometheus, if it has samples,
-    3. the run's archive in any other case.
-
-    Without any of them, return no samples.
+    The samples come from the run's archive if it is final, else from Prometheus, else from an unfinished archive.
+    Without any source, the result has no samples.
     """
     folder = run_folder(settings.results.path, recorded.run.id)
     file = folder / "resources.csv"

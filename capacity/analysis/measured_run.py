@@ -52,10 +52,9 @@ class MeasuredRun:
 
     @cached_property
     def row(self) -> ResultRow:
-        """Return the result row of the run, with its validity.
+        """Return the result row of the run: its figures and their validity.
 
-        The validity is the worse of two. One is judged from the run's records. The other was stored in the database by
-        the last report on the run.
+        The validity is the worse of two: that of the run's records, and that of the last report on the run.
         """
         recorded = judge_validity(quality_warnings(self.facts))
         return replace(self.unjudged_row, validity=combined([recorded, _stored_validity(self.recorded)]))
@@ -70,9 +69,9 @@ class MeasuredRun:
 
     @cached_property
     def unjudged_row(self) -> ResultRow:
-        """Return the result row of the run, without its validity.
+        """Return the result row of the run: its figures and conditions, without their validity.
 
-        The property `row` judges the validity from these figures and adds it.
+        The property `row` returns the same result row with the validity.
         """
         recorded, run, saturated = self.recorded, self.recorded.run, self.saturated
         return ResultRow(
@@ -115,7 +114,11 @@ class MeasuredRun:
 
 
 def measure(recorded: RecordedRun, figures: ScenarioFigures = UNKNOWN_FIGURES) -> MeasuredRun:
-    """Compute the figures of a recorded run. `figures` are its X and S as Prometheus computed them."""
+    """Compute throughput, service times and stability of a run from its records.
+
+    `figures` has X (videos per minute) and S (mean response time) of the run, as Prometheus computed them. They are
+    stored in the result unchanged.
+    """
     executions, slots = recorded.executions, recorded.run.slots
     cycles = throughput.slot_cycles(executions, slots, recorded.run.concurrency)
     return MeasuredRun(
@@ -132,9 +135,8 @@ def measure(recorded: RecordedRun, figures: ScenarioFigures = UNKNOWN_FIGURES) -
 def cancelled_videos(recorded: RecordedRun) -> tuple[int, float]:
     """Return how many videos of an interrupted or failed run were cancelled, and their mean upload time.
 
-    The time is in epoch seconds, or NaN if unknown. It is read from the run's row, because the rows of cancelled videos
-    are deleted. If the run's row does not have the time, a burst gives the earliest upload time of its remaining videos
-    instead. Return 0 and NaN if no video was cancelled, or if the run neither failed nor was interrupted.
+    The time is in epoch seconds, or NaN if unknown. For a burst, an unknown time is replaced by the earliest upload. A
+    run of another status, or without cancelled videos, gives (0, NaN).
     """
     run = recorded.run
     cancelled = (run.environment.get("asked_count") or run.count) - run.count

@@ -27,9 +27,9 @@ FiguresByRun = Mapping[str, ScenarioFigures]
 
 
 def read_figures(prometheus_url: str) -> dict[str, ScenarioFigures]:
-    """Return X (videos per minute) and S (mean response seconds) of every run by run id.
+    """Query Prometheus for X (videos per minute) and S (mean response seconds) of every run.
 
-    The result is empty when Prometheus does not answer.
+    The result maps the id of each run to its X and S. It is empty if Prometheus does not answer.
     """
     return _query_figures(prometheus_url) or {}
 
@@ -37,8 +37,8 @@ def read_figures(prometheus_url: str) -> dict[str, ScenarioFigures]:
 def wait_settled(session: Session, run: RunRow, prometheus_url: str) -> None:
     """Wait until Prometheus' X and S of a finished run agree with those from the database.
 
-    Prometheus includes the last videos of a run some seconds late. Return after 30 s even if the figures still differ.
-    Return immediately if the run ended more than a minute ago, or if Prometheus does not answer.
+    Return after 30 s at the latest. Return immediately if the run ended more than a minute ago, or if Prometheus does
+    not answer.
     """
     age_seconds = time.time() - (run.finished_at or 0.0)
     if age_seconds > LATEST_SETTLING_SECONDS or _query_figures(prometheus_url) is None:

@@ -36,9 +36,8 @@ AWS_DELAY_SECONDS = 15.0
 class RunAnalysis(MeasuredRun):
     """A measured run with all results of its analysis, such as its bottleneck.
 
-    `parts` divides the mean response time into queue wait, stages, and the time outside all stages. `little` is the
-    check of Little's law. `offered` has the rate at which the injector sent the videos, and how late it sent them.
-    `offered` is None for a burst.
+    `parts` divides the mean response time into queue wait, stages and the rest. `little` is the check of Little's law.
+    `offered` says at which rate and how late the videos were sent, or is None for a burst.
     """
 
     resources: Resources
@@ -65,11 +64,11 @@ def analyse(
     comparable: Sequence[VideoCost] = (),
     usual_calibration_seconds: float | None = None,
 ) -> RunAnalysis:
-    """Find the bottleneck and the data-quality warnings of a run.
+    """Analyse one run, and return its figures with its bottleneck and data-quality warnings.
 
-    `comparable` has one item per comparable burst: the mean stage times and mean CPU seconds of its videos, its slots
-    and its X_sat. The burst nearest in time comes first. The bursts can differ from the run in their number of slots.
-    `usual_calibration_seconds` is how long the CPU calibration usually takes on this machine.
+    `resources` has the CPU, disk, network and queue samples of the run. `comparable` is the result of the function
+    `comparable_costs`. `usual_calibration_seconds` is how long the CPU calibration usually takes on this machine, or
+    None if unknown.
     """
     recorded = measured.recorded
     little, offered = _little(recorded, resources), _offered(recorded)

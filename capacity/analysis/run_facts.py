@@ -1,6 +1,6 @@
 """Collect the facts about a run that can weaken its figures, such as failed videos or stolen CPU.
 
-`capacity.diagnosis.data_quality` turns them into data-quality warnings.
+The module `capacity.diagnosis.data_quality` turns them into data-quality warnings.
 """
 
 from __future__ import annotations
@@ -111,11 +111,9 @@ def with_conditions(
 
 
 def conservation(recorded: RecordedRun) -> Conservation:
-    """Return the counts that show whether a video of the run is lost.
+    """Return the counts that show whether a video of the run was lost or processed in vain.
 
-    A video is lost if it is neither done nor failed and has no message in a queue. The field `repeated` counts
-    executions that worked in vain: another execution finished or claimed the video first. The field `lost` counts
-    executions whose process died before an outcome was recorded.
+    The class Conservation explains each count. Its field `lost_messages` is None if it is unknown.
     """
     counts, counted = recorded.video_counts, recorded.run.environment.get("messages")
     messages = MessageCounts(counted["in_queue"], counted["dead_lettered"]) if counted else None

@@ -10,8 +10,8 @@ from capacity.runs.recorded_run import RecordedRun
 def run_window(recorded: RecordedRun) -> tuple[float, float]:
     """Return start and end of the whole run, in epoch seconds.
 
-    The start is the earliest and the end the latest of these times: uploads, last changes of the videos' states, and
-    ends of executions. Without any of them, both are the creation time of the run.
+    The window covers all uploads, state changes of videos, and ends of executions. Without any of them, both times are
+    the creation time of the run.
     """
     moments = np.concatenate([recorded.uploaded_at, recorded.updated_at, recorded.executions.ended_at])
     finite = moments[np.isfinite(moments)]
@@ -21,9 +21,8 @@ def run_window(recorded: RecordedRun) -> tuple[float, float]:
 def working_window(recorded: RecordedRun) -> tuple[float, float]:
     """Return start and end of the time in which every slot was busy, in epoch seconds.
 
-    The window begins when the first execution starts, and ends when the last execution starts. A run with fewer than
-    two executions per slot is an exception, because such a window would be too short: its window ends when all
-    executions have ended. Without executions, return 0 for both.
+    The window reaches from the first to the last start of an execution. With fewer than two executions per slot, the
+    window ends when all executions have ended. Without executions, both times are 0.
     """
     starts, ends = recorded.executions.started_at, recorded.executions.ended_at
     if not starts.size:

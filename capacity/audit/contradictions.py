@@ -24,9 +24,10 @@ Key = Callable[[PublishedRow], Hashable]
 
 
 def contradictions(rows: Sequence[PublishedRow]) -> Found:
-    """Yield the position of each row that contradicts another row of the table, with the reason.
+    """Yield each row of a published table that contradicts other rows, with the reason.
 
-    One example is a row with four times the slots, the same X and a much shorter S.
+    A row is given as its position in `rows`, from 0. A row with several reasons is yielded once for each. Example: a
+    row has four times the slots of another, the same X, and a much shorter S.
     """
     complete = [position for position, row in enumerate(rows) if _is_complete(row)]
     for ladder in _groups(rows, complete, lambda row: row.ladder).values():

@@ -1,10 +1,7 @@
-"""Impossible rows of a published table. They break an identity that holds for every system.
+"""Find impossible rows of a published result table: rows whose numbers break an identity.
 
-An identity is an equation or inequality between times and counts, such as S <= 60 N / X. The numbers of a row are
-rounded, so each of them can be wrong by half a unit of its last digit. The checks allow for that.
-
-A row can be the mean of several runs. Such a mean can break S <= 60 N / X although each run satisfies it. The reason is
-that the mean of 1 / X is greater than 1 / mean X.
+An identity is an equation or inequality that every system satisfies, such as S <= 60 N / X. The checks allow for the
+rounding of the numbers. The means of several runs satisfy only the identities in HOLD_FOR_MEANS for certain.
 """
 
 from __future__ import annotations
@@ -30,7 +27,7 @@ class Impossibility(StrEnum):
     S_BEYOND_MEDIAN_AND_TEST = "s_beyond_median_and_test"
 
 
-#: identities that the means of several runs satisfy too
+#: identities that the means of several runs satisfy too; S <= 60 N / X can fail, because mean(1 / X) > 1 / mean(X)
 HOLD_FOR_MEANS = frozenset({Impossibility.NOT_POSITIVE, Impossibility.S_UNDER_INTERVAL, Impossibility.X_ABOVE_RATE})
 
 
@@ -40,10 +37,10 @@ def impossibilities(row: PublishedRow) -> list[Reason]:
 
 
 def is_certain(row: PublishedRow, reason: Reason) -> bool:
-    """Return True if `reason` proves the row impossible.
+    """Return True if the broken identity in `reason` proves that the row is impossible.
 
-    For a row of one run, every broken identity is a proof. For a mean of several runs, only some are: those of the
-    identities that hold for means too.
+    An identity is an equation or inequality, such as S <= 60 N / X. For a row of one run, every broken identity is a
+    proof. For the mean of several runs, only the identities in HOLD_FOR_MEANS are proofs.
     """
     return row.runs == 1 or reason.code in HOLD_FOR_MEANS
 

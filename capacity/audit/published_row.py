@@ -30,8 +30,8 @@ class Printed:
     def parse(cls, text: str) -> Printed:
         """Parse a printed number, and determine the range of values that round to it.
 
-        The range reaches half a unit of the last digit to each side: `9.05` stands for 9.045 to 9.055. `≥ 9.05` stands
-        for 9.045 to infinity. Raise ValueError for any other text.
+        `9.05` stands for 9.045 to 9.055, and `≥ 9.05` for 9.045 to infinity. Raise ValueError if the text is not a
+        number, or if the number is too large or too small for a measurement.
         """
         digits = text.strip()
         is_bound = digits.startswith("≥")
@@ -42,11 +42,16 @@ class Printed:
 
 @dataclass(frozen=True, slots=True)
 class PublishedRow:
-    """One row of a result table as somebody published it. A field whose cell is blank is None.
+    """One row of a result table as somebody published it.
 
-    `x` is in videos per minute. `s` and `p50` are the mean and the median response time in seconds. `rate` is the
-    offered videos per minute. `count` is the number of videos of the test. `concurrency` is the number of slots of one
-    worker. `runs` is the number of runs whose mean the row shows.
+    A number that the row lacks is None, except `workers` and `runs`, which are then 1.
+
+    - `concurrency`: slots of one worker.
+    - `count`: videos of the test.
+    - `x`: throughput in videos per minute.
+    - `s`, `p50`: mean and median response time in seconds.
+    - `rate`: offered videos per minute.
+    - `runs`: number of runs whose mean the row shows.
     """
 
     size: str
@@ -69,8 +74,8 @@ class PublishedRow:
     def makespan_seconds(self) -> float:
         """Return the longest time in seconds that the test can have taken.
 
-        It is 60 `count` / X, with the lowest X that rounds to the printed one. The time is infinite if the row has no
-        count or no X, or if the lowest X is 0.
+        The time is 60 N / X, with the number N of videos, and the lowest X that rounds to the printed X. The time is
+        infinite without N or X, or if the lowest X is 0.
         """
         if self.count is None or self.x is None or self.x.low <= 0:
             return math.inf
@@ -78,11 +83,10 @@ class PublishedRow:
 
     @property
     def all_end_in_test(self) -> bool:
-        """Return True if the row shows that all its videos ended in the test window.
+        """Return True if the row proves that all its videos ended in the test window.
 
-        In a burst, this is always true. In a sustained test, X leaves out the videos that ended after the window. If it
-        leaves out at least one of N videos, X is at most rate * (N - 1) / N. The result is True if even the
-        lowest X that rounds to the printed one is over 1 % above this limit. It is False if N, X or the rate is blank.
+        For a burst, the result is True. For a sustained test, X must be more than 1 % above rate * (N - 1) / N, the
+        highest X if one of the N videos ends late. If N, X or the rate is unknown, the result is False.
         """
         if self.mode is Mode.BURST:
             return True
@@ -100,9 +104,9 @@ class PublishedRow:
 
     @property
     def ladder(self) -> tuple[str, Mode]:
-        """Return the key of this row's group: the size without spaces and in lower case, and the mode.
+        """Return the key by which rows are grouped for comparison: the video size and the mode.
 
-        The rows of one group have the same size and mode, but other numbers of slots or other rates.
+        The size is in lower case and without spaces, such as `50mb`.
         """
         return self.size.replace(" ", "").casefold(), self.mode
 

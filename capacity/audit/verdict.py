@@ -1,7 +1,7 @@
 """Verdict on each row of a published result table: ok, suspicious or impossible.
 
-An impossible row breaks an identity, such as S <= 60 N / X, that holds for every system. A suspicious row shows a
-pattern that is rare in queues, but possible.
+An impossible row breaks an identity that holds for every system, such as S <= 60 N / X. A suspicious row shows a
+possible but rare pattern.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ class Plausibility(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """Verdict of the audit on one row, with all its reasons. Reasons that make it impossible come first."""
+    """Verdict of the audit on one row of a published table, with all reasons for the verdict.
+
+    In `reasons`, broken identities (such as S <= 60 N / X) come before unlikely patterns.
+    """
 
     verdict: Plausibility
     reasons: tuple[Reason, ...]

@@ -82,10 +82,11 @@ def compare(
     as_json: bool,
     lang: Language,
 ) -> None:
-    """Test whether the runs B are slower than the runs A.
+    """Test whether system B is slower than system A, from recorded runs of both.
 
-    X_sat, the throughput with every slot busy, is compared. The runs must have the same conditions, except those that
-    --allow names because they were changed on purpose. Invalid runs are not compared.
+    The first argument has the ids of the runs of A, the second those of B. The test compares X_sat, the throughput with
+    every slot busy. All runs must have the same conditions, except those that --allow names. A run that is invalid,
+    incomplete or without X_sat makes the result "not comparable".
 
     Exit codes: 0 B is not slower, 1 slower, inconclusive or not comparable, 2 wrong input.
     """

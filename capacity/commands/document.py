@@ -29,8 +29,6 @@ REMEDY = "give another --output"
 def document(sizes: str | None, output: Path | None) -> None:
     """Write the document that the scenario asks for (tables and conclusions), in Spanish.
 
-    The same data always give the same text.
-
     Exit codes: 0 written, 2 no such runs, 3 the file or the database is not available.
     """
     settings = Settings.from_process()

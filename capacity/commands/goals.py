@@ -18,12 +18,12 @@ from core.user_files import require_writable
 
 
 class ConditionType(click.ParamType[Condition]):
-    """Type of a command-line option whose value is a condition such as `x_sat<20`."""
+    """Type of a command-line option whose value is a goal, such as `x_sat<20`."""
 
     name = "condition"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Condition:
-        """Parse the option's text as a condition. Raise UsageError if it is not a condition."""
+        """Parse the option's text as a goal. Raise UsageError if it is not a goal."""
         return value if isinstance(value, Condition) else parse_condition(value)
 
 
@@ -44,8 +44,8 @@ class WritableFile(click.Path):
 class Goals:
     """Values of the options `--fail-if`, `--junit` and `--summary`.
 
-    The command fails if one of the conditions `fail_if` holds, or if the figure in a condition is unknown. `junit` and
-    `summary` are the files to write for continuous integration. Each is None if its option was not given.
+    `fail_if` has the goals. The command fails if a goal is missed, or if the figure in a goal is unknown. `junit` and
+    `summary` are the files to write. Each is None if its option was not given.
     """
 
     fail_if: tuple[Condition, ...] = ()
@@ -53,19 +53,19 @@ class Goals:
     summary: Path | None = None
 
     def judge(self, results: Mapping[str, Mapping[str, Figure]]) -> list[GoalResult]:
-        """Apply each `--fail-if` condition to each run or cell, and return the outcomes.
+        """Judge each goal of `--fail-if` on each run or cell, and return the outcomes.
 
-        `results` has the figures of each run or cell, by the name of the run or cell, then by the name of the figure.
+        `results` maps the name of each run or cell to its figures by name. The class Outcome explains the outcomes.
         """
         return judge(self.fail_if, results)
 
     def write(
         self, verb: str, results: Sequence[GoalResult], answers: Sequence[str], table: str, lang: Language
     ) -> None:
-        """Write the JUnit file and append to the Markdown summary, each only if its option was given.
+        """Write the JUnit file, and append to the Markdown summary. Skip a file whose option was not given.
 
-        Both files list `results`, the outcomes of the conditions. The summary also has `answers` (sentences) and
-        `table` (the result table in Markdown). The JUnit suite is named after `verb`, the name of the command.
+        `results` are the outcomes of the goals. `answers` (sentences) and `table` (Markdown) go into the summary.
+        `verb` is the name of the command, such as `report`.
         """
         if self.junit is not None:
             write_file(self.junit, junit_xml(results, f"aforo.{verb}"))
@@ -96,9 +96,9 @@ def goal_options(command: Command) -> Command:
 
 
 def require_met(results: Sequence[GoalResult]) -> None:
-    """Raise GoalMissed if a `--fail-if` condition held, or if the figure of a condition is unknown.
+    """Raise GoalMissed if a goal of `--fail-if` was missed, or if the figure in a goal is unknown.
 
-    `results` are the outcomes of the conditions.
+    `results` are the outcomes of the goals.
     """
     missed = [result for result in results if result.fails]
     if missed:
@@ -107,7 +107,7 @@ def require_met(results: Sequence[GoalResult]) -> None:
 
 
 def goals_as_json(results: Sequence[GoalResult]) -> list[dict[str, object]]:
-    """Return the outcome of each condition as a JSON object."""
+    """Return the outcome of each goal, such as `x_sat<20`, as a JSON object."""
     return [
         {"condition": r.condition.text, "subject": r.subject, "outcome": r.outcome.value, "value": r.value}
         for r in results

@@ -1,4 +1,7 @@
-"""`history`: show since which run a cell's throughput changed. With --fail-if-worse, fail if it fell."""
+"""`history`: show at which runs the throughput of a cell changed.
+
+With --fail-if-worse, the command fails if a cell became slower.
+"""
 
 from __future__ import annotations
 
@@ -85,14 +88,14 @@ def history(
     lang: Language,
     **cell: Any,
 ) -> None:
-    """Show at which run X_sat or the mean service time of a cell changed, and which conditions differ.
+    """Show at which runs X_sat or the mean service time of a cell changed.
 
-    X_sat is the throughput with every slot busy. Without options, all cells are shown. With RUN_ID, the cell of that
-    run is shown. Invalid runs are shown but not used. A change is detected from four runs on, and small changes need
-    more runs. A cell became worse if its X_sat fell. If X_sat is unknown, it became worse if its service time rose.
+    X_sat is the throughput with every slot busy. Each change is shown with the conditions that differ, such as the
+    ffmpeg version. With RUN_ID, only the cell of that run is shown. A cell needs at least four valid runs before a
+    change can be detected. A cell became worse if its X_sat fell. Without any X_sat, the service time decides.
 
-    Exit codes: 0 no cell became worse, 2 wrong input or no such run, 4 too few runs or too much spread to tell (with
-    --fail-if-unknown), 5 a cell became worse (with --fail-if-worse).
+    Exit codes: 0 the histories are shown, 2 wrong input or no such run, 4 (with --fail-if-unknown) it is unknown
+    whether a cell became worse, 5 (with --fail-if-worse) a cell became worse.
     """
     if fail_if_unknown and fail_if_worse is None:
         raise UsageError("--fail-if-unknown", "it needs --fail-if-worse", "add --fail-if-worse 5%")

@@ -61,10 +61,11 @@ def import_(
     workers: int,
     rate: float | None,
 ) -> None:
-    """Record videos from an app's database table as a run that `table`, `report` and `document` show.
+    """Record a run in Aforo's database, from videos that an app processed in a test of its own.
 
-    The section [videos] of the app's aforo.toml names the table. X (videos per minute) and S (mean response time) are
-    exact. X_sat is computed from the completion times. Figures that need records of the worker stay unknown.
+    Choose the videos by --tasks-log, by --ids, or by --from and --to. The section [videos] of the app's aforo.toml
+    names the database table of the videos. X, S and X_sat are computed from the times of the videos. Figures that need
+    records of the worker stay unknown.
 
     Exit codes: 0 imported, 2 wrong input.
     """
@@ -112,9 +113,9 @@ def _task_column(app: AppFile) -> str:
 
 
 def id_lines(file: Path) -> list[str]:
-    """Return the ids in a text file with one id per line.
+    """Return the ids in a text file with one id per line, without blank lines.
 
-    Raise UsageError if the file cannot be read, is not a text, or has more than 100 MB.
+    Raise UsageError if the file cannot be read, is not text, or is larger than 100 MB.
     """
     text = read_text("import", file, "give a text file with one id per line", MOST_ID_BYTES)
     return [line for each in text.splitlines() if (line := each.strip())]

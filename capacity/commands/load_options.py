@@ -13,7 +13,7 @@ workers_option = env_option(
 def worker_levels(text: str | None) -> tuple[int | None, ...]:
     """Return the numbers of workers in a text such as `1,2,3`, each once.
 
-    If `text` is None, the result is the tuple `(None,)`. It stands for the workers that are running already. Raise
-    UsageError for an invalid text.
+    If `text` is None, return `(None,)`, which stands for the workers that are running already. Raise UsageError for an
+    invalid text.
     """
     return (None,) if text is None else whole_numbers("WORKERS", text, "workers", MOST_WORKERS)

@@ -1,4 +1,7 @@
-"""`matrix`: measure all combinations of size, slots and mode. It can be resumed after an interruption."""
+"""`matrix`: measure all combinations of size, slots and mode.
+
+After an interruption, the same command measures the missing combinations.
+"""
 
 from __future__ import annotations
 
@@ -89,10 +92,10 @@ def matrix(
     lang: Language,
     **options: Any,
 ) -> None:
-    """Measure every combination of size, concurrency, number of workers and mode, and print their table.
+    """Measure every combination of size, concurrency, number of workers and mode, and print a table.
 
-    After an interruption, the same command continues with the next run. With more sizes, slots, workers, modes or
-    repeats, it carries out only the new runs. A failed run is reported and skipped. Run the command again to retry it.
+    Finished runs are not repeated. The same command continues after an interruption, and tries failed runs again. A
+    failed run is reported, and the next run starts.
 
     Exit codes: 0 every cell is measured, 1 some are not, 2 wrong input, 3 a program is not available, 4 a --fail-if
     goal is missed.

@@ -26,11 +26,11 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def setting_option(
     flag: str, variable: str, read: Callable[[Settings], Any], text: str, *, type: Any
 ) -> Callable[[Command], Command]:
-    """Return a click option whose default is a setting, read from the environment or `.env`.
+    """Return a decorator that adds a command-line option whose default value is a setting.
 
-    `flag` is the name of the option, such as `--lang`. `variable` is the environment variable of the setting. `read`
-    returns the setting's value, given all settings. The option's help text is `text`, followed by the variable's name
-    and default.
+    `flag` is the option, such as `--lang`. `variable` is the environment variable, such as AFORO_LANG. `read` is a
+    function that returns the setting from Settings. `text` is the help text, to which the variable and its default
+    value are appended. `type` is click's type of the option.
     """
     default = next(entry["default"] for entry in declared() if entry["name"] == variable)
     names = ", ".join(filter(None, [variable, default and f"default {default}"]))
@@ -62,7 +62,10 @@ class Finite(click.FloatRange):
     """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the option's number. Fail if it is not finite or outside the range."""
+        """Return the option's number.
+
+        Raise click.BadParameter if the text is not a finite number or if the number is outside the range.
+        """
         try:
             return float(super().convert(plain_number(str(value)), param, ctx))
         except ValueError:
@@ -72,7 +75,7 @@ class Finite(click.FloatRange):
 class Percentage(click.ParamType[float]):
     """Type of a command-line option: a percentage such as `5%`, which becomes the ratio 0.05.
 
-    Values from 0 to the ratio `most` are allowed.
+    The argument `most` is the largest allowed ratio, such as 0.5 for 50 %. The smallest is 0.
     """
 
     name = "percentage"
@@ -81,9 +84,10 @@ class Percentage(click.ParamType[float]):
         self.most = most
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the percentage as a ratio. Fail for any other text.
+        """Return the percentage as a ratio: 0.05 for `5%`.
 
-        A number without `%` is rejected, because it can mean a percentage or a ratio.
+        Raise click.BadParameter for any other text, or if the percentage is too large. A number without `%` is
+        rejected, because it can mean a percentage or a ratio.
         """
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", str(value).strip(), re.ASCII)
         if match is None or float(match[1]) > 100 * self.most:
@@ -103,7 +107,10 @@ class Quantity(click.ParamType[float]):
         self.pattern = re.compile(rf"(\d+(?:\.\d+)?(?:e\d+)?)\s*{'/' if rate else ''}\s*(s|min|h)")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return a rate in videos per minute, or a duration in seconds. Fail for any other text."""
+        """Return a rate in videos per minute, or a duration in seconds.
+
+        Raise click.BadParameter for any other text, and for a rate or duration of 0.
+        """
         if isinstance(value, float):
             return value
         match = self.pattern.fullmatch(str(value).strip())

@@ -89,11 +89,11 @@ def plan_options(command: Command) -> Command:
 @json_option
 @lang_option
 def plan(*, price_per_hour: float | None, backlog: int, as_json: bool, lang: Language, **options: Any) -> None:
-    """Size the worker layer for a demand, and show which limit is reached first.
+    """Compute how many workers a demand needs, and show which limit is reached first.
 
-    Give the service time, or recorded runs to take it from. The number of slots comes from a simulation of the queue.
-    The result of a formula (Erlang C with the Allen-Cunneen correction) is printed beside it. If the system is too
-    large to simulate, the number of slots comes from the formula.
+    Give the service time by --service, or take it from recorded runs by --runs. The number of slots comes from a
+    simulation of the queue. For a system too large to simulate, a formula is used (Erlang C with the Allen-Cunneen
+    correction).
 
     Exit codes: 0 planned, 2 wrong input.
     """

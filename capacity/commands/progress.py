@@ -14,10 +14,10 @@ from capacity.experiments.run_launcher import Progress
 
 @contextmanager
 def progress_bar(description: Callable[[], str]) -> Iterator[Progress]:
-    """Show a progress bar inside a `with` block.
+    """Context manager: show a progress bar during the block, if standard error is a terminal.
 
-    The block gets a function that sets the numbers of finished and expected videos. `description()` gives the text
-    beside the bar. Nothing is shown unless standard error is a terminal.
+    The block gets a function that sets the numbers of finished and expected videos. `description()` returns the text
+    beside the bar.
     """
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -1,6 +1,7 @@
 """Read the rows of a published result table from a CSV or Markdown file.
 
-The table can come from Aforo, from the scenario's document or from a person. The reader knows the column names of each.
+The table can come from Aforo, from the scenario's document or from a person. The column names can be English or
+Spanish.
 """
 
 from __future__ import annotations

@@ -58,10 +58,10 @@ from core.user_files import is_folder
 def report(
     run: str | None, tasks_log: str | None, goal: float | None, as_json: bool, lang: Language, **goals: Any
 ) -> None:
-    """Report on a run (default: the newest), and write its archive, the result table and report.html.
+    """Report on one run, and write its archive, the result table and report.html.
 
-    If a FOLDER under results/runs/ is given, its archive is analysed without database or Prometheus, and nothing is
-    written.
+    Without RUN_ID, the report is on the newest run of the configured queue. FOLDER is the archive of a run under
+    results/runs/. With FOLDER, only that archive is read, and none of these files is written.
 
     Exit codes: 0 every video is done, 1 some are not, 2 no such run, 3 no database, 4 a goal is missed.
     """

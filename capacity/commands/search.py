@@ -68,9 +68,8 @@ def search(
 ) -> None:
     """Find the highest rate of videos at which the queue stays stable.
 
-    The first run is a burst. It gives X_sat, the throughput with every slot busy. Then sustained runs try 95 % of X_sat
-    and lower rates. An invalid run is repeated once. If it is invalid again, the search ends. If several numbers of
-    workers are given, there is one search for each number.
+    A burst first measures X_sat, the throughput with every slot busy. Sustained runs then try 95 % of X_sat and lower
+    rates. An invalid run is repeated once. Each number of workers has its own search.
 
     Exit codes: 0 a rate was verified, 1 none was, 2 wrong input, 3 a program is not available, 4 a goal is missed.
     """

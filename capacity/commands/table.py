@@ -29,12 +29,11 @@ ARCHIVES_KEPT = Text(
 @json_option
 @lang_option
 def table(as_csv: bool, as_json: bool, lang: Language) -> None:
-    """Print the result table of all runs, and write results/table.md and table.csv.
+    """Print the result table of all runs, and write results/table.md and results/table.csv.
 
-    Each row is one cell. Its figures are means over its valid runs in which every video is done exactly once.
-    If there is no such run, the indicative runs in which every video is done exactly once are used. If there
-    is none of these either, the row shows one of the other runs, and its notes say so. X and S are means over
-    the runs with the most videos. X_sat is a mean over all runs used.
+    Each row is one cell: a combination of size, slots, workers, mode, rate and app. Its figures are means over the
+    complete valid runs of the cell with the same conditions. Without such runs, complete indicative runs are used.
+    Without these too, one other run is shown with a note. Means of X and S include only the runs with the most videos.
 
     Exit codes: 0 printed, 3 the database is not available.
     """

@@ -28,10 +28,12 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Names of the columns that a table can have, in lower case. A column with another name is an error.
+    """Column names that a table can have, in lower case. Any other column name is an error.
 
-    The columns in the field `ignored` are allowed too, but error messages do not name them as allowed. The field
-    `spellings` maps other spellings of a column to its name.
+    - `required`: columns that every table has.
+    - `optional`: further columns, which the error for a wrong header lists.
+    - `ignored`: further columns, which that error does not list.
+    - `spellings`: maps another spelling, such as `tamaño`, to the column name, such as `size`.
     """
 
     required: tuple[str, ...]
@@ -47,9 +49,10 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One data line of a table: its line number in the file, and its stripped cells by column.
+    """One data line of a table: its line number in the file, and its text in each column.
 
-    A column that the table lacks is ''. With `decimal_comma`, commas in numbers are decimal marks.
+    `file` is the path of the file. `cells` maps the name of a column to the text. If `decimal_comma` is True, a comma
+    in a number is the decimal mark.
     """
 
     file: str
@@ -58,10 +61,10 @@ class Line:
     decimal_comma: bool = False
 
     def parse(self, column: str, parse: Callable[[str], Value], allowed: str) -> Value:
-        """Return the cell of a column, converted by the function `parse`. An empty cell is converted too.
+        """Return the text of this line in a column, converted by the function `parse`.
 
-        If `parse` raises ValueError, raise UsageError with the line number. `allowed` describes the allowed values in
-        the error.
+        A missing column counts as an empty text. If `parse` raises ValueError, raise UsageError with the line number
+        and `allowed`, a description such as `a number over 0`.
         """
         text = self.cells.get(column, "")
         try:
@@ -70,10 +73,10 @@ class Line:
             raise self.fault(column, allowed, text) from error
 
     def convert(self, column: str, text: str, parse: Callable[[str], Value], allowed: str) -> Value | None:
-        """Return `text`, converted by the function `parse`, or None if `text` is empty.
+        """Return `text` converted by the function `parse`, or None if `text` is empty.
 
-        If `parse` raises ValueError, raise UsageError with the line number and the column. `allowed` describes the
-        allowed values in the error.
+        If `parse` raises ValueError, raise UsageError with the line number, `column` and `allowed`, a description such
+        as `a number over 0`.
         """
         try:
             return parse(text) if text else None
@@ -81,17 +84,20 @@ class Line:
             raise self.fault(column, allowed, text) from error
 
     def number_in(self, column: str, parse: Callable[[str], Value], allowed: str) -> Value | None:
-        """Return the number in a column's cell, or None if the cell is empty or says that it is unknown.
+        """Return the number in a column of this line, or None if it is blank or marked as unknown.
 
-        Raise UsageError if the cell holds no number, or an ambiguous one. If commas are decimal marks, `1.063` is
-        ambiguous: it may mean 1063 or 1.063. `allowed` says in the error which values are allowed.
+        `parse` converts the text to the number. Raise UsageError if the text is not a number, or if its decimal mark is
+        ambiguous. `allowed` describes the allowed values in the error.
         """
         text = SPACE_IN_NUMBER.sub("", self.cells.get(column, ""))
         known = "" if text.casefold() in UNKNOWN else text
         return self.convert(column, self._with_point(column, known), parse, allowed)
 
     def fault(self, column: str, allowed: str, value: object) -> UsageError:
-        """Return the error for a wrong value in this line. It says which values the column allows."""
+        """Return the UsageError for a wrong value in a column of this line.
+
+        Its message has the line number, the column and `allowed`, a description of the allowed values.
+        """
         return UsageError(f"{self.file} line {self.number}", f"{column} must be {allowed}", "correct it", value=value)
 
     def _with_point(self, column: str, text: str) -> str:
@@ -108,8 +114,8 @@ class Line:
 def read_table(path: Path, columns: Columns, *, most_lines: int) -> list[Line]:
     """Read the data lines of a table with a header. Skip blank lines, and # comments of a CSV file.
 
-    In a Markdown document, the table is the first one whose header has the required columns. Raise UsageError if the
-    file is not a table, is not a regular file, or has more lines than `most_lines`.
+    In a Markdown document, the first table with the required columns is read. Raise UsageError if the file is not a
+    table, or has more than `most_lines` lines.
     """
     text = _text(path).splitlines()
     table = _markdown_table(text, columns) if _is_markdown(text) else _csv_table(path, text)

@@ -56,14 +56,12 @@ class FitInput:
 def usl(file: Path | None, runs: str | None, unweighted: bool, as_json: bool, lang: Language) -> None:
     """Fit throughput against concurrency with the Universal Scalability Law.
 
-    FILE is a CSV file with the header n,x or n,x,se or n,x,se,runs. Each line is one measured level: concurrency,
-    throughput, its standard error, and the number of runs behind it. If the numbers of runs are given, new standard
-    errors are computed from one deviation that all levels share. The lines can have any order. A level can be
-    repeated.
+    FILE is a CSV file with the header n,x or n,x,se or n,x,se,runs. The columns are concurrency, throughput, its
+    standard error, and the number of averaged runs. With runs, new standard errors assume that runs vary by the same
+    percentage at every point.
 
-    Points are weighted by 1/se, or by 1/x without se. Intervals are 5-95 % of a bootstrap. With fewer than four levels,
-    no law is fitted, and only an upper bound is printed. If the law does not apply, the reason is printed with the
-    coefficients.
+    Points are weighted by 1/se, or by 1/x without se. The intervals (90 %) come from a bootstrap. With fewer than four
+    different concurrencies, only an upper bound is printed. If the law does not apply, the reason is printed.
 
     Exit codes: 0 the fit or the reason against it is printed, 2 wrong input, 3 FILE cannot be read.
     """
@@ -141,9 +139,10 @@ def _input(file: Path | None, runs: str | None) -> FitInput:
 
 
 def read_levels(file: Path) -> Levels:
-    """Read the points to fit from a CSV file with the header n,x[,se[,runs]].
+    """Read the points to fit from a CSV file with the header n,x or n,x,se or n,x,se,runs.
 
-    Each line has a concurrency, its throughput, the standard error and the number of runs behind it.
+    The columns are concurrency, throughput, its standard error, and the number of averaged runs. With `runs`, new
+    standard errors assume that runs vary by the same percentage at every point. Raise UsageError for an invalid line.
     """
     lines = read_table(file, COLUMNS, most_lines=MOST_POINTS)
     n = [_number(line, "n", at_least=1) for line in lines]
@@ -176,8 +175,8 @@ def _runs(line: Line) -> float:
 def levels_of_runs(rows: list[ResultRow]) -> FitInput:
     """Return the input of a scalability-law fit: for each number of slots, the X_sat of its runs.
 
-    X_sat is the throughput with every slot busy. The standard errors come from the differences between runs with the
-    same slots.
+    The standard errors come from the differences between runs with the same slots. Runs without X_sat are left out.
+    Raise UsageError if no run has an X_sat.
     """
     capacities: dict[int, list[float]] = {}
     for row in rows:

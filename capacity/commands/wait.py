@@ -31,12 +31,12 @@ EARLIER_WORK = Text(
 def wait(run_id: str | None, for_queue: bool, stuck_minutes: float, lang: Language) -> None:
     """Wait until every video of a run is done or failed.
 
-    The default is the newest run of the configured queue. At the end, store the conditions of the workers in the run.
+    Without RUN_ID, wait for the newest run of the configured queue. With --queue, wait until the queue holds no
+    message. RUN_ID is then not allowed. The queued videos of interrupted and failed runs are cancelled before this
+    wait, except in the queue of an app.
 
-    With --queue, do not wait for a run. First cancel the queued videos of ended runs. Then wait until the queue holds
-    no message.
-
-    Exit codes: 0 all have ended, 1 no progress or videos lost by the queue, 2 no such run, 3 no queue or database.
+    Exit codes: 0 the wait has ended, 1 no progress for --stuck-minutes or a video has no message in the queue, 2 no
+    such run, 3 no queue or database.
     """
     launcher = RunLauncher.open(lang)
     if for_queue:

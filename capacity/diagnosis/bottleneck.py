@@ -1,8 +1,7 @@
-"""What limits the throughput of a cell? The most likely cause, with its evidence and confidence.
+"""Find the most likely cause that limits the throughput of a cell, with its evidence and confidence.
 
-A cell is one combination of video size, slots, workers, mode, rate and app. Each candidate cause has criteria, which
-compare measurements of a run with limits. Many criteria also need measurements of a run with one slot. A criterion
-whose measurements are missing is unknown. It counts neither for nor against its cause.
+Each candidate cause has criteria, which compare measurements of a run with limits. A criterion whose measurements are
+missing counts neither for nor against its cause.
 """
 
 from __future__ import annotations
@@ -47,7 +46,10 @@ class Cause(StrEnum):
 
 
 class Confidence(StrEnum):
-    """How sure a bottleneck verdict is."""
+    """Confidence in a bottleneck verdict: high, medium or low.
+
+    The function `find_bottleneck` says how the confidence follows from the criteria of a cause.
+    """
 
     HIGH = "high"
     MEDIUM = "medium"
@@ -58,11 +60,17 @@ class Confidence(StrEnum):
 class CellEvidence:
     """Measurements of one run while every slot was busy, from which its bottleneck is found.
 
-    A measurement that is unknown is None. A ratio of 1 is 100 %. A slowdown factor is a duration divided by the
-    duration with one slot. `cpu_utilisation` is the share of the cores or of the CPU quota that was busy, without
-    iowait. `host_idle_ratio` is the idle share of all cores of the machine. Disk and network utilisation are shares of
-    the bandwidth limits measured before the run. `idle_gap_ratio` is the share of the time that slots were idle while a
-    message waited. `own_oom_kills` counts the executions of this run whose ffmpeg was killed because memory ran out.
+    An unknown measurement is None. Ratios and utilisations are 1 at 100 %. A `…_slowdown` is a time divided by the same
+    time in a run with one slot. X_sat(n) is X_sat with n slots.
+
+    - `efficiency`: X_sat per slot, divided by the X_sat of one slot alone.
+    - `gain_up_to_here`: X_sat(n) / X_sat(n/2) - 1, where n is the number of slots of this run.
+    - `gain_from_here`: X_sat(2n) / X_sat(n) - 1.
+    - `cpu_utilisation`: busy share of the cores, or of the CPU quota, without waiting for I/O.
+    - `host_idle_ratio`: idle share of all cores of the machine.
+    - `disk_utilisation`, `network_utilisation`: rate of transfer, divided by the bandwidth limit.
+    - `idle_gap_ratio`: share of the slots' time in which they were idle while a message waited.
+    - `own_oom_kills`: executions whose ffmpeg was killed because memory ran out.
     """
 
     cores: float | None = None
@@ -93,10 +101,10 @@ class CellEvidence:
     service_seconds: float | None = None
 
     def share(self, *stages: str) -> float | None:
-        """Return the share (1 is 100 %) of the mean service time that these stages take together.
+        """Return the share of the mean service time that these stages take: 1 is 100 %, None is unknown.
 
-        Three stages have other names here than in the glossary: `download` is fetch, `upload` is publish, and `db` is
-        claim plus finish. None means unknown.
+        Three stages have other names than in the glossary: `download` is fetch, `upload` is publish, and `db` is claim
+        plus finish.
         """
         seconds = [self.stage_seconds[stage] for stage in stages if stage in self.stage_seconds]
         return sum(seconds) / self.service_seconds if seconds and self.service_seconds else None
@@ -104,9 +112,12 @@ class CellEvidence:
     def loss_explained_by(self, stage: str) -> float | None:
         """Return the share of the throughput loss that comes from `stage` being slower than with one slot.
 
-        The field `efficiency` is the throughput per slot, divided by the throughput of one slot alone. The loss is
-        1 - `efficiency`. The result is (1 - `idle_gap_ratio`) · share(`stage`) · (1 - 1 / slowdown factor of `stage`)
-        / loss. 1 is the whole loss. None means that there is no loss, or that a measurement is missing.
+        The result is
+
+            (1 - idle_gap_ratio) * share(stage) * (1 - 1 / stage_slowdown[stage]) / (1 - efficiency)
+
+        where 1 - efficiency is the loss. A result of 1 is the whole loss. None means that there is no loss, or that a
+        measurement is missing.
         """
         share, slowdown = self.share(stage), self.stage_slowdown.get(stage)
         if share is None or not slowdown or self.efficiency is None or self.efficiency >= 1:
@@ -116,10 +127,10 @@ class CellEvidence:
 
     @property
     def last_gain(self) -> float | None:
-        """Return the gain in X_sat (throughput with every slot busy) from doubling the slots; 0.5 is 50 %.
+        """Return the gain in X_sat from doubling the slots: 0.5 is 50 %, None is unknown.
 
-        With `n` slots in this cell, the gain is X_sat(2n) / X_sat(n) - 1. If X_sat(2n) was not measured, the result is
-        X_sat(n) / X_sat(n/2) - 1. If neither is known, it is None.
+        The result is the field `gain_from_here`, from n to 2n slots, where n is the number of slots of this run. If
+        this gain is unknown, the result is the field `gain_up_to_here`, from n/2 to n slots.
         """
         return self.gain_up_to_here if self.gain_from_here is None else self.gain_from_here
 
@@ -133,7 +144,11 @@ class CellEvidence:
         return {cause: value for cause, value in pairs.items() if value is not None}
 
     def utilisation(self, cause: Cause) -> Measurement:
-        """Return the utilisation of CPU, disk or network as a Measurement. Criteria compare it with limits."""
+        """Return the utilisation of the CPU, the disk or the network, ready for comparison with a limit.
+
+        `cause` is Cause.CPU, Cause.DISK or Cause.NETWORK. The field `value` of the result is 1 at 100 %, or None if
+        unknown.
+        """
         if cause is Cause.CPU:
             return Measurement(Quantity.CPU_UTILISATION, self.cpu_utilisation, cores=self.cores or None)
         if cause is Cause.DISK:
@@ -143,10 +158,10 @@ class CellEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A possible cause of a cell's limit, with its confidence and the measurements for and against it.
+    """A cause that could limit a cell, with its confidence and the measurements for and against it.
 
-    `evidence` has the measurements that support the cause. `against` has those that speak against it. `unknown` has
-    those of criteria that could not be judged, because a measurement is missing.
+    A criterion is a test such as *CPU busy at least 85 %*. Its measurements are in `evidence` if the criterion holds,
+    in `against` if it fails, and in `unknown` if a measurement is missing.
     """
 
     cause: Cause
@@ -170,15 +185,16 @@ class BottleneckVerdict:
 
 
 def find_bottleneck(cell: CellEvidence) -> BottleneckVerdict:
-    """Return which cause limits the throughput of a cell, with its confidence.
+    """Find the cause that limits the throughput of a cell, with its confidence.
 
-    The cause with the highest confidence wins. Some criteria are marked as sufficient. Confidence is high if a
-    sufficient criterion holds, or if three criteria hold. It is medium if two hold. If every cause has low confidence,
-    CPU, disk or network wins if it is clearly the busiest of them. Otherwise, the cause is UNCLEAR.
+    The cause with the highest confidence is returned:
 
-    The winner's confidence is lowered from high to medium if the evidence also supports a rival. A rival is a cause of
-    another kind, such as the network beside the CPU. A rival with high confidence always lowers it. A rival with medium
-    confidence lowers it only if no sufficient criterion of the winner holds.
+    - high: three criteria of the cause hold, or one that is sufficient alone.
+    - medium: two criteria hold.
+    - low: any other case.
+
+    If all causes are low, the result is the busiest of CPU, disk and network, or UNCLEAR. Evidence for a cause of
+    another kind can lower the confidence from high to medium.
     """
     criteria = {cause: _vetoes(cause, cell) or criteria_of(cell) for cause, criteria_of in _CRITERIA.items()}
     judged = (_judge(cause, tests) for cause, tests in criteria.items())
@@ -186,6 +202,7 @@ def find_bottleneck(cell: CellEvidence) -> BottleneckVerdict:
     best = candidates[0]
     if best.confidence is Confidence.LOW:
         return _busiest(cell, candidates)
+    # a HIGH rival lowers HIGH to MEDIUM; a MEDIUM rival only if no sufficient criterion of the winner holds
     rivals = _rivals(best, candidates)
     is_certain = best.confidence not in rivals and (_is_decided(criteria[best.cause]) or not rivals)
     return BottleneckVerdict(
@@ -242,9 +259,9 @@ def _weight(cell: CellEvidence) -> Callable[[Candidate], tuple[int, int, float]]
 
 
 def _busiest(cell: CellEvidence, candidates: tuple[Candidate, ...]) -> BottleneckVerdict:
-    """Return the busiest resource if two of three conditions hold.
+    """Return the busiest resource if two of three criteria hold.
 
-    The first condition is a utilisation of at least 0.85. The second is a lead of at least 0.15 over the next resource.
+    The first criterion is a utilisation of at least 0.85. The second is a lead of at least 0.15 over the next resource.
     The third is a gain under 25 % from doubling the slots.
     """
     busy = sorted(cell.utilisations().items(), key=lambda item: -item[1])

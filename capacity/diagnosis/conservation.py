@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class MessageCounts:
-    """Numbers of messages, as SQS counts them.
+    """Numbers of messages in the queue and in the dead-letter queue, as SQS counts them.
 
-    `in_queue` counts the messages that are now in the queue. `dead_lettered` counts the messages that came into the
+    `in_queue` counts visible, in-flight and delayed messages. `dead_lettered` counts the messages that came into the
     dead-letter queue since the run started.
     """
 
@@ -21,10 +21,10 @@ class MessageCounts:
 class Conservation:
     """Counts that show whether a video of a run was lost or processed in vain.
 
-    The field `requested` is the number of videos that the run should send, and `injected` the number that were sent.
-    `lost_messages` is the number of unfinished videos without a message, or None if unknown. The other two fields count
-    executions. `repeated` are those that worked in vain, because another execution finished or claimed the same video
-    first. `lost` are those whose process died before it recorded how they ended.
+    - `requested`, `injected`: videos that the run has to send, and videos that it has sent.
+    - `lost_messages`: unfinished videos without a message, or None if unknown.
+    - `repeated`: executions in vain, because another execution finished or claimed the video first.
+    - `lost`: executions whose process died before it recorded their outcome.
     """
 
     requested: int
@@ -35,10 +35,9 @@ class Conservation:
 
     @property
     def holds(self) -> bool | None:
-        """Return True if every video was sent, and `lost_messages`, `repeated` and `lost` are all 0.
+        """Return True if every video was sent, and the fields `lost_messages`, `repeated` and `lost` are 0.
 
-        Return False if one of these conditions is known to fail. Return None if all others hold, but `lost_messages` is
-        unknown.
+        Return None if `lost_messages` is unknown and all other counts are right.
         """
         if self.requested != self.injected or self.repeated or self.lost or self.lost_messages:
             return False
@@ -46,19 +45,15 @@ class Conservation:
 
 
 def lost_messages(open_videos: int, dead_lettered_videos: int, messages: MessageCounts | None) -> int | None:
-    """Return how many unfinished videos have no message in the queue or in the dead-letter queue.
+    """Return the number of unfinished videos without a message in the queue or in the dead-letter queue.
 
-    `open_videos` is the number of unfinished videos. `dead_lettered_videos` is the number of videos that are already
-    recorded as failed because their message is in the dead-letter queue. The result is
-
-        open_videos - messages.in_queue - (messages.dead_lettered - dead_lettered_videos)
-
-    where a negative value counts as 0, also in the parentheses. The result is 0 if `open_videos` is 0. Otherwise it is
-    None if `messages` is None.
+    `open_videos` is the number of unfinished videos. `dead_lettered_videos` is the number of videos that failed because
+    their message was dead-lettered. If `messages` is None, the result is None, or 0 without unfinished videos.
     """
     if not open_videos:
         return 0
     if messages is None:
         return None
+    # dead-lettered messages whose videos are not yet recorded as failed
     unhandled = max(0, messages.dead_lettered - dead_lettered_videos)
     return max(0, open_videos - messages.in_queue - unhandled)

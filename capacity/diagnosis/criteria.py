@@ -11,10 +11,10 @@ from enum import StrEnum
 
 
 class Quantity(StrEnum):
-    """Quantities that a bottleneck criterion can measure. Most values end in a unit, such as `_bytes`.
+    """Codes of the quantities that a bottleneck criterion compares with a limit.
 
-    A quantity in `_ratio` is 1 at 100 %. A quantity in `_slowdown_factor` is a duration divided by the duration with
-    one slot.
+    Most codes end in a unit, such as `_bytes`. The ending `_ratio` means a share: 1 is 100 %. The ending
+    `_slowdown_factor` means a duration divided by the same duration in a run with one slot.
     """
 
     CPU_UTILISATION = "cpu_utilisation_ratio"
@@ -65,8 +65,8 @@ class Relation(StrEnum):
 class Measurement:
     """The measured value of a quantity (None if unknown), and the limit with which it is compared.
 
-    `relation` says how they are compared. For `between`, `limit` is the lowest allowed value, and `upper_limit` the
-    highest. `cores` is set only for the CPU utilisation: it is the number of cores that a value of 100 % stands for.
+    `relation` is the kind of comparison. For `between`, `limit` is the lowest and `upper_limit` the highest allowed
+    value. `cores` is the number of cores that a CPU utilisation of 100 % stands for.
     """
 
     quantity: Quantity
@@ -79,11 +79,10 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One or more comparisons of measured values with limits.
+    """A test of a bottleneck: one comparison of a measured value with a limit, or several combined.
 
-    `holds` is None if it is unknown. `measurements` are the comparisons that explain `holds`. For example, if an AND
-    fails, they are only its failed comparisons. `sufficient` marks a criterion that is enough evidence for a
-    bottleneck: if it holds, no other criterion has to hold.
+    `holds` is the result of the test: True, False, or None if unknown. `measurements` are the comparisons that explain
+    `holds`. If `sufficient` is True and the criterion holds, no other criterion of the bottleneck has to hold.
     """
 
     measurements: tuple[Measurement, ...]
@@ -144,9 +143,10 @@ def any_of(*criteria: Criterion) -> Criterion:
 
 
 def jointly(*criteria: Criterion) -> list[Criterion]:
-    """Return copies of the criteria that all have the same result: that of the AND of the criteria.
+    """Return copies of the criteria in which the field `holds` is the AND of all criteria.
 
-    If every criterion holds, all copies hold. If one criterion fails, all copies fail. Otherwise all are unknown.
+    The AND is None if no criterion fails and at least one is unknown. Each copy keeps the measurements of its
+    criterion.
     """
     holds = all_of(*criteria).holds
     return [replace(criterion, holds=holds) for criterion in criteria]

@@ -98,8 +98,8 @@ class QualityWarning:
 class RunFacts:
     """Facts about a run, from which its data-quality warnings follow.
 
-    A fact that is unknown is None and causes no warning. Facts named `…_ratio` are fractions: 1 is 100 %. Arrays have
-    one entry per execution, in start order.
+    An unknown fact is None and causes no warning. A fact named `…_ratio` is a fraction: 1 is 100 %. Arrays list the
+    executions in start order.
     """
 
     slots: int
@@ -153,21 +153,26 @@ class RunFacts:
 
 
 def quality_warnings(facts: RunFacts) -> tuple[QualityWarning, ...]:
-    """Return one warning for each problem that weakens the run. Without a problem there is none."""
+    """Return the data-quality warnings of a run: one for each problem that `facts` show.
+
+    The result is empty if `facts` show no problem.
+    """
     return tuple(warning for check in _CHECKS for warning in check(facts))
 
 
 def is_valid(warnings: tuple[QualityWarning, ...]) -> bool:
-    """Return True if none of these data-quality warnings makes the run invalid."""
+    """Return True if all of these data-quality warnings have a severity other than INVALID.
+
+    The figures of the run can then be used. If there are any warnings, the figures need a note.
+    """
     return all(warning.severity is not Severity.INVALID for warning in warnings)
 
 
 def drift(values: Floats) -> tuple[float, float]:
-    """Fit a line through the values in order. Return its slope as a relative change, and its p-value.
+    """Fit a line to `values`. Return the relative change over all values, and the p-value of the slope.
 
-    The relative change is slope × number of values / mean of the values. A large change alone proves no trend: for
-    thirty random values with a coefficient of variation of 0.3, it exceeds 10 % in 60 % of all cases. A small p-value
-    means that the change is hardly chance. Both results are NaN for fewer than three values, or if the mean is 0.
+    A relative change of 0.1 is a rise by 10 % of the mean. Both results are NaN for fewer than three values, or if the
+    mean is 0.
     """
     if values.size < 3 or values.mean() == 0:
         return float("nan"), float("nan")

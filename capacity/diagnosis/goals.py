@@ -1,4 +1,4 @@
-"""Did a result meet the user's goals? A goal is missed if a condition such as `x_sat<20` holds."""
+"""Did a result meet the user's goals? A goal such as `x_sat<20` is missed if its comparison is true."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from core.errors import UsageError
 
 
 class Kind(StrEnum):
-    """Kinds of figures. The kind decides which units a condition may have."""
+    """Kinds of figures that a goal can name. The kind decides which units the limit can have.
+
+    The constant UNITS lists the units of each kind. The limit of a `WORD` is a word, such as `valid`.
+    """
 
     NUMBER = "number"
     SECONDS = "seconds"
@@ -21,7 +24,7 @@ class Kind(StrEnum):
     WORD = "word"
 
 
-#: figures that a condition can name; the others of docs/json.md are no goals
+#: figures that a goal can name; the others of docs/json.md cannot be goals
 KINDS: Mapping[str, Kind] = {
     "x": Kind.NUMBER,
     "x_sat": Kind.NUMBER,
@@ -54,7 +57,13 @@ NUMBER = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|h|%)?")
 
 
 class Outcome(StrEnum):
-    """Outcome of one condition on one result. `UNKNOWN` counts as a failure, as `MISSED` does."""
+    """Outcome of one goal, such as `x_sat<20`, on one result (a run or a cell).
+
+    - `MET`: the comparison is false, for example because X_sat is 20 or more.
+    - `MISSED`: the comparison is true.
+    - `UNKNOWN`: the figure is unknown, or its known lower bound is not enough to decide.
+    - `NOT_APPLICABLE`: only other results have the figure that the goal names.
+    """
 
     MET = "met"
     MISSED = "missed"
@@ -64,7 +73,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure of a result: a number in base units (such as seconds) or a word. None means unknown."""
+    """One figure of a run or a cell, such as its X_sat, for comparison with the limit of a goal.
+
+    `value` is a word, or a number in base units (such as seconds). None means unknown. If `is_lower_bound` is True, the
+    true figure is `value` or more.
+    """
 
     value: float | str | None
     is_lower_bound: bool = False
@@ -72,10 +85,10 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition under which a result fails, such as `x_sat<20`.
+    """A goal, such as `x_sat<20`: a comparison that is true if a run or cell misses the goal.
 
-    In this example, `name` (the figure) is `x_sat`, `sign` is `<`, and `limit` is 20. `text` is the condition as the
-    user wrote it.
+    In this example, `name` (the figure) is `x_sat`, `sign` is `<`, and `limit` is 20. `text` is the goal as the user
+    wrote it.
     """
 
     text: str
@@ -84,7 +97,7 @@ class Condition:
     limit: float | str
 
     def holds(self, value: float | str) -> bool:
-        """Return True if this value of the figure makes the result fail."""
+        """Return True if the comparison is true for `value`, a figure of a run or cell: the goal is missed."""
         if isinstance(value, str) or isinstance(self.limit, str):
             return (value == self.limit) is (self.sign == "=")
         return OPERATORS[self.sign](value, self.limit)
@@ -92,7 +105,11 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class GoalResult:
-    """Outcome of one condition on one result, whose name (such as a run id) is `subject`."""
+    """Outcome of one goal on one run or cell.
+
+    `condition` is the goal. `subject` is the name of the run or cell. `value` is the figure that the goal names, or
+    None if unknown.
+    """
 
     condition: Condition
     subject: str
@@ -106,7 +123,7 @@ class GoalResult:
 
 
 def parse_condition(text: str) -> Condition:
-    """Parse a condition such as `response_p95>2min`. Raise UsageError for any other text."""
+    """Parse a goal such as `response_p95>2min`. Raise UsageError for any other text."""
     match = PATTERN.fullmatch(text)
     if match is None:
         raise UsageError("--fail-if", "it is no condition", "write one such as 'x_sat<20'", value=text)
@@ -117,11 +134,10 @@ def parse_condition(text: str) -> Condition:
 
 
 def judge(conditions: Sequence[Condition], results: Mapping[str, Mapping[str, Figure]]) -> list[GoalResult]:
-    """Apply every condition to every result. `results` maps the name of a result to its figures by name.
+    """Return the outcome of every goal on every result (a run or a cell).
 
-    Return one outcome per condition and result. If only some results lack the figure of a condition, their outcome is
-    `not_applicable`. If all results lack it, return a single outcome `unknown` for this condition. Its `subject` then
-    lists the names of all results.
+    `conditions` are the goals. `results` maps the name of each result to its figures: a mapping from figure name to
+    figure. If no result has the figure that a goal names, all results share one outcome, `UNKNOWN`.
     """
     return [judged for condition in conditions for judged in _judge_one(condition, results)]
 

@@ -14,7 +14,7 @@ LEAST_GAIN_RATIO = 0.25
 
 
 class NextStep(StrEnum):
-    """Codes of the things that a user can try next."""
+    """Codes of the steps that a user can try next, such as doubling the slots."""
 
     DOUBLE_SLOTS = "double_slots"
     DOUBLE_CORES = "double_cores"
@@ -35,7 +35,10 @@ class NextStep(StrEnum):
 
 
 class Disproof(StrEnum):
-    """Codes of the results that disprove a bottleneck verdict, once the user has followed its advice."""
+    """Codes of observations that disprove a bottleneck verdict.
+
+    The user makes the observation in a new run, after the step that the class Advice suggests.
+    """
 
     LITTLE_GAIN = "little_gain"
     SAME_CPU_WORK = "same_cpu_work"
@@ -46,9 +49,10 @@ class Disproof(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What to try against a bottleneck, and which result of the try disproves the bottleneck verdict.
+    """What to try against a bottleneck, and which observation would disprove the bottleneck verdict.
 
-    `disproof` is None if the bottleneck is unclear.
+    `disproof` is the observation that disproves the verdict, once the user has tried `next_step`. `disproof` is None if
+    the bottleneck is unclear.
     """
 
     next_step: Reason
@@ -56,7 +60,7 @@ class Advice:
 
 
 def advice(cause: Cause) -> Advice:
-    """Return what to try against the bottleneck `cause`, and which result disproves that cause."""
+    """Return what to try against the bottleneck `cause`, and which observation disproves that cause."""
     return _ADVICE[cause]
 
 

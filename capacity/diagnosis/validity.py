@@ -1,7 +1,7 @@
-"""Validity of a result: valid, indicative or invalid. It decides whether the result may be an answer.
+"""Validity of a result: whether its figures may be an answer to the user.
 
-A valid result may be an answer to the user. An indicative one may be an answer only if there is no valid result, and
-the answer says so. An invalid result is never an answer.
+A valid result may be an answer. An indicative result may be an answer only if no result is valid, and the answer says
+so. An invalid result is never an answer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from capacity.diagnosis.data_quality import QualityWarning, Severity
 
 
 class Level(StrEnum):
-    """Levels of validity. The best is first."""
+    """Levels of validity of a result: valid, indicative and invalid. The best is first."""
 
     VALID = "valid"
     INDICATIVE = "indicative"
@@ -22,13 +22,13 @@ class Level(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Return the position of this level of validity. 0 is the best."""
+        """Return 0 for valid, 1 for indicative and 2 for invalid."""
         return list(Level).index(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Validity:
-    """Level of validity of a result, with the codes of the data-quality warnings that lowered it."""
+    """Whether a result is valid, indicative or invalid, with the codes of the warnings that say why."""
 
     level: Level = Level.VALID
     reasons: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ def judge_validity(warnings: Iterable[QualityWarning]) -> Validity:
 def combined(validities: Iterable[Validity]) -> Validity:
     """Return the validity of a figure made from several runs: the worst of `validities`.
 
-    The result has the reasons of all runs with the worst level. If there are no runs, the figure is valid.
+    The result has the reasons of all runs with the worst validity. If there are no runs, the figure is valid.
     """
     members = list(validities)
     worst = max((member.level for member in members), key=lambda level: level.rank, default=Level.VALID)

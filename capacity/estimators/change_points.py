@@ -1,10 +1,7 @@
-"""Detect at which runs of a history the level of a figure changed, and by which factor.
+"""Detect at which runs of a history the mean of a figure changed, and by which factor.
 
-The method is circular binary segmentation (Olshen et al. 2004) on the logarithms of the values. Each sequence of
-consecutive runs is compared with all other runs by a t statistic. If the largest statistic exceeds a limit, the level
-changes where that sequence starts and ends. These changes divide the history into parts, and each part is searched in
-the same way. The limit comes from simulated histories without a change: only a small share of them exceeds it. So false
-alarms are rare, although many sequences are compared. See docs/adr/0089.
+The method is circular binary segmentation (Olshen et al. 2004) on the logarithms of the values. In about 2.5 % of
+histories without a change, a false change is found. See docs/adr/0089.
 """
 
 from __future__ import annotations
@@ -37,11 +34,10 @@ POWER = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of the level of a figure in a history: where it is, and by which factor.
+    """A change of the mean of a figure in a history: where it is, and by which factor.
 
-    `index` is the position of the first run after the change. `factor` is the level after the change divided by the
-    level before it. `interval` is the confidence interval of `factor`. It is wider than a usual one, because many
-    possible changes were compared. It never contains 1.
+    `index` is the position of the first run after the change, counted from 0. `factor` is the geometric mean after the
+    change divided by that before it. `interval` is the confidence interval of `factor`, and never contains 1.
     """
 
     index: int
@@ -51,14 +47,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
-    """Changes of a history in time order, and the level of each part. The changes separate the parts.
+    """The changes that were found in a history, and the mean of each part between them.
 
-    The level of a part is the geometric mean of its values. `visible_ratio` is the smallest drop in the newest runs
-    that is detected with a probability of 80 %. A `visible_ratio` of 0.1 is a drop by 10 %.
-
-    In a history of six or more runs, the newest runs are the last three, and `visible_ratio` is None if the last part
-    has fewer than six runs. In a shorter history, the newest runs are the last two, and `visible_ratio` is None if the
-    last part has fewer than four runs.
+    `changes` are in time order. `levels` are the geometric means of the values in each part. `visible_ratio` is the
+    smallest drop in the newest runs that is detected with a probability of 80 %. 0.1 is a drop by 10 %. With too few
+    runs, `visible_ratio` is None.
     """
 
     changes: tuple[Change, ...]
@@ -67,15 +60,15 @@ class Segmentation:
 
 
 def change_points(values: Floats, errors: Floats) -> Segmentation | None:
-    """Find the changes of a figure's level in a history. Return None for fewer than four runs.
+    """Find the changes of a figure's mean in a history. Return None for fewer than four runs.
 
-    `values` has the positive value of the figure in each run, in time order. `errors` has the relative standard error
-    of each value, or NaN where unknown. A few runs can be alike by chance. Therefore the variance between runs is never
-    assumed to be smaller than the mean square of these errors.
+    `values` are the positive values of the figure, one per run, in time order. `errors` are their relative standard
+    errors, or NaN where unknown.
     """
     if values.size < FEWEST_RUNS:
         return None
     logs = np.log(values)
+    # a few runs can be alike by chance: the variance between runs is never below the mean square of the errors
     known = errors[np.isfinite(errors)]
     least_variance = max(float(np.mean(known**2)) if known.size else 0.0, ROUNDING**2)
     series = _Series(logs, least_variance, _shortest(values.size))
@@ -94,7 +87,7 @@ class _Series:
     shortest: int
 
     def boundaries(self, start: int, end: int) -> Iterator[int]:
-        """Yield the index of the first run after each change of the level, in ascending order.
+        """Yield the index of the first run after each change of the mean, in ascending order.
 
         Only the runs with an index from `start` to `end` - 1 are searched.
         """
@@ -124,9 +117,7 @@ class _Series:
     def without_weak(self, bounds: list[int]) -> list[int]:
         """Return `bounds` without the weak changes. A change is weak if the interval of its factor contains 1.
 
-        `bounds` has the index at which each part of the history starts, followed by the number of runs. Every start but
-        the first is a change. The weakest change is removed first, which joins the two parts beside it. The remaining
-        changes are then judged again.
+        `bounds` are the indexes at which the parts of the history start, followed by the number of runs.
         """
         while len(bounds) > 2:
             inner = list(zip(bounds, bounds[1:], bounds[2:], strict=False))
@@ -143,7 +134,10 @@ class _Series:
         return abs(difference) - half
 
     def change(self, start: int, middle: int, end: int) -> Change:
-        """Return the change of the level from the runs [start, middle) to the runs [middle, end)."""
+        """Return the change of the geometric mean between two neighbouring parts of the history.
+
+        The first part is the runs `start` to `middle` - 1. The second part is the runs `middle` to `end` - 1.
+        """
         difference, half = self._difference(start, middle, end)
         ends = Interval(math.exp(difference - half), math.exp(difference + half))
         return Change(middle, math.exp(difference), ends)
@@ -159,9 +153,8 @@ class _Series:
     def visible_ratio(self, bounds: list[int]) -> float | None:
         """Return the smallest drop in the newest runs that is detected with a probability of 80 %.
 
-        0.1 is a drop by 10 %. `bounds` has the index at which each part of the history starts, followed by the number
-        of runs. The newest runs are the last `shortest` runs, where `shortest` is the fewest runs that a part may have.
-        Return None if the last part has fewer than 2 · `shortest` runs.
+        0.1 is a drop by 10 %. The number of newest runs is the attribute `shortest`. `bounds` are the indexes at which
+        the parts of the history start, followed by the number of runs. Return None if the last part has too few runs.
         """
         count = bounds[-1] - bounds[-2]
         if count < 2 * self.shortest:

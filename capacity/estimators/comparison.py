@@ -1,8 +1,6 @@
-"""Is system B slower than system A? A statistical test on X_sat of the runs of both.
+"""Test whether system B is slower than system A, by the X_sat of runs of both systems.
 
-X_sat is the throughput with every slot busy. The test uses ln X_sat. One run is one observation, because the videos of
-a run share the state of its machine. With each video as an observation, the test would find differences between equal
-systems far too often.
+The test uses ln X_sat. One run is one observation, because the videos of a run are not independent of each other.
 """
 
 from __future__ import annotations
@@ -25,7 +23,13 @@ HISTORY_RUNS = 5
 
 
 class Gate(StrEnum):
-    """Outcomes of comparing system B with system A, such as pass or fail."""
+    """Verdicts on whether system B is slower than system A.
+
+    - `PASS`: B loses less throughput than the accepted loss.
+    - `FAIL`: B loses more throughput than the accepted loss.
+    - `INCONCLUSIVE`: the runs do not show which of the two is true.
+    - `NOT_COMPARABLE`: the runs must not be compared, for example because their conditions differ.
+    """
 
     PASS = "pass"  # noqa: S105 - a verdict, not a password
     FAIL = "fail"
@@ -47,11 +51,10 @@ class NotComparable(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Outcome of comparing X_sat, the throughput with every slot busy, of the runs A and B.
+    """Outcome of comparing the X_sat of runs of system A with that of runs of system B.
 
-    `ratio` is X_sat of B divided by X_sat of A. `interval` is the 95 % interval of this ratio. If the runs must not be
-    compared, both are None, and `reason` says why. `extra_runs_per_side` is how many runs of A and of B to add before
-    the next comparison. It is 0 if more runs are not needed or would not help.
+    `ratio` is X_sat of B divided by X_sat of A. `interval` is the 95 % interval of `ratio`. Both are None if the runs
+    must not be compared. `extra_runs_per_side` is the number of runs to add to A, and to B, before the next comparison.
     """
 
     gate: Gate
@@ -62,14 +65,10 @@ class Comparison:
 
 
 def compare_runs(a: Sequence[float], b: Sequence[float], margin: float = MARGIN) -> Comparison:
-    """Compare X_sat (the throughput with every slot busy) of several runs of A and of B.
+    """Compare the X_sat of several runs of system A with that of several runs of system B.
 
-    `a` and `b` have X_sat of each run, in videos per minute. The test is Welch's t test on ln X_sat. The runs are best
-    made in the order A B B A.
-
-    B passes if the whole 95 % interval of the ratio B / A is above 1 - `margin`. B fails if the whole interval is below
-    1 and the ratio is below 1 - `margin`. Otherwise the outcome is inconclusive. With fewer than two runs of A or of B,
-    or with an X_sat of 0, the outcome is *not comparable*.
+    `a` and `b` are the X_sat of each run, in videos per minute. `margin` is the accepted loss: 0.05 is 5 %. The outcome
+    is *not comparable* for fewer than two runs of A or B, or if an X_sat is 0.
     """
     if min(len(a), len(b)) < FEWEST_RUNS or min(*a, *b) <= 0:
         return not_comparable(Reason(NotComparable.TOO_FEW_RUNS, {"runs_per_side_needed": FEWEST_RUNS}), EXTRA_RUNS)
@@ -93,8 +92,7 @@ class SingleRun:
     def variance(self) -> float:
         """Return the variance of ln X_sat that follows from the spread of the service times.
 
-        X_sat is the throughput with every slot busy. The variance is the square of `cv`, divided by `videos`. It is NaN
-        if `cv` is unknown or there are no videos.
+        The result is NaN if the CV is unknown or there are no videos.
         """
         return self.cv**2 / self.videos if self.cv is not None and self.videos else math.nan
 
@@ -102,11 +100,10 @@ class SingleRun:
 def compare_single_runs(
     a: SingleRun, b: SingleRun, *, run_deviation: float | None, margin: float = MARGIN
 ) -> Comparison:
-    """Compare X_sat (the throughput with every slot busy) of one run of A with that of one run of B.
+    """Compare the X_sat of one run of system A with that of one run of system B.
 
-    `run_deviation` is the standard deviation of ln X_sat over at least five earlier runs. The 95 % interval of the
-    ratio B / A follows from the variance of ln(B / A): 2 `run_deviation`² + `a.variance` + `b.variance`. `judge_ratio`
-    has the rule for pass and fail. If one of the three terms is unknown, the outcome is *not comparable*.
+    `run_deviation` is the standard deviation of ln X_sat over earlier runs. `margin` is the accepted loss: 0.05 is 5 %.
+    The outcome is *not comparable* if `run_deviation` is None or a variance is NaN.
     """
     if run_deviation is None:
         return not_comparable(Reason(NotComparable.NO_HISTORY, {"history_runs_needed": HISTORY_RUNS}), EXTRA_RUNS)
@@ -120,10 +117,10 @@ def compare_single_runs(
 
 
 def judge_ratio(ratio: float, interval: Interval, margin: float = MARGIN) -> Gate:
-    """Return whether system B passes, given the ratio B / A of their throughputs and its 95 % interval.
+    """Return whether system B passes, given the ratio B / A of two throughputs and its 95 % interval.
 
     B passes if the whole interval is above 1 - `margin`. B fails if the whole interval is below 1 and the ratio is
-    below 1 - `margin`. Otherwise the outcome is inconclusive. `margin` is the accepted loss: 0.05 is 5 %.
+    below 1 - `margin`. Any other case is inconclusive. `margin` is the accepted loss: 0.05 is 5 %.
     """
     if interval.low > 1 - margin:
         return Gate.PASS
@@ -133,9 +130,9 @@ def judge_ratio(ratio: float, interval: Interval, margin: float = MARGIN) -> Gat
 
 
 def not_comparable(reason: Reason, extra_runs: int = 0) -> Comparison:
-    """Return the outcome for runs that must not be compared, with the reason.
+    """Return the outcome for runs of A and B that must not be compared, with the reason.
 
-    `extra_runs` is how many runs to add per side before the next comparison.
+    `extra_runs` is how many runs to add to A, and how many to B, before the next comparison.
     """
     return Comparison(Gate.NOT_COMPARABLE, None, None, reason, extra_runs)
 
@@ -145,8 +142,8 @@ def different_conditions(
 ) -> Reason | None:
     """Return the reason that names the conditions in which A and B differ, or None if they do not differ.
 
-    A condition is, for example, the ffmpeg version. `a` and `b` map the name of a condition to its value. Conditions
-    whose names are in `allowed` may differ.
+    `a` and `b` map the name of each condition, such as the ffmpeg version, to its value. Conditions named in `allowed`
+    may differ.
     """
     names = sorted(name for name in a.keys() | b.keys() if name not in allowed and a.get(name) != b.get(name))
     if not names:

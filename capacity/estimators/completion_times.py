@@ -1,6 +1,6 @@
-"""Estimate X_sat (throughput with every slot busy) of a burst from the ends of its videos alone.
+"""Estimate X_sat (throughput with every slot busy) of a burst from the end times of its videos.
 
-This is for a worker that records no executions.
+This estimate is used if no execution of the run was recorded. The start times of the videos are then unknown.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ NORMAL_QUANTILE = 1.96
 
 
 def saturated_from_completions(ended_at: Floats, counted: Booleans, slots: int) -> SaturatedThroughput:
-    """Estimate X_sat, the throughput with every slot busy, from the end times of a burst's videos.
+    """Estimate the X_sat of a burst from the end times of its videos.
 
-    `ended_at` has one time per video in seconds, and NaN for a video that has not ended. `counted` is true for
-    completed videos.
+    `ended_at` is the end time of each video in seconds, or NaN for an unfinished video. `counted` is True for a
+    completed video. X_sat is 60 · `slots` · p / d, in videos per minute:
 
-    E is the sorted list of all end times. Failed videos are included, because they occupied slots too. Each difference
-    E[i + slots] - E[i] is the time in which `slots` videos ended. Videos end at the rate slots / mean difference. X_sat
-    is this rate times the share of completed videos among those that ended. It is unknown if at most `slots` videos
-    have ended, or if none was completed. The 95 % interval allows for the correlation of neighbouring differences
-    (Newey and West 1987, `slots` lags).
+    - p: number of completed videos divided by the number of ended videos
+    - d: mean difference between an end time and the end time `slots` places earlier, in ascending order
+
+    X_sat is unknown if p or d is 0, or if at most `slots` videos have ended. The 95 % interval (Newey and West 1987) is
+    None if too few videos have ended.
     """
     ended = np.isfinite(ended_at)
     order = np.argsort(ended_at[ended], kind="stable")

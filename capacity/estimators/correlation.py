@@ -1,6 +1,6 @@
-"""Detect that neighbouring values of a sequence resemble each other, and compute the interval of their mean then.
+"""Detect whether neighbouring values of a sequence are alike, and compute the interval of the mean.
 
-The slot cycles of a run resemble their neighbours while the speed of the machine changes slowly.
+If neighbouring values are alike, the usual t interval of the mean is too narrow.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ BATCHES = 6
 
 
 def autocorrelation(values: Floats) -> float:
-    """Return how much each value resembles the next one, from -1 to 1 (lag-1 autocorrelation).
+    """Return the lag-1 autocorrelation: how much each value resembles the next one, from -1 to 1.
 
-    It is NaN for fewer than three values, or if all are equal.
+    The result is NaN for fewer than three values, or if all values are equal.
     """
     centred = values - values.mean() if values.size else values
     variance = float(centred @ centred)
@@ -28,10 +28,10 @@ def autocorrelation(values: Floats) -> float:
 
 
 def neighbours_correlate(values: Floats) -> bool:
-    """Return True if the autocorrelation of the values exceeds both 0.3 and what chance gives at p = 0.001.
+    """Return True if neighbouring values are more alike than chance explains.
 
-    Of n independent values it has a standard deviation of 1 / sqrt(n) (Bartlett 1946). For fewer than 30 values the
-    result is False.
+    For n values, the lag-1 autocorrelation must be above 0.3 and above 3.09 / sqrt(n). Independent values exceed the
+    second limit with a probability of 0.001 (Bartlett 1946). For fewer than 30 values, the result is False.
     """
     if values.size < FEWEST_VALUES:
         return False
@@ -40,10 +40,10 @@ def neighbours_correlate(values: Floats) -> bool:
 
 
 def mean_half_width(values: Floats, confidence: float = 0.95) -> float:
-    """Return half of the width of the interval of the mean of the values, which are in the order of their times.
+    """Return half the width of the confidence interval of the mean of `values`, which are in time order.
 
-    It is the t interval of the values. If neighbours correlate, that interval is too narrow, and the result is the t
-    interval of the means of six batches (Schmeiser 1982). It is NaN below two values.
+    If neighbouring values correlate, the interval is the t interval of six batch means (Schmeiser 1982). Otherwise it
+    is the t interval of the values. The result is NaN for fewer than two values.
     """
     if not neighbours_correlate(values):
         return t_half_width(values, confidence)

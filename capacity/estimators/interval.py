@@ -18,16 +18,16 @@ SECONDS_PER_MINUTE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A closed interval. One end is infinite if the data limit only the other side."""
+    """A closed interval from `low` to `high`. An end is infinite if the data set no limit there."""
 
     low: float
     high: float
 
 
 def t_half_width(values: Floats, confidence: float = 0.95) -> float:
-    """Return half of the width of the two-sided t interval of the mean of the values.
+    """Return half the width of the two-sided t interval of the mean of `values`.
 
-    It is NaN below two values.
+    The result is NaN if there are fewer than two values.
     """
     if values.size < 2:
         return float("nan")
@@ -49,12 +49,10 @@ def welch_interval(values: Floats, others: Floats, confidence: float = 0.95) -> 
 
 @lru_cache  # runs of a matrix have the same count, and scipy takes 2 ms
 def quantile_ranks(count: int, probability: float, confidence: float = 0.95) -> tuple[int | None, int | None]:
-    """Return which two of `count` sorted values enclose a quantile, as ranks from 1.
+    """Return which two of `count` sorted values are the ends of a quantile's confidence interval.
 
-    `probability` names the quantile: 0.95 is the 95th percentile. The quantile is below the lower of the two values
-    with a chance of at most (1 - confidence) / 2. It is above the upper one with at most the same chance. A rank is
-    None if `count` is too small for it. The ranks follow from the binomial distribution of the number of values below
-    the quantile.
+    The result is the ranks of the lower and the upper end. Rank 1 is the smallest value. A rank is None if there are
+    too few values. `probability` names the quantile: 0.95 is the 95th percentile.
     """
     tail = (1 - confidence) / 2
     below = stats.binom(count, probability)
@@ -66,10 +64,10 @@ def quantile_ranks(count: int, probability: float, confidence: float = 0.95) -> 
 
 
 def quantile_interval(values: Floats, probability: float, confidence: float = 0.95) -> Interval:
-    """Return a confidence interval of a quantile. It holds for any distribution of the values.
+    """Return a confidence interval of a quantile of `values`, which can have any distribution.
 
-    `probability` names the quantile: 0.95 is the 95th percentile. If there are too few values to compute an end of the
-    interval, that end is infinite. Values that are not finite are ignored.
+    `probability` names the quantile: 0.95 is the 95th percentile. With too few values, an end is infinite. Values that
+    are not finite are ignored.
     """
     ordered = np.sort(values[np.isfinite(values)])
     low, high = quantile_ranks(ordered.size, probability, confidence)

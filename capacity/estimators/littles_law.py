@@ -18,7 +18,10 @@ FEWEST_READINGS = 10
 
 
 class Agreement(StrEnum):
-    """Whether the message counts of the queue agree with the recorded times of the videos."""
+    """Verdicts on whether the queue's message counts agree with the recorded times of the videos.
+
+    The function `judge_excess` says how large a difference leads to each verdict.
+    """
 
     OK = "ok"
     WARN = "warn"
@@ -28,8 +31,9 @@ class Agreement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QueueReadings:
-    """Readings of the queue: `at` are ascending epoch seconds, `messages` the number of messages then.
+    """Readings of the queue: the number of messages at several moments.
 
+    `at` has the moments in epoch seconds, in ascending order. `messages` has the number of messages at each moment.
     Visible and in-flight messages are both counted.
     """
 
@@ -44,17 +48,16 @@ NO_READINGS = QueueReadings(np.empty(0), np.empty(0))
 class LittleCheck:
     """Result of comparing the message counts of the queue with the recorded times of the videos.
 
-    The number of videos present is computed from the recorded times.
+    A video is present from its recorded arrival to its recorded end.
 
-    - `counted_mean`: the mean number of messages in the readings of the queue.
-    - `implied_mean`: the mean number of videos present, from the first reading to the end of the run.
-    - `mismatch`: implied_mean / counted_mean - 1.
-    - `excess`: (mean number of videos present at the moments of the readings) / counted_mean - 1.
-    - `limit`: the largest `excess` that counts as agreement.
+    - `counted_mean`: mean number of messages over all readings of the queue.
+    - `implied_mean`: mean number of videos present, from the first reading to the end of the run.
+    - `mismatch`: `implied_mean` / `counted_mean` - 1.
     - `agreement`: the verdict on `excess`.
-    - `readings`: the number of readings.
+    - `excess`: mean number of videos present at the moments of the readings / `counted_mean` - 1.
+    - `limit`: the absolute value of `excess` above which `agreement` is INVALID.
 
-    All figures except `readings` are NaN if nothing could be compared.
+    If `agreement` is UNKNOWN, all figures except `readings` are NaN.
     """
 
     counted_mean: float
@@ -69,12 +72,11 @@ class LittleCheck:
 def check_littles_law(
     readings: QueueReadings, arrived_at: Floats, left_at: Floats, run_end: float, delay_seconds: float
 ) -> LittleCheck:
-    """Compare the number of messages in the queue with the number of videos present.
+    """Compare the queue's message counts with the number of videos present by their recorded times.
 
-    The number of videos comes from their recorded times. `arrived_at` and `left_at` have one time per video, in epoch
-    seconds. `left_at` is NaN for a video that has not ended. The compared time is from the first reading of the queue
-    to `run_end`. The queue can count a message up to `delay_seconds` late. The result's `agreement` is UNKNOWN if there
-    are too few readings, if no reading counted a message, or if no video was present at any reading.
+    `arrived_at` and `left_at` have one time per video. `left_at` is NaN for an unfinished video. All times are in epoch
+    seconds. The queue may count a video up to `delay_seconds` late. The field `agreement` of the result is UNKNOWN if
+    there is too little to compare.
     """
     known = np.isfinite(arrived_at)
     arrived, left = arrived_at[known], np.where(np.isfinite(left_at), left_at, np.inf)[known]
@@ -105,8 +107,7 @@ def videos_present(arrived_at: Floats, left_at: Floats, moments: Floats) -> Floa
 def implied_mean(arrived_at: Floats, left_at: Floats, window_start: float, window_end: float) -> float:
     """Return the mean number of videos present in a time window, from the times of the videos.
 
-    It is the total time that videos spent inside the window, divided by the length of the window. All times are in
-    seconds. It is NaN for an empty window.
+    All times are in seconds. The result is NaN for an empty window.
     """
     inside = np.minimum(left_at, window_end) - np.maximum(arrived_at, window_start)
     window = window_end - window_start
@@ -114,12 +115,11 @@ def implied_mean(arrived_at: Floats, left_at: Floats, window_start: float, windo
 
 
 def largest_delay_excess(arrived_at: Floats, left_at: Floats, moments: Floats, delay_seconds: float) -> float:
-    """Return the largest |recorded / counted - 1| that late counting by the queue can cause.
+    """Return the largest relative difference between videos and messages that a late queue can cause.
 
-    `recorded` is the mean number of videos present, from their recorded times. `counted` is the mean number that a
-    late queue would count. It is computed for three cases: arrivals, departures or both are counted `delay_seconds`
-    late. Both means are over `moments`, the times at which the queue was read. `arrived_at` and `left_at` have one
-    time per video, in seconds. The result is infinite if `counted` is 0 in one case.
+    A late queue counts arrivals, departures or both `delay_seconds` late. The difference is |a / b - 1|: a is the mean
+    number of videos present at `moments`, and b is the mean number of messages that the late queue counts. The result
+    is infinite if b is 0. All times are in seconds.
     """
     recorded = float(videos_present(arrived_at, left_at, moments).mean())
     late = [
@@ -130,11 +130,15 @@ def largest_delay_excess(arrived_at: Floats, left_at: Floats, moments: Floats, d
 
 
 def judge_excess(excess: float, delay_excess: float) -> Agreement:
-    """Judge the size of `excess`: OK up to 5 %, WARN up to 10 %, INVALID above, UNKNOWN if it is NaN.
+    """Return the verdict on `excess`, the relative difference between videos present and messages counted.
 
-    `excess` is recorded / counted - 1. `recorded` is the mean number of videos present, from their recorded times.
-    `counted` is the mean number of messages in the queue. `delay_excess` is the largest excess that late counting by
-    the queue can cause. Up to this value, the result is always OK.
+    The sign of `excess` is ignored. `delay_excess` is the largest difference that a late queue can cause. The first
+    verdict that applies is returned:
+
+    - UNKNOWN: `excess` is NaN or infinite.
+    - OK: `excess` is at most 5 %, or at most `delay_excess`.
+    - WARN: `excess` is at most 10 %.
+    - INVALID: any other case.
     """
     if not np.isfinite(excess):
         return Agreement.UNKNOWN

@@ -13,9 +13,10 @@ FEWEST_DOF = 2
 
 @dataclass(frozen=True, slots=True)
 class PooledError:
-    """Standard error of the mean throughput at each number of slots (`se`).
+    """Standard errors of mean throughputs, all computed from one pooled standard deviation.
 
-    All errors are computed from one pooled standard deviation. `dof` is its degrees of freedom.
+    `se` is one standard error per number of slots, in the unit of the throughput. `dof` is the degrees of freedom of
+    the pooled standard deviation.
     """
 
     se: Floats
@@ -23,13 +24,13 @@ class PooledError:
 
 
 def pooled_error(x: Floats, deviations: Floats, runs: Floats) -> PooledError | None:
-    """Estimate the standard error of each mean throughput in `x`, one per number of slots.
+    """Return the standard error of each mean throughput in `x`, from a standard deviation that all share.
 
-    The error of a mean is x · s / √runs. `runs` has the number of runs behind each mean. `deviations` has the standard
-    deviation of these runs, divided by their mean. The pooled deviation s is the root mean square of `deviations`,
-    weighted by `runs` - 1. All means share s, because a deviation of a few runs is a poor estimate. Return None if the
-    sum of the weights is below two, or if s is 0.
+    All arrays have one entry per number of slots. `runs` is the number of runs behind each mean. `deviations` is the
+    standard deviation of the throughputs of these runs, divided by their mean. Return None if there are too few runs,
+    or if all `deviations` are 0.
     """
+    # the standard deviation is pooled, because a deviation from a few runs is a poor estimate
     dof = np.maximum(runs - 1, 0)
     total = int(dof.sum())
     known = dof > 0

@@ -10,9 +10,10 @@ from capacity.estimators.interval import Floats
 
 
 def ggc(arrivals: Floats, services: Floats, slots: int) -> Floats:
-    """Simulate a first-come first-served queue with `slots` servers (G/G/c). Return each start time.
+    """Simulate a first-come first-served queue with `slots` servers (G/G/c). Return the start times.
 
-    `arrivals` (sorted) and `services` have one entry per job, in seconds.
+    `arrivals` are the arrival times of the jobs, in ascending order. `services` are their service times. All times are
+    in seconds, one per job.
     """
     free = [0.0] * slots
     starts = np.empty(arrivals.size)

@@ -1,6 +1,6 @@
 """Reason for a missing or doubtful result: a code and its numbers.
 
-`capacity.report.messages` turns a reason into a sentence in the user's language.
+The module `capacity.report.messages` turns a reason into a sentence in the user's language.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a result is missing or doubtful: a code, and the numbers for its sentence.
+    """Code of a sentence of the report, such as why a result is missing, and the values in this sentence.
 
-    `values` maps names to the values in the sentence. The name of a quantity ends in its unit, such as `_seconds`. The
-    ending `_ratio` means a share: 1 is 100 %.
+    `values` maps the names of the values to the values. The name of a quantity ends in its unit, such as `_seconds`.
+    The ending `_ratio` means a share: 1 is 100 %.
     """
 
     code: StrEnum

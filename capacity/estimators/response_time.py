@@ -1,4 +1,4 @@
-"""Where does the response time (upload to final state) go? Queue wait, stages and the rest."""
+"""Split the response time (upload to final state) into queue wait, stages, and unmeasured time."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ CLOCK_RESOLUTION_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Decomposition:
-    """Parts of the mean response time, in seconds.
+    """Parts of the mean response time, in seconds: queue wait, stages, and other service time.
 
-    Response time is queue wait plus service time. Service time is the sum of the stages plus `other_seconds`, which no
-    stage covers. `fully_measured` is false if that rest is too long to ignore.
+    `other_seconds` is the service time that no stage covers. `fully_measured` is False if `other_seconds` is too long
+    to ignore.
     """
 
     response_seconds: float
@@ -34,8 +34,8 @@ class Decomposition:
 def decompose(uploaded_at: Floats, started_at: Floats, ended_at: Floats, stages: Mapping[str, Floats]) -> Decomposition:
     """Split the mean response time into queue wait, the mean of each stage, and the rest.
 
-    All arrays have one entry per video, in seconds. Only videos with upload, start and end are used. NaN in a stage
-    counts as 0 s. A stage with NaN only is unknown: its mean is NaN, and its time is part of the rest.
+    All arrays have one entry per video, in seconds. `stages` maps the name of each stage to its durations. Videos
+    without an upload, start or end time are ignored. NaN in the result means that no time is known.
     """
     complete = np.isfinite(uploaded_at) & np.isfinite(started_at) & np.isfinite(ended_at)
     if not complete.any():
@@ -54,8 +54,9 @@ def _mean_of_known(seconds: Floats) -> float:
 
 
 def reversed_times(earlier: Floats, later: Floats) -> int:
-    """Count the pairs in which `later` comes before `earlier` by more than the resolution of the clocks.
+    """Count the entries whose time in `later` is over 0.05 s before their time in `earlier`.
 
-    Both arrays are in seconds and have one entry per video or execution. NaN means unknown.
+    Such an entry shows that the clocks of two machines disagree. Both arrays are in seconds. NaN means unknown and is
+    not counted.
     """
     return int(np.count_nonzero(later < earlier - CLOCK_RESOLUTION_SECONDS))

@@ -20,7 +20,7 @@ class ScalingBound:
     """Upper bound on the throughput: X(n) <= min(n * per_slot, ceiling), in videos per minute.
 
     `n` is the number of slots. `per_slot` is the highest measured throughput per slot. `ceiling` is the highest
-    measured throughput. It is None if the throughput still grew at the largest number of slots.
+    measured throughput, or None if the throughput still grew at the largest number of slots.
     """
 
     per_slot: float
@@ -33,11 +33,10 @@ class ScalingBound:
 
 
 def scaling_bound(levels: Levels) -> ScalingBound:
-    """Return the upper bound on the throughput X from the measured levels (numbers of slots).
+    """Return the upper bound on the throughput X, from the X of the measured levels (numbers of slots).
 
-    `per_slot` is the highest X / slots of all levels. The two largest levels, with n1 < n2 slots, decide whether there
-    is a ceiling. There is one if X2 / X1 - 1 is less than a tenth of n2 / n1 - 1. The ceiling is the highest X of all
-    levels. With a single level, there is no ceiling. A level that was measured several times counts with its mean X.
+    A level that was measured several times counts with its mean X. The field `ceiling` of the result is None for a
+    single level, or if X still grew at the largest level.
     """
     n = np.unique(levels.n)
     x = np.array([levels.x[levels.n == level].mean() for level in n])

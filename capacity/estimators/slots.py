@@ -1,8 +1,7 @@
 """Find the slot of each execution of a run, and the next execution on the same slot.
 
-A slot is a worker process or thread that runs one task at a time. Some workers record the number of the slot. Others
-record process ids (which change when a process is replaced), thread ids, or one id for all slots. Only recorded slot
-numbers can show that a slot never worked.
+Some workers record slot numbers. Others record process ids, thread ids, or one id for all slots. Only slot numbers can
+show that a slot never worked.
 """
 
 from __future__ import annotations
@@ -18,10 +17,8 @@ from capacity.estimators.interval import Booleans, Floats, Integers
 class Executions:
     """Executions of a run: deliveries of a task that reached a slot.
 
-    Each field is an array with one entry per execution. Times are in seconds. `counted` is true for the execution that
-    completed its video, and false for failures and duplicates. `slot` has the number of the slot, unique over all
-    workers. It is None when the slots are unknown. `worker` has the number of the worker. If it is None, the workers
-    are unknown, and all slots are treated as those of one worker.
+    Each field is an array with one entry per execution. Times are in seconds. `counted` is True for the execution that
+    completed its video. `slot` and `worker` are numbers for the slot and the worker, or None if unknown.
     """
 
     started_at: Floats
@@ -48,11 +45,8 @@ class Executions:
 def successors(finished: Executions, slots: int, slots_per_worker: int) -> Integers:
     """Return, for each execution, the position of the next execution on the same slot; -1 for none.
 
-    `finished` is sorted by start. `slots` is the number of slots of the run, `slots_per_worker` that of one worker.
-
-    The slots are guessed if the recorded values do not identify them, or identify fewer than `slots`. The guess gives
-    each execution to the slot that has been free longest, as if all slots worked. If a slot never worked, the idle
-    times computed from the guess are too long.
+    `finished` is sorted by start. `slots` is the number of slots of all workers, and `slots_per_worker` that of one
+    worker. If recorded slots are missing, each execution is given to the slot that has been idle longest.
     """
     successor = np.full(finished.started_at.size, -1, dtype=np.int64)
     slot = known_slots(finished, slots_per_worker)
@@ -69,9 +63,8 @@ def successors(finished: Executions, slots: int, slots_per_worker: int) -> Integ
 def working_slots(executions: Executions, slots: int, slots_per_worker: int) -> int:
     """Return how many slots were still working when the last execution started.
 
-    The video of that execution had waited since its upload. A slot counts as stopped if it was free during this wait
-    for longer than a limit. The limit is the mean service time plus the longest idle time between two executions on one
-    slot. If it is unknown which slot each execution used, return `slots`.
+    A slot counts as stopped if it was idle for too long while the last video waited. If the slots of the executions are
+    unknown (the function `known_slots` returns None), the result is `slots`.
     """
     finished = executions.finished()
     slot = known_slots(finished, slots_per_worker)
@@ -79,6 +72,7 @@ def working_slots(executions: Executions, slots: int, slots_per_worker: int) -> 
         return slots
     before, after = _neighbours(slot)
     gap = float((finished.started_at[after] - finished.ended_at[before]).max(initial=0.0))
+    # a slot that is idle for longer counts as stopped
     patience = float((finished.ended_at - finished.started_at).mean()) + gap
     free_at = np.array([finished.ended_at[slot == one].max() for one in np.unique(slot)])
     if finished.uploaded_at is not None:
@@ -104,14 +98,14 @@ def most_workers_at_once(executions: Executions) -> int:
 def known_slots(finished: Executions, slots_per_worker: int) -> Integers | None:
     """Return the recorded slot of each execution, or None if the recorded values do not identify slots.
 
-    Some workers record process ids, which change at a restart. Then a worker has more values than slots. Others record
-    one id for all slots. Then executions with the same value overlap. In both cases the result is None.
+    The values do not identify slots if a worker has more values than slots, or one value for executions that overlap.
     """
     if finished.slot is None or not finished.slot.size:
         return None
     worker = np.zeros_like(finished.slot) if finished.worker is None else finished.worker
     for one in np.unique(worker):
         codes = np.unique(finished.slot[worker == one])
+        # more values than slots: ids of replaced processes; one value with overlaps: one id for all slots
         if codes.size > slots_per_worker or (codes.size == 1 < slots_per_worker and _overlap(finished, worker == one)):
             return None
     return finished.slot

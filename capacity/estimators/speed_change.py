@@ -22,7 +22,7 @@ class SpeedChange:
     interval: Interval
 
     def exceeds(self, tolerance: float) -> bool:
-        """Return True if the whole `interval` lies above 1 + `tolerance` or below 1 - `tolerance`.
+        """Return True if the interval of the ratio lies above 1 + `tolerance` or below 1 - `tolerance`.
 
         Then the speed surely changed by more than `tolerance`. A tolerance of 0.05 is 5 %.
         """
@@ -32,9 +32,9 @@ class SpeedChange:
 def speed_change(cpu_seconds: Floats) -> SpeedChange | None:
     """Compare the mean CPU seconds per video in the two halves of a run.
 
-    `cpu_seconds` has one entry per execution in start order, all of the same file. The `interval` of the result is
-    1 + d / m. Here d is Welch's t interval of the difference of the two means, and m is the mean of the first half.
-    Return None for fewer than 8 videos, or if m is 0.
+    `cpu_seconds` has one entry per execution of the same file, in start order. The field `interval` of the result is
+    1 + d / m: d is Welch's 99 % t interval of the difference of the two means, and m is the mean of the first half.
+    Return None for fewer than 8 executions, or if m is 0.
     """
     half = cpu_seconds.size // 2
     first, second = cpu_seconds[:half], cpu_seconds[-half:]

@@ -1,4 +1,4 @@
-"""Could the workers sustain the rate of a run? Stability of the queue, and the rate really sent."""
+"""Judge whether the workers kept up with a sustained run, and whether the injector sent on time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SAMPLE_POINTS = 500  # Theil-Sen looks at every pair; more points of a counted q
 
 
 class Stability(StrEnum):
-    """Verdicts on a sustained run: the queue stays bounded, grows, or the run is too short to tell."""
+    """Verdicts on the queue of a sustained run: it stays bounded, it grows, or neither is certain."""
 
     STABLE = "STABLE"
     UNSTABLE = "UNSTABLE"
@@ -34,11 +34,14 @@ class Stability(StrEnum):
 class StabilityVerdict:
     """Whether the workers kept up with a sustained run, with the evidence.
 
-    `growth_ratio` is the growth of the queue divided by the offered rate: at 0.1 the queue grows by one video for every
-    ten that are sent. `utilisation` is rho. `utilisation_interval` is its 90 % interval: each end is a one-sided 95 %
-    limit. `arrivals` is the number of videos sent, and `arrivals_needed` the number that a verdict needs.
-    `not_fetching` is true if the queue grows while slots are idle: the slots have time to process all videos, but do
-    not take messages.
+    - `growth_ratio`: growth of the queue divided by the offered rate. At 0.1, the queue grows by one video for ten
+      sent.
+    - `utilisation`: rho = offered rate × mean slot cycle / slots.
+    - `utilisation_interval`: the 90 % interval of rho.
+    - `arrivals`: number of videos sent.
+    - `arrivals_needed`: number of videos that a verdict needs, or None if unknown.
+    - `long_enough`: True if `arrivals` is at least `arrivals_needed`.
+    - `not_fetching`: True if the queue grows although the slots have time to process all videos.
     """
 
     verdict: Stability
@@ -55,9 +58,8 @@ class StabilityVerdict:
 class OfferedRate:
     """Rate at which the injector really sent videos, and how late it sent them.
 
-    `on_target` is true if the rate is within 1 % of the planned rate. `generator_limited` is true if the injector was
-    too slow: the p99 of the lateness exceeds a tenth of the planned interval between two videos, or the largest
-    lateness exceeds the whole interval.
+    `on_target` is True if the rate is within 1 % of the planned rate. `generator_limited` is True if the injector was
+    too slow for the planned rate.
     """
 
     per_minute: float
@@ -77,12 +79,11 @@ def judge_stability(
     *,
     arrival_cv: float = 0.0,
 ) -> StabilityVerdict:
-    """Judge whether the workers kept up with a sustained run, from the growth of the queue and from rho.
+    """Judge whether the workers kept up with a sustained run, from queue growth and utilisation.
 
-    `uploaded_at` and `started_at` have one entry per video, in seconds. `started_at` is the first start, or NaN for a
-    video that never started. `service_seconds` and `cycle_seconds` have one entry per finished execution. A cycle is
-    the service time plus the idle time of the slot while a message waited. `arrival_cv` is the coefficient of variation
-    of the planned times between two videos: 0 for equal intervals, 1 for Poisson arrivals.
+    `uploaded_at` and `started_at` have one entry per video, in seconds. `started_at` is NaN for a video that never
+    started. `service_seconds` and `cycle_seconds` (slot cycles) have one entry per finished execution. `arrival_cv` is
+    the CV of the planned times between two videos. With too little data, the verdict is INCONCLUSIVE.
     """
     arrivals = np.sort(uploaded_at[np.isfinite(uploaded_at)])
     known = np.isfinite(service_seconds) & np.isfinite(cycle_seconds)
@@ -112,11 +113,12 @@ def judge_stability(
 def judge_backlog(uploaded_at: Floats, ended_at: Floats, slots: int) -> StabilityVerdict:
     """Judge whether the workers kept up with a sustained run, if no start of a video is known.
 
-    The verdict follows from the growth of the backlog, which is the number of unfinished videos. The growth is divided
-    by the offered rate. The verdict is UNSTABLE if the growth is above 5 %. It is STABLE if the growth is at most 1 %
-    and the run has enough videos for a verdict. Otherwise it is INCONCLUSIVE. Utilisation is unknown.
+    `uploaded_at` and `ended_at` have one entry per video, in seconds. `ended_at` is NaN for an unfinished video. The
+    verdict follows from the growth of the number of unfinished videos, divided by the offered rate:
 
-    `uploaded_at` and `ended_at` have one entry per video, in seconds. `ended_at` is NaN for a video that has not ended.
+    - UNSTABLE: the growth is above 5 %.
+    - STABLE: the growth is at most 1 %, and the run has at least `core.run.fewest_arrivals(slots)` videos.
+    - INCONCLUSIVE: any other case.
     """
     arrivals = np.sort(uploaded_at[np.isfinite(uploaded_at)])
     rate = _rate_per_second(arrivals)
@@ -134,15 +136,16 @@ def judge_backlog(uploaded_at: Floats, ended_at: Floats, slots: int) -> Stabilit
 
 
 def classify(growth: float, utilisation_interval: Interval) -> Stability:
-    """Return the verdict for a queue growth ratio (`growth`) and an interval of the utilisation rho.
+    """Return the stability verdict for a queue growth and an interval of the utilisation.
 
-    - STABLE: the growth is at most 5 %, and the whole interval is below 1.
-    - UNSTABLE: the growth is above 5 % and the interval does not end below 1. Or the whole interval is above 1.
-    - INCONCLUSIVE: all other cases.
+    `growth` is the growth of the queue divided by the offered rate. 0.05 is 5 %.
 
-    The growth is not tested for significance. Queue lengths are correlated in time, so a trend test would report growth
-    for 20-40 % of stable systems.
+    - STABLE: `growth` is at most 5 %, and the whole interval is below 1.
+    - UNSTABLE: `growth` is above 5 %, and the upper end of the interval is at least 1.
+    - UNSTABLE, whatever the growth: the whole interval is above 1.
+    - INCONCLUSIVE: any other case.
     """
+    # no trend test: queue lengths are correlated in time, so a test would report growth for 20-40 % of stable systems
     if growth <= GROWTH_TOLERANCE and utilisation_interval.high < 1:
         return Stability.STABLE
     if (growth > GROWTH_TOLERANCE and utilisation_interval.high >= 1) or utilisation_interval.low > 1:
@@ -153,23 +156,21 @@ def classify(growth: float, utilisation_interval: Interval) -> Stability:
 def growth_ratio(times: Floats, queue: Floats, rate_per_second: float) -> float:
     """Return how fast the queue grows, divided by the offered rate.
 
-    `queue` is the number of waiting videos at each of `times` (seconds). The growth is the Theil-Sen slope: the median
-    of the slopes between all pairs of samples. A single wrong sample, such as an SQS counter that reads 0 for a moment,
-    hardly changes it. At most 500 samples are used, evenly chosen. The result is NaN if there are fewer than two
-    samples or all times are equal.
+    `queue` is the number of waiting videos at each of `times` (seconds). The growth is the Theil-Sen slope. The result
+    is NaN if there are fewer than two samples or all times are equal.
     """
     step = max(1, math.ceil(times.size / SAMPLE_POINTS))
     times, queue = times[::step], queue[::step]
     if times.size < 2 or times.min() == times.max():
         return float("nan")
+    # Theil-Sen: a single wrong sample, such as an SQS counter that reads 0 for a moment, hardly changes the slope
     return float(stats.theilslopes(queue, times)[0]) / rate_per_second
 
 
 def utilisation(rate_per_second: float, cycle_seconds: Floats, slots: int) -> tuple[float, Interval]:
     """Return the utilisation rho = rate x mean slot cycle / slots, with its 90 % interval.
 
-    Each end of the interval is a one-sided 95 % limit. A slot cycle is the service time plus the idle time of the slot
-    while a message waited.
+    Each end of the interval is a one-sided 95 % limit. For fewer than two slot cycles, the interval is 0 to infinity.
     """
     rho = rate_per_second * float(cycle_seconds.mean()) / slots
     if cycle_seconds.size < 2:
@@ -179,11 +180,15 @@ def utilisation(rate_per_second: float, cycle_seconds: Floats, slots: int) -> tu
 
 
 def arrivals_needed(cv: float, rho: float, slots: int) -> int | None:
-    """Return how many videos a run needs to distinguish the utilisation rho from 1 with 90 % power.
+    """Return how many videos a run needs to show that the utilisation rho differs from 1.
 
-    `cv` is sqrt(a² + b²): a is the CV of the times between two videos, and b the CV of the slot cycles. The result is
-    at least `core.run.fewest_arrivals(slots)`, the minimum for any run. It is None if rho is 1, or if rho or `cv` is
-    unknown.
+    A run with this many videos shows the difference with a probability of 90 %. The result is
+
+        (2.93 · cv · rho / (1 - rho))², rounded up
+
+    but at least `core.run.fewest_arrivals(slots)`. Here `cv` is sqrt(a² + b²), a is the CV of the times between two
+    videos, and b is the CV of the slot cycles. The result is None if rho is 1, or if rho or `cv` is NaN (unknown) or
+    infinite.
     """
     if not math.isfinite(cv) or not math.isfinite(rho) or rho == 1:
         return None
@@ -191,11 +196,10 @@ def arrivals_needed(cv: float, rho: float, slots: int) -> int | None:
 
 
 def offered_rate(sent_at: Floats, intended_at: Floats, target_per_minute: float) -> OfferedRate:
-    """Compute the rate that was really sent, and how late the videos were sent.
+    """Return the rate at which videos were really sent, and how late they were sent.
 
-    `sent_at` and `intended_at` are the real and the planned send time of each video, in seconds. The rate is on target
-    if it is within 1 % of the rate of the planned times. Random planned times can have another rate than
-    `target_per_minute`. Without planned times, the rate is compared with `target_per_minute`.
+    `sent_at` and `intended_at` are the real and the planned send time of each video, in seconds. If `intended_at` is
+    unknown, the planned rate is `target_per_minute`.
     """
     interval = SECONDS_PER_MINUTE / target_per_minute
     planned = SECONDS_PER_MINUTE * _rate_per_second(np.sort(intended_at[np.isfinite(intended_at)]))
@@ -214,10 +218,10 @@ def offered_rate(sent_at: Floats, intended_at: Floats, target_per_minute: float)
 
 
 def judged_window(arrivals: Floats, service_mean_seconds: float) -> tuple[float, float]:
-    """Return start and end of the part of a run that the stability verdict is about, in seconds.
+    """Return start and end, in seconds, of the part of a run that the stability verdict is about.
 
-    The part begins after the first 20 % of the time between first and last arrival, or after three mean service times
-    if that is later. It ends at the last arrival.
+    The part begins after the first 20 % of the time between first and last arrival, but not before three mean service
+    times have passed. The part ends at the last arrival.
     """
     first, last = float(arrivals[0]), float(arrivals[-1])
     return min(first + max(0.2 * (last - first), 3 * service_mean_seconds), last), last

@@ -19,9 +19,9 @@ CORRELATION_POINT = 1.645
 class Tail:
     """Median and 95th percentile of response times or queue waits in seconds, with 95 % intervals.
 
-    `count` says how many response times or queue waits there are. If there are none, the percentiles are None. If
-    `is_lower_bound` is true, some videos are unfinished: their real times will be longer, and the intervals have no
-    upper end. If `is_correlated` is true, neighbouring videos have similar times, and the intervals are unknown.
+    The percentiles are None if `count`, the number of times, is 0. `is_lower_bound` means that some videos are
+    unfinished: the intervals have no upper end. `is_correlated` means that neighbouring videos have similar times: the
+    intervals are unknown.
     """
 
     count: int
@@ -34,15 +34,11 @@ class Tail:
 
 
 def tail(seconds: Floats, *, is_lower_bound: bool = False, is_sustained: bool = False) -> Tail:
-    """Return the median and the 95th percentile of `seconds`, with their intervals.
+    """Return the median and the 95th percentile of `seconds`, each with its 95 % interval.
 
-    `seconds` has one time per video, in the order of upload. Values that are not finite are left out. With
-    `is_lower_bound`, some of the times belong to unfinished videos and will still grow. The intervals then have no
-    upper end.
-
-    The formula of the intervals is for independent times. In a burst, its intervals are wider than needed. In a
-    sustained run (`is_sustained`), neighbouring videos can have similar times. If they have, the intervals would be far
-    too narrow, and are returned as unknown (docs/method.md, "Tails").
+    `seconds` is one time per video, in the order of upload. `is_lower_bound` means that some times will still grow. In
+    a sustained run (`is_sustained`), the intervals are infinite if neighbouring times are similar. Source:
+    docs/method.md, "Tails".
     """
     known = seconds[np.isfinite(seconds)]
     if not known.size:
@@ -64,11 +60,10 @@ def _neighbours_correlate(values: Floats) -> bool:
 
 
 def response_times(uploaded_at: Floats, updated_at: Floats, done: Booleans) -> tuple[Floats, bool]:
-    """Return the response times in seconds, and whether some of the videos are unfinished.
+    """Return the response times of done and unfinished videos in seconds, and True if any is unfinished.
 
-    All arrays have one entry per video. `uploaded_at` and `updated_at` are in epoch seconds. `done` is True for a video
-    in the state done. `updated_at` is NaN for an unfinished video. The response time of such a video is counted up to
-    the latest `updated_at` of all videos, and is at least 0. Failed videos are left out.
+    All arrays have one entry per video, in epoch seconds. `updated_at` is NaN for an unfinished video. The response
+    time of an unfinished video lasts until the latest `updated_at` of all videos.
     """
     uploaded = np.isfinite(uploaded_at)
     is_open = uploaded & ~np.isfinite(updated_at)
@@ -91,14 +86,18 @@ class Goodput:
 
     @property
     def ratio(self) -> float | None:
-        """Return the share of the videos that were done within the goal; 1 is 100 %. None without videos."""
+        """Return the share of a run's videos that were done within the time goal; 1 is 100 %.
+
+        Return None if the run has no videos.
+        """
         return self.within / self.count if self.count else None
 
 
 def goodput(response_seconds: Floats, count: int, goal_seconds: float) -> Goodput:
-    """Count how many of `count` videos had a response time of at most the goal.
+    """Return how many videos of a run were done within the goal, and their share of all its videos.
 
-    `response_seconds` has one entry per done video. A failed, lost or unfinished video is not within the goal.
+    `response_seconds` is the response time of each done video. `count` is the number of all videos of the run, done or
+    not.
     """
     within = int(np.count_nonzero(response_seconds <= goal_seconds))
     return Goodput(goal_seconds, within, count, _wilson(within, count))

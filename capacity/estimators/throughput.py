@@ -1,8 +1,7 @@
-"""How many videos per minute? X and S of the scenario, and X_sat, the throughput with every slot busy.
+"""Compute X, S and X_sat of a run: two throughputs and the mean response time.
 
-All times are seconds on one clock, of any origin. A time is NaN if it is unknown or its event did not happen. A video
-that was delivered twice has one entry in the arrays of videos, and two in the arrays of executions. `counted` is true
-for the execution that completed the video.
+The scenario document defines X (completed videos per minute) and S (mean response time). All times are in seconds. A
+time is NaN if it is unknown or its event has not happened.
 """
 
 from __future__ import annotations
@@ -46,23 +45,28 @@ class NoCapacity(StrEnum):
     def is_impossible(self) -> bool:
         """Return True if this reason for an unknown X_sat also makes the run invalid.
 
-        X_sat is the throughput with every slot busy. Records that contradict each other or the number of slots make the
-        run invalid. Too few executions or completed videos do not.
+        Too few executions, or no completed video, do not make the run invalid. Every other reason does.
         """
         return self not in {NoCapacity.NO_SECOND_GENERATION, NoCapacity.NO_COMPLETED_VIDEO}
 
 
 class CapacitySource(StrEnum):
-    """Kinds of records from which X_sat, the throughput with every slot busy, can be computed."""
+    """Recorded times from which X_sat was computed.
+
+    - SLOTS: the start and the end of each execution.
+    - COMPLETION_TIMES: only the end of each video, because the worker is not instrumented.
+    """
 
     SLOTS = "slots"  # start and end of every execution
     COMPLETION_TIMES = "completion_times"  # ends of the videos alone; the worker was not instrumented
 
 
 class FirstVideos(StrEnum):
-    """Whether X_sat includes the first video of each slot, which a cold start makes slower.
+    """What the computation of X_sat did with the first video of each slot.
 
-    X_sat is the throughput with every slot busy.
+    - LEFT_OUT: not used, because a cold start can make the video slower.
+    - INCLUDED: used, because the run had too few other videos.
+    - WARM: used, because the slots had processed warm-up videos before the run.
     """
 
     LEFT_OUT = "left_out"
@@ -83,11 +87,14 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class SlotCycles:
-    """Slot cycles of a run, as arrays with one entry per execution in start order.
+    """Slot cycles of a run: service time of each execution plus the idle time of its slot after it.
 
-    `cycle_seconds` is the service time plus the idle time of the slot until its next execution, counted while a video
-    waited. `gap_seconds` is that idle time, NaN for the last execution of a slot. `counted` marks executions that
-    completed their video. `is_first` marks the first execution of each slot.
+    Each field is an array with one entry per execution, in start order.
+
+    - `cycle_seconds`: the slot cycle. For the last execution of a slot, the mean idle time of the run is used.
+    - `gap_seconds`: idle time of the slot after the execution, while its next video waited. NaN for the last execution.
+    - `counted`: True if the execution completed its video.
+    - `is_first`: True for the first execution of each slot.
     """
 
     cycle_seconds: Floats
@@ -99,10 +106,10 @@ class SlotCycles:
 
 @dataclass(frozen=True, slots=True)
 class SaturatedThroughput:
-    """X_sat, the throughput with every slot busy, in videos per minute, with its 95 % interval.
+    """X_sat in videos per minute, with its 95 % interval.
 
-    If X_sat is unknown, `per_minute` is None and `reason` says why. The interval does not include differences between
-    runs.
+    If X_sat is unknown, `per_minute` is None and `reason` says why. The interval does not include the variation of
+    X_sat between runs.
     """
 
     per_minute: float | None
@@ -129,10 +136,11 @@ class ServiceStatistics:
 
 
 def scenario_burst(uploaded_at: Floats, updated_at: Floats, done: Booleans | None = None) -> Scenario:
-    """Return X and S of a burst: X = done / (last completion - first upload), S = mean response time.
+    """Return X (videos per minute) and S (mean response time in seconds) of a burst.
 
-    Arrays have one entry per video, in seconds. `done` is True for completed videos. Without `done`, every video with
-    an `updated_at` counts as completed.
+    X = 60 · completed videos / (last completion - first upload). S counts an unfinished video up to the latest
+    `updated_at`. The arrays have one entry per video, in seconds. Without `done`, every video with an `updated_at`
+    counts as completed. X and S are NaN if no video is completed.
     """
     completed = _completed(updated_at, done)
     if not completed.any():
@@ -151,11 +159,13 @@ def scenario_sustained(
 ) -> Scenario:
     """Return X and S of a sustained run, in which videos were sent from `window_start` to `window_end`.
 
-    X counts the videos completed inside this window. S is over the videos *uploaded* inside it. Choosing videos by
-    their completion would drop the slow ones, and S would be up to 30 % too low under overload.
+    X is the number of videos completed inside this window, per minute. S is the mean response time of the videos
+    uploaded inside the window. The arrays have one entry per video, in seconds. Without `done`, every video with an
+    `updated_at` counts as completed.
     """
     completed = _completed(updated_at, done)
     inside = completed & (updated_at >= window_start) & (updated_at <= window_end)
+    # S of the videos completed inside the window would miss the slow ones: up to 30 % too low under overload
     uploaded = (uploaded_at >= window_start) & (uploaded_at <= window_end)
     latest = max(window_end, float(np.nanmax(updated_at, initial=window_end)))
     response = _response_mean(uploaded_at[uploaded], updated_at[uploaded], completed[uploaded], latest)
@@ -166,8 +176,7 @@ def slot_cycles(executions: Executions, slots: int, slots_per_worker: int | None
     """Return the slot cycle of each execution: service time plus idle time of its slot while work waited.
 
     `slots` is the number of slots of all workers, and `slots_per_worker` that of one worker. By default there is one
-    worker. The last execution of a slot has no next one, and its idle time is unknown. The mean of all known idle times
-    is used in its place, or 0 if none is known.
+    worker.
     """
     finished = executions.finished()
     service = finished.ended_at - finished.started_at
@@ -193,13 +202,11 @@ def saturated_throughput(
     is_warm: bool = False,
     cycles: SlotCycles | None = None,
 ) -> SaturatedThroughput:
-    """Compute X_sat, the throughput with every slot busy, from the executions of a run.
+    """Compute X_sat from the executions of a run in which messages waited all the time.
 
-    Use this for runs in which messages waited all the time. `saturated_throughput_of_cycles` has the formula. If there
-    are at least three executions per slot, X_sat is unknown if a slot processed no video, or took no more videos
-    although some waited. `slots` is the number of slots of all workers, and `slots_per_worker` that of one worker.
-    `is_warm` is True if the slots processed warm-up videos before the run. `cycles` are the slot cycles of these
-    executions, if the caller has computed them already.
+    `slots` is the number of slots of all workers, and `slots_per_worker` that of one worker. `is_warm` means that the
+    slots processed warm-up videos before. X_sat is unknown if a slot never worked or stopped early, among other reasons
+    (`NoCapacity`).
     """
     cycles = cycles or slot_cycles(executions, slots, slots_per_worker)
     working = working_slots(executions, slots, slots_per_worker or slots)
@@ -213,20 +220,14 @@ def saturated_throughput(
 
 
 def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int, *, is_warm: bool = False) -> SaturatedThroughput:
-    """Compute X_sat, the throughput with every slot busy: slots · completed videos / sum of slot cycles.
+    """Compute X_sat, in videos per minute: 60 · slots · completed videos / sum of slot cycles (seconds).
 
-    Two kinds of executions are left out of both sums. The last `slots` executions ran while other slots had no work
-    left. They are left out if there are at least three executions per slot. The first execution of each slot can
-    include a cold start. It is left out if there are at least four executions per slot, unless the slots processed
-    warm-up videos before the run (`is_warm`). The 95 % interval of X_sat is a t interval, of batch means if
-    neighbouring cycles correlate.
+    - From three executions per slot on, the last `slots` executions are left out.
+    - From four executions per slot on, the first execution of each slot is left out too. With `is_warm` it is used,
+      because the slots processed warm-up videos before.
 
-    X_sat is unknown in each of these cases:
-
-    - there are no more executions than slots
-    - no video was completed
-    - executions of one slot overlap, or the sum of the slot cycles is not positive
-    - the formula gives more than slots · completed videos / sum of service times, which is the upper bound
+    X_sat is unknown for no more executions than slots, without a completed video, or if the recorded times are
+    impossible.
     """
     count = cycles.cycle_seconds.size
     if count <= slots:
@@ -234,6 +235,7 @@ def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int, *, is_warm: b
     if overlaps := int(np.count_nonzero(cycles.gap_seconds < -SKEW_SECONDS)):
         return _unknown(NoCapacity.OVERLAPPING_EXECUTIONS, executions=overlaps, slots=slots)
     first_videos = _treatment(count, slots, is_warm)
+    # while the last executions ran, other slots had no work
     used = np.arange(count) < (count - slots if count >= FEWEST_GENERATIONS * slots else count)
     if first_videos is FirstVideos.LEFT_OUT:
         used &= ~cycles.is_first
@@ -242,17 +244,18 @@ def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int, *, is_warm: b
 
 
 def filling_efficiency(scenario_per_minute: float, saturated_per_minute: float | None) -> float:
-    """Return X / X_sat: the throughput of a burst relative to the throughput with every slot busy.
+    """Return X / X_sat: the throughput of a burst divided by the throughput with every slot busy.
 
-    Below 0.9 the burst has too few videos, because slots are idle for much of it.
+    A value below 0.9 means that slots were idle for much of the burst. The result is NaN if X_sat is unknown.
     """
     return scenario_per_minute / saturated_per_minute if saturated_per_minute else float("nan")
 
 
 def service_statistics(started_at: Floats, ended_at: Floats) -> ServiceStatistics:
-    """Return mean, spread and percentiles of the service time of executions with start and end.
+    """Return the number of executions, and mean, spread and percentiles of their service times.
 
-    Both arrays have one entry per execution, in seconds.
+    Both arrays have one entry per execution, in seconds. Executions with a NaN are left out. If none is left, the
+    number is 0 and the other figures are NaN.
     """
     service = (ended_at - started_at)[np.isfinite(started_at) & np.isfinite(ended_at)]
     if not service.size:

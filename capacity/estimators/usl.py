@@ -1,8 +1,8 @@
 """Fit the Universal Scalability Law (USL) to throughputs, and decide whether the fit may be used.
 
-X(n) = lambda n / (1 + sigma (n-1) + kappa n (n-1)), Gunther 2007. X is in videos per minute, n in slots, lambda is X of
-one slot. Sigma is the contention (serial share), kappa the coherency cost (slots that wait for each other). Bounds 0 <=
-sigma, kappa <= 1 as in the R package `usl`.
+X(n) = lambda n / (1 + sigma (n-1) + kappa n (n-1)), Gunther 2007. X is the throughput in videos per minute at n slots,
+and lambda is X of one slot. Sigma is the contention (serial share). Kappa is the coherency cost (slots that wait for
+each other). Sigma and kappa are between 0 and 1, as in the R package `usl`.
 """
 
 from __future__ import annotations
@@ -57,9 +57,8 @@ class PeakRefusal(StrEnum):
 class Levels:
     """Measured points to which a law is fitted: throughput `x` at `n` slots, in any order.
 
-    The field `se` has the standard errors of `x`, in the unit of `x`. `se_dof` is the number of degrees of freedom from
-    which the standard errors were estimated. It is None if they are known exactly. A number of slots may occur several
-    times.
+    `se` holds the standard errors of `x`, in the unit of `x`. `se_dof` is the number of degrees of freedom of `se`, or
+    None if the errors are known exactly. A number of slots may occur several times.
     """
 
     n: Floats
@@ -75,10 +74,14 @@ class Levels:
 
 @dataclass(frozen=True, slots=True)
 class UslIntervals:
-    """5-95 % bootstrap intervals of a fitted scalability law: coefficients, peak, and X at the peak.
+    """Bootstrap intervals (5th to 95th percentile) of a fitted scalability law: coefficients and peak.
 
-    `scale` is the coefficient lambda. The upper ends of the peak and of X at the peak are infinite if some bootstrap
-    draws have no peak.
+    - `scale`, `sigma`, `kappa`: intervals of the coefficients. `scale` is lambda.
+    - `peak`: interval of the number of slots with the highest throughput.
+    - `peak_throughput`: interval of this highest throughput.
+    - `kappa_zero_probability`: the share of the bootstrap draws in which kappa is 0.
+
+    The upper ends of the two peak intervals can be infinite.
     """
 
     scale: Interval
@@ -93,9 +96,11 @@ class UslIntervals:
 class UslFit:
     """A fitted Universal Scalability Law, its quality, and the reasons against using it.
 
-    `unusable` is the reason why the law must not be used on these measurements. `peak_reason` is the reason why its
-    peak must not be quoted. `caution` is a warning about a law that may be used. Each is None when there is no such
-    reason. Without a fit, the coefficients are NaN, and the standard errors and intervals are None.
+    - `unusable`: the reason why the law must not be used, or None.
+    - `peak_reason`: the reason why the peak of the law must not be quoted, or None.
+    - `caution`: a warning about a law that may be used, or None.
+
+    With too few levels, the coefficients in `model` are NaN.
     """
 
     model: Usl
@@ -114,9 +119,9 @@ def fit_usl(
 ) -> UslFit:
     """Fit the Universal Scalability Law to measured levels, and decide whether it may be used.
 
-    Points are weighted by 1/se if there are standard errors, else by 1/x. `weighted=False` reproduces the fits of R's
-    `usl`. `cores` is the number of cores of the machine, or None when unknown. If no level has more slots than `cores`,
-    the peak of the law must not be quoted. The intervals come from `draws` bootstrap draws with the random `seed`.
+    The least-squares weights are 1/se if `levels` has standard errors, and 1/x otherwise. With `weighted=False` all
+    weights are 1. `cores` is the number of cores of the machine, or None if unknown. The intervals come from `draws`
+    bootstrap draws. With fewer than four levels there is no fit.
     """
     if levels.distinct < FEWEST_LEVELS:
         return _no_fit(levels)
@@ -139,9 +144,9 @@ def fit_usl(
 
 
 def efficiency(levels: Levels) -> Floats:
-    """Return, for each point, the throughput per slot relative to that at the fewest slots.
+    """Return the throughput per slot of each point, divided by that at the smallest number of slots.
 
-    With one slot as the fewest, this is X(n) / (n X(1)).
+    The formula is (X(n) / n) / (X(m) / m), where m is the smallest measured number of slots.
     """
     per_slot: Floats = levels.x / levels.n
     relative: Floats = per_slot / per_slot[levels.n == levels.n.min()].mean()
@@ -149,9 +154,13 @@ def efficiency(levels: Levels) -> Floats:
 
 
 def reason_against_fit(levels: Levels, model: Usl, *, weighted: bool = True) -> Reason | None:
-    """Return why the fitted law must not be used for these levels, or None if it may be used.
+    """Return why the fitted law must not be used for these levels, or None if it can be used.
 
-    `weighted` tells whether the points of the fit were weighted, as in `fit_usl`.
+    There are two possible reasons:
+
+    - The throughput per slot of a level is more than 5 % above that of the level with the fewest slots.
+    - The law is too far from the measured throughputs: by more than their standard errors explain, or by more than 10 %
+      if `levels` has no standard errors.
     """
     best = float(efficiency(levels).max())
     if best > SUPERLINEAR:
@@ -160,7 +169,15 @@ def reason_against_fit(levels: Levels, model: Usl, *, weighted: bool = True) -> 
 
 
 def reason_against_peak(levels: Levels, model: Usl, intervals: UslIntervals, cores: int | None) -> Reason | None:
-    """Return why the peak of the fitted law must not be quoted, or None if it may be quoted."""
+    """Return why the peak of the fitted law must not be quoted, or None if it can be quoted.
+
+    The peak is the number of slots with the highest throughput. The possible reasons are:
+
+    - the law has no peak
+    - the peak is at more than twice the largest measured number of slots
+    - no level has more slots than the machine has `cores` (not checked if `cores` is None)
+    - the bootstrap interval of kappa includes 0
+    """
     if model.peak is None:
         return Reason(PeakRefusal.NO_PEAK)
     reach = float(levels.n.max())

@@ -30,10 +30,9 @@ class Usl:
         return self.scale * n / (1 + self.sigma * (n - 1) + self.kappa * n * (n - 1))
 
     def concurrency(self, throughput: float) -> float | None:
-        """Return the fewest slots for which the scalability law predicts this throughput.
+        """Return the fewest slots for which the scalability law predicts this throughput, not rounded.
 
-        The number is not rounded. Return None if the law predicts this throughput for no number of slots. Also return
-        None if sigma is 1, because then more slots never give more throughput.
+        Return None if the law predicts this throughput for no number of slots, or if sigma is 1.
         """
         linear = self.scale + (self.kappa - self.sigma) * throughput
         discriminant = linear**2 - 4 * self.kappa * throughput**2 * (1 - self.sigma)
@@ -55,7 +54,7 @@ class Usl:
     def limit(self) -> float | None:
         """Return scale / sigma: the highest throughput that contention allows. None if sigma is 0.
 
-        Without coherency cost, more and more slots would come ever closer to it.
+        If kappa (the coherency cost) is 0, the throughput approaches this limit as the number of slots grows.
         """
         return self.scale / self.sigma if self.sigma > 0 else None
 
@@ -63,9 +62,8 @@ class Usl:
 def fit_coefficients(n: Floats, x: Floats, weights: Floats) -> Usl:
     """Fit the Universal Scalability Law to points by weighted least squares. Return its coefficients.
 
-    `n` (slots), `x` (throughput) and `weights` have one entry per point. The solver starts from the linearised law and
-    from a grid of coefficients. The best fit is taken. A sigma or kappa that changes the throughput at the largest `n`
-    by less than a millionth is set to exactly 0. Then the other coefficients are fitted again.
+    `n` (slots), `x` (throughput) and `weights` have one entry per point. A sigma or kappa with a negligible effect on
+    the throughput is set to exactly 0.
     """
     starts = _starts(n, x, weights)
     upper = np.array([np.inf, 1.0, 1.0])
@@ -106,12 +104,9 @@ def _best(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: Floats) 
 def least_squares(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: Floats) -> tuple[Floats, Floats]:
     """Fit the scalability law to many data sets at once, by the method of Levenberg and Marquardt.
 
-    Return the fitted parameters, and for each fit the sum of its squared weighted residuals. The parameters are scale,
-    sigma and kappa, in the shape (fits, 3). Each is between 0 and its bound in `upper`. A step that would cross a
-    bound ends at the bound.
-
-    `n` (slots) and `weights` have one entry per point, the same for all data sets. `x` (throughput) has the shape
-    (fits, points). `starts` has the parameters from which each fit starts, in the shape (fits, 3).
+    Return the parameters (scale, sigma, kappa) of each fit, and the sum of its squared weighted residuals. `n` (slots)
+    and `weights` have one entry per point. `x` (throughput) has the shape (fits, points). `starts` and the parameters
+    have the shape (fits, 3). Each parameter is between 0 and its bound in `upper`.
     """
     parameters = np.clip(starts, 0.0, upper)
     damping = np.full(len(parameters), 1e-3)
@@ -135,10 +130,13 @@ def least_squares(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: 
 
 
 def linearise(n: Floats, x: Floats, weights: Floats, parameters: Floats) -> tuple[Floats, Floats]:
-    """Return the weighted residuals of the scalability law (fits, points) and their Jacobian.
+    """Return the weighted residuals of the scalability law, and their derivatives, for several fits.
 
-    `parameters` has one row (scale, sigma, kappa) per fit. `n` (slots), `x` (throughput) and `weights` are the points.
-    The Jacobian has the shape (fits, points, 3).
+    A residual is the predicted minus the measured throughput, times the weight of the point. The residuals have the
+    shape (fits, points). The derivatives by scale, sigma and kappa have the shape (fits, points, 3).
+
+    `n` (slots) and `weights` have one entry per point. `x` (measured throughput) has the shape (fits, points).
+    `parameters` has one row (scale, sigma, kappa) per fit.
     """
     scale, sigma, kappa = (parameters[:, i, None] for i in range(3))
     below = _denominator(n, sigma, kappa)

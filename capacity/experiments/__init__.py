@@ -1,1 +1,4 @@
-"""Experiments: the matrix and the rate search, which start runs, and the early stop of a burst."""
+"""Carry out series of runs: a matrix, or a search for the highest sustainable rate.
+
+A matrix measures each combination of size, concurrency, number of workers and mode.
+"""

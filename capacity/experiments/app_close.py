@@ -1,4 +1,4 @@
-"""After a run of an app: compare its recorded executions with the app's own table of videos."""
+"""Compare the recorded executions of an app's run with the app's own table of videos."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ ENDED = {Outcome.DONE: VideoState.DONE, Outcome.FAILED: VideoState.FAILED}
 
 @dataclass(frozen=True)
 class Comparison:
-    """How well an app's table of videos agrees with the recorded executions of a run.
+    """Two counts of videos for which an app's table and the recorded executions do not agree.
 
-    Only videos that are done or failed in the table are compared. The field `without_execution` counts those without a
-    recorded execution, or whose last one ended neither as done nor as failed. `disagreements` counts those that are
-    done in the table while their last execution failed, or the reverse.
+    Only videos that are done or failed in the table are counted.
+
+    - `without_execution`: videos whose last execution is not recorded, or ended neither as done nor as failed.
+    - `disagreements`: videos that are done in the table and failed by their last execution, or the reverse.
     """
 
     without_execution: int
@@ -29,11 +30,11 @@ class Comparison:
 
 
 def close_app_run(sessions: Sessions, run_id: str) -> None:
-    """Compare an app's table of videos with a run's recorded executions, and store the result.
+    """Store two counts of a run: videos without a recorded end, and videos with contradicting outcomes.
 
-    In the run's row, `executions_missed` becomes at least the number of final videos without a recorded end. The number
-    of videos on which table and executions disagree is stored too. Nothing is done if `executions_missed` is None. Call
-    this after the collector has read the executions of every worker.
+    The state of a video in the app's table is compared with the outcome of its last recorded execution. Call this after
+    the collector has read the executions of every worker. Nothing is stored if the column `executions_missed` of the
+    run's row is null.
     """
     with sessions.begin() as session:
         run = session.get_one(RunRow, run_id)
@@ -47,7 +48,10 @@ def close_app_run(sessions: Sessions, run_id: str) -> None:
 
 
 def compare(session: Session, run_id: str) -> Comparison:
-    """Compare the final state of each video of a run with the outcome of its last execution."""
+    """Compare the state of each done or failed video of a run with the outcome of its last execution.
+
+    Return two counts: videos without a recorded end, and videos whose state and outcome disagree.
+    """
     executions = select(ExecutionRow.video_id, ExecutionRow.outcome).where(ExecutionRow.run_id == run_id)
     outcomes = dict(session.execute(executions.order_by(ExecutionRow.ended_at)).tuples().all())
     final = (VideoRow.run_id == run_id, VideoRow.state.in_([state.value for state in FINAL_STATES]))

@@ -1,8 +1,6 @@
 """Early stop of a burst: detect that X_sat is known precisely enough, and cancel the queued videos.
 
-X_sat is the throughput with every slot busy. A video is cancelled only while this process holds its message and no
-worker has claimed it. Therefore this equation is true at every moment: injected = done + failed + waiting + in flight +
-dead-lettered (docs/adr/0031).
+No video is ever both cancelled and processed (docs/adr/0031).
 """
 
 from __future__ import annotations
@@ -38,62 +36,59 @@ BATCH_MESSAGES = 10
 
 
 def knows_enough(executions: Executions, slots: int, unfinished_since: float | None) -> bool:
-    """Return True if a running burst may stop, because its X_sat is known precisely enough.
+    """Return True if the X_sat of a running burst is known precisely enough to stop the burst.
 
-    X_sat is the throughput with every slot busy. `unfinished_since` is the start of the earliest execution that is
-    still running, or None if none is. Only executions that started before that time are used: of the later ones, only
-    the short ones have ended so far. The first execution of each slot is not used, because a cold start makes it
-    slower.
+    `executions` holds the burst's executions so far, on `slots` slots. `unfinished_since` is the start of the earliest
+    running execution in epoch seconds, or None if no execution is running.
     """
     cycles = slot_cycles(executions, slots)
+    # of the later starts only short executions have ended; the first of each slot may be cold
     before = executions.finished().started_at < (math.inf if unfinished_since is None else unfinished_since)
     fewest = max(MINIMUM_VIDEOS, (COLD_GENERATIONS - 2) * slots)
     return may_stop(cycles.cycle_seconds[before & ~cycles.is_first], fewest)
 
 
 def may_stop(cycle_seconds: Floats, minimum: int = MINIMUM_VIDEOS, target: float = TARGET_PRECISION) -> bool:
-    """Return True if there are enough slot cycles, and their mean is known precisely enough.
+    """Return True if there are at least `minimum` finished slot cycles, with a precisely known mean.
 
-    `cycle_seconds` are in the order of their starts, with NaN for an unfinished cycle. Only cycles before the first NaN
-    are used. There are enough if they are at least `minimum`. Their mean is precise enough if half the width of its
-    95 % interval is at most `target` times the mean.
+    `cycle_seconds` is in the order of the starts, with NaN for an unfinished cycle. Cycles after the first NaN are
+    ignored. A `target` of 0.05 allows a 95 % interval of ±5 %.
     """
     prefix = finished_prefix(cycle_seconds)
     return prefix.size >= minimum and precision(prefix) <= target
 
 
 def finished_prefix(cycle_seconds: Floats) -> Floats:
-    """Return the slot cycles that started before the first unfinished one.
+    """Return the slot cycles that started before the first unfinished slot cycle.
 
-    The array is in the order of the starts, and NaN is an unfinished cycle. Later cycles are not returned: only short
-    ones have finished so far, so they would make the mean too low.
+    `cycle_seconds` is in the order of the starts, with NaN for an unfinished cycle.
     """
     unfinished = np.flatnonzero(np.isnan(cycle_seconds))
+    # of the later cycles only short ones have finished, so their mean would be too low
     return cycle_seconds[: unfinished[0]] if unfinished.size else cycle_seconds
 
 
 def precision(cycle_seconds: Floats) -> float:
-    """Return how precisely the mean of these slot cycles is known: 0.05 is ±5 %.
+    """Return how precisely the mean of these slot cycles is known: 0.05 is a 95 % interval of ±5 %.
 
-    It is half of the width of the mean's 95 % interval, divided by the mean. It is NaN for fewer than two cycles.
+    Return NaN for fewer than two cycles.
     """
     return mean_half_width(cycle_seconds) / float(cycle_seconds.mean()) if cycle_seconds.size > 1 else float("nan")
 
 
 @dataclass(frozen=True)
 class QueuedVideos:
-    """Videos that wait in an SQS queue, and can be cancelled there."""
+    """Access to an SQS queue and the database, to cancel videos that wait in the queue."""
 
     client: SQSClient
     queue_url: str
     sessions: Sessions
 
     def cancel(self, run_ids: Collection[str]) -> int:
-        """Cancel the queued videos of these runs: delete their messages and rows. Return their number.
+        """Cancel the queued videos of these runs. Return the number of cancelled videos.
 
-        While it searches, this method also receives messages that it does not cancel, such as those of other runs. It
-        makes them visible again only at its end. Otherwise it would receive them again and again, until SQS moves them
-        to the dead-letter queue.
+        The message and the database row of each cancelled video are deleted. Messages of other videos stay hidden from
+        the workers until this method ends.
         """
         total = fruitless = 0
         others: list[str] = []
@@ -104,6 +99,7 @@ class QueuedVideos:
                     if self._cancel_one(message, run_ids):
                         cancelled += 1
                     else:
+                        # hidden until the end: else this loop receives it until SQS moves it to the dead-letter queue
                         others.append(message["ReceiptHandle"])
                 total, fruitless = total + cancelled, 0 if cancelled else fruitless + 1
         finally:

@@ -1,4 +1,7 @@
-"""Plan of a matrix: which runs it needs, in which order, and how long they will take."""
+"""Plan of a matrix: which runs it needs, in which order, and how long they will take.
+
+A matrix measures each combination of size, concurrency, number of workers and mode, once or several times.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,12 @@ Services = Mapping[tuple[int, int], float]
 
 
 class Basis(StrEnum):
-    """What a predicted duration is based on. The most certain basis is first."""
+    """Where the service time in a predicted duration comes from. The most certain basis is first.
+
+    - MEASURED: measured for this size and number of slots.
+    - SCALED: computed from a measurement for another size or number of slots.
+    - GUESSED: estimated from the size and the number of CPU cores.
+    """
 
     MEASURED = "measured"
     SCALED = "scaled"
@@ -38,12 +46,17 @@ class Basis(StrEnum):
 
 @dataclass(frozen=True)
 class MatrixPlan:
-    """Options of a matrix: measure each size × concurrency × number of workers × mode `repeats` times.
+    """Options of a matrix: which cells to measure, how often, and how.
 
-    The field `count` is the number of videos of a burst. `arrivals` is that of a sustained run; None means `count`.
-    `rate_per_minute` is the rate of a sustained run. None means 80 % of the X_sat (throughput with every slot busy) of
-    a burst with the same size, slots and workers. With `adaptive`, a burst stops when its X_sat is known precisely
-    enough. `workers` has the numbers of workers. A None in it means the workers that already run.
+    The cells are all combinations of the fields `sizes`, `concurrencies`, `workers` and `modes`.
+
+    - `repeats`: number of runs of each cell.
+    - `count`: number of videos of a burst.
+    - `arrivals`: number of videos of a sustained run. None means `count`.
+    - `rate_per_minute`: rate of a sustained run. None means 80 % of the X_sat of a burst with the same size, slots and
+      workers.
+    - `adaptive`: true if a burst stops when its X_sat is known precisely enough.
+    - `workers`: numbers of workers to measure. None in this tuple means the workers that already run.
     """
 
     sizes: tuple[str, ...]
@@ -64,10 +77,10 @@ class MatrixPlan:
 
     @property
     def name(self) -> str:
-        """Return the matrix's name: a short hash of the options that define how a cell is measured.
+        """Return the matrix's name: a hash of the options that define how a cell is measured.
 
-        Finished runs of an earlier matrix with the same name are not repeated. More cells or repeats do not change the
-        name.
+        Sizes, concurrencies, modes, numbers of workers and repeats do not change the name. A matrix does not repeat the
+        finished runs of an earlier matrix with the same name.
         """
         how = [self.count, self.arrivals, self.rate_per_minute, self.adaptive, recorded_name(self.profile)]
         how += ["warm-up"] if self.warmup else []
@@ -125,10 +138,8 @@ class Prediction:
 def ordered_runs(plan: MatrixPlan) -> list[PlannedRun]:
     """Return all runs of a matrix in the order in which they are carried out.
 
-    All cells of one repeat come before the next repeat. Within a repeat the order is random, so that a slow drift of
-    the machine does not look like a difference between cells. If the rate of the sustained runs follows from X_sat of
-    the bursts, all bursts of a repeat come before its sustained runs. The plan's name is the random seed, so a resumed
-    matrix keeps its order.
+    Each repeat measures all cells in random order. If the field `rate_per_minute` of the plan is None, the bursts of a
+    repeat come before its sustained runs. The same plan always gives the same order.
     """
     shuffled = random.Random(plan.name)  # noqa: S311 (an order, not a secret)
     runs: list[PlannedRun] = []
@@ -136,17 +147,17 @@ def ordered_runs(plan: MatrixPlan) -> list[PlannedRun]:
         for modes in _phases(plan):
             levels = product(plan.sizes, plan.workers, plan.concurrencies, modes)
             cells = [PlannedRun(s, c, m, repeat, w) for s, w, c, m in levels]
+            # otherwise a machine that slowly changes its speed would make cells look different
             shuffled.shuffle(cells)
             runs += cells
     return runs
 
 
 def predict(plan: MatrixPlan, run: PlannedRun, services: Services, cores: int) -> Prediction:
-    """Predict the duration of a run, with the overhead of starting and ending it.
+    """Predict the duration of a run in seconds, including the time to start and end it.
 
-    `services` has the mean service seconds measured so far, by size and slots. If nothing was measured, the service
-    time is guessed from `cores`, the number of CPU cores. The prediction assumes that all videos are sent, even if the
-    run may stop early.
+    `services` has the measured mean service seconds, by size in bytes and number of slots. If `services` is empty, the
+    service time is guessed from the size and `cores`, the number of CPU cores.
     """
     slots = run.concurrency * (run.workers or 1)
     service, basis = _service(parse_sizes(run.size).mean_bytes, slots, services, cores)
@@ -169,8 +180,7 @@ def total(predictions: Sequence[Prediction]) -> Prediction:
 def measured_services(measured: Iterable[tuple[str, int, float | None]]) -> dict[tuple[int, int], float]:
     """Return the mean service seconds by size in bytes and slots.
 
-    `measured` has tuples of size label, slots and mean service seconds. Unknown seconds are left out. A later value
-    replaces an earlier one of the same size and slots.
+    `measured` has tuples of size label, slots and mean service seconds. Tuples with None for the seconds are left out.
     """
     return {(mean_label_bytes(size), slots): seconds for size, slots, seconds in measured if seconds is not None}
 

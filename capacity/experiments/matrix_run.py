@@ -35,8 +35,7 @@ FAILURES_IN_A_ROW = 2
 class NoRate(EnvironmentFault):
     """Error: the rate of a sustained run is unknown, because no burst of its cell gave a valid X_sat.
 
-    X_sat is the throughput with every slot busy. A matrix stops after two failed runs in a row. This error does not
-    count as one of them, because no program failed.
+    A matrix stops after two failed runs in a row. A run with this error is not counted as failed.
     """
 
 
@@ -51,7 +50,10 @@ class MatrixRun:
     _others: list[ResultRow] = field(default_factory=list)
 
     def resume(self) -> None:
-        """Load the finished runs of this matrix. Wait first until its run in progress, if any, has ended."""
+        """Wait for runs of this matrix that are still in progress, then load its finished runs.
+
+        An earlier process, which was interrupted, can have left such a run in progress.
+        """
         for planned in ordered_runs(self.plan):
             run_id = self._newest_run(planned)
             if run_id is not None and self.launcher.adopt(run_id):
@@ -82,8 +84,8 @@ class MatrixRun:
     def run(self, progress: Progress, on_result: Callable[[PlannedRun, ResultRow | AforoError], None]) -> None:
         """Carry out the remaining runs. After each run, call `on_result` with its result row or its error.
 
-        During a run, `progress` is called with the number of finished and of expected videos. After two failed runs in
-        a row, raise RunFailed, because the stack is probably broken.
+        During a run, `progress` is called with the numbers of finished and of expected videos. Raise RunFailed after
+        two failed runs in a row.
         """
         in_a_row = 0
         for planned in self.remaining():

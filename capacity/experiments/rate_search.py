@@ -29,10 +29,14 @@ class SearchStep:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """Result of one run of a rate search, with its validity and its duration `cost_seconds`.
+    """Result of one run of a rate search.
 
-    `trial` is the step of the search that this run carried out. `slots` and `capacity_per_minute` are set for a burst
-    only. `capacity_per_minute` is X_sat, the throughput with every slot busy.
+    - `trial`: the run that the search asked for.
+    - `cost_seconds`: duration of the run.
+    - `capacity_per_minute`: X_sat of a burst. None if X_sat is unknown, or for a sustained run.
+    - `slots`: number of slots, set for a burst only.
+    - `verdict`: stability verdict on a sustained run. None for a burst.
+    - `validity`: whether the run is valid, indicative or invalid.
     """
 
     trial: SearchStep
@@ -47,9 +51,11 @@ class StepResult:
 class RateSearch:
     """State of a rate search, with the results so far. Rates are in videos per minute.
 
-    `capacity_per_minute` is X_sat, the throughput with every slot busy. `stable_per_minute` is the highest rate that
-    was stable, `unstable_per_minute` the lowest that was not. With `refine`, the search goes on between these two
-    rates. `failed` is true if no answer is possible.
+    - `refine`: true if the search goes on between the highest stable and the lowest unstable rate.
+    - `capacity_per_minute`: X_sat of the burst.
+    - `stable_per_minute`: highest rate that was stable.
+    - `unstable_per_minute`: lowest rate that was not stable.
+    - `failed`: true if no answer is possible.
     """
 
     refine: bool = False
@@ -67,10 +73,7 @@ class RateSearch:
         return self.multiple(max(SUSTAINED_ARRIVALS, fewest_arrivals(self.results[0].slots)))
 
     def multiple(self, videos: int) -> int:
-        """Round `videos` up to a number of videos with which the mix of sizes has its exact shares.
-
-        The result is a multiple of the field `period`.
-        """
+        """Return a number of videos, rounded up to a multiple of `period`, the sum of a mix's weights."""
         return -(-videos // self.period) * self.period
 
     @property
@@ -90,10 +93,10 @@ class RateSearch:
 def next_step(search: RateSearch) -> SearchStep | None:
     """Return the next run of the search, or None if the search has ended.
 
-    The first run is a burst. It gives X_sat, the throughput with every slot busy. Then come sustained runs at 95 % of
-    X_sat, 90 % and so on down to 50 %, until a run is stable. With `refine`, further runs try rates between the highest
-    stable and the lowest unstable rate, or up to 110 % of X_sat if no rate was unstable. They end when these two rates
-    differ by at most 5 %.
+    1. A burst gives X_sat.
+    2. Sustained runs follow at 95 % of X_sat, 90 % and so on down to 50 %, until a run is stable.
+    3. If the field `refine` of the search is True, runs follow between the highest stable and the lowest unstable rate,
+       down to a gap of 5 %.
 
     An invalid run is repeated once. An inconclusive run is repeated once with twice the number of videos.
     """
@@ -112,8 +115,8 @@ def next_step(search: RateSearch) -> SearchStep | None:
 def advance(search: RateSearch, result: StepResult) -> RateSearch:
     """Return the state of the search after a run with this result.
 
-    A burst without X_sat (the throughput with every slot busy) ends the search. So does a run that is invalid twice. A
-    rate that is inconclusive twice counts as not stable.
+    The search fails if a burst has no X_sat, or if a run is invalid twice in a row. A rate that is inconclusive twice
+    counts as not stable.
     """
     is_repeated = bool(search.results) and search.results[-1].validity.is_invalid
     search = replace(search, results=(*search.results, result))

@@ -59,10 +59,12 @@ class MeasurementFailed(AforoError):
 class RunRequest:
     """Options of a run to carry out.
 
-    `concurrency` is the number of slots of each worker, and `count` the number of videos. `note` is stored with the
-    run. With `adaptive`, a burst stops as soon as its throughput is known precisely enough. If `profile` is None, the
-    injector's default is used. `workers` is the number of workers to start. If it is None, the workers that already run
-    are used.
+    - `concurrency`: number of slots of each worker.
+    - `count`: number of videos.
+    - `note`: text to store with the run.
+    - `adaptive`: true to stop a burst when its X_sat is known precisely enough.
+    - `profile`: None means the injector's default.
+    - `workers`: number of workers to start. None means the workers that already run.
     """
 
     size: str
@@ -85,7 +87,7 @@ Progress = Callable[[int, int], None]
 
 
 def no_progress(_finished: int, _expected: int) -> None:
-    """Ignore the progress of a run, for callers that do not show it."""
+    """Do nothing, for callers that do not show the progress of a run."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,7 @@ class RunLauncher:
         """Return a launcher for the settings of this process.
 
         With `assume_yes`, the user is not asked before videos are sent to an app's queue. Raise EnvironmentFault if the
-        results folder is not writable. Otherwise this fault would appear only after a run, when its results are
-        written.
+        results folder is not writable.
         """
         settings = Settings.from_process()
         require_usable_folder("results folder", settings.results.path, "AFORO_RESULTS_PATH")
@@ -118,8 +119,8 @@ class RunLauncher:
     def run(self, request: RunRequest, progress: Progress) -> ResultRow:
         """Carry out one run and return its result row.
 
-        Set the concurrency of the workers, wait for an empty queue, send the videos, and wait until the last one is
-        final.
+        The run has four steps: start or check the workers, wait for an empty queue, send the videos, and wait until all
+        are done or failed. `progress` is called with the numbers of finished and of expected videos.
         """
         self._set_workers(request)
         self.wait_for_empty_queue()
@@ -129,15 +130,18 @@ class RunLauncher:
         return self.row(run_id)
 
     def row(self, run_id: str) -> ResultRow:
-        """Return the result row of a finished run. Store its verdicts, and write table and report."""
+        """Return the result row of a finished run. Write the result table and the report.
+
+        Other recorded runs are analysed too. The verdicts on all analysed runs are stored in the database.
+        """
         with reading(self.sessions) as session:
             recording_rules.wait_settled(session, find_run(session, run_id), self.settings.prometheus.url)
         return self.analyse(run_id).run(run_id).row
 
     def analyse(self, run_id: str | None = None) -> AnalysedRuns:
-        """Analyse recorded runs for a report. Store their verdicts, and write table and report.
+        """Analyse recorded runs, and store their verdicts. Write the result table and the report.
 
-        Not every run is analysed if there are very many. The run `run_id` always is.
+        Return the analysed runs. At most 96 runs are analysed, always including the run with the id `run_id`.
         """
         with reading(self.sessions) as session:
             analysed = load_and_analyse(session, self.settings, run_id)
@@ -147,11 +151,11 @@ class RunLauncher:
     def wait(
         self, run_id: str, progress: Progress, stuck_seconds: float = STUCK_SECONDS, *, adaptive: bool = False
     ) -> None:
-        """Wait until every video of the run is done or failed.
+        """Wait until every video of the run is done or failed, then store the conditions of the workers.
 
-        Then store the conditions of the workers at the end of the run. Raise MeasurementFailed if no video ends for
-        `stuck_seconds`, and RunFailed if the queue loses videos. With `adaptive`, cancel the queued videos as soon as
-        the throughput is known precisely enough.
+        `progress` is called with the numbers of finished and of expected videos. With `adaptive`, queued videos are
+        cancelled when X_sat is known precisely enough. Raise MeasurementFailed if no video ends for `stuck_seconds`.
+        Raise RunFailed if an open video has no message in SQS.
         """
         last, changed_at = -1, time.monotonic()
         losses: LossWatch | None = None
@@ -181,8 +185,8 @@ class RunLauncher:
     def adopt(self, run_id: str) -> bool:
         """Wait until the injector has sent all videos of a run that an earlier process started.
 
-        Return True if all videos are sent or the run has finished. Return False if the run failed or was interrupted.
-        If the injector died while sending, mark the run as interrupted and return False.
+        Return False if the run failed or was interrupted, and True otherwise. If the injector died while sending, mark
+        the run as interrupted.
         """
         while True:
             with reading(self.sessions) as session:
@@ -198,12 +202,10 @@ class RunLauncher:
             time.sleep(POLL_SECONDS)
 
     def wait_for_empty_queue(self, stuck_seconds: float = STUCK_SECONDS) -> None:
-        """Cancel the queued videos of interrupted and failed runs, and wait until the queue has no message.
+        """Cancel the queued videos of interrupted and failed runs, then wait until the queue is empty.
 
-        Raise MeasurementFailed if the number of messages stays the same for `stuck_seconds`.
-
-        In an app's queue, nothing is cancelled and this error is not raised. There, the wait also ends when the number
-        of messages has not fallen for OTHERS_SECONDS.
+        Raise MeasurementFailed if the number of messages stays the same for `stuck_seconds`. For an app, no video is
+        cancelled and no error is raised. The wait then also ends if the number of messages has not fallen for 60 s.
         """
         self._close_dead_runs()
         if self.settings.app is not None:
@@ -221,9 +223,8 @@ class RunLauncher:
     def restore(self) -> None:
         """Bring an app's workers back to the state that they had before the first run.
 
-        The app's aforo.toml can have two shell commands for this. If it has `worker.restore`, this command is run. If
-        it has only `worker.scale`, that command is run with the earlier number of slots and workers. If these numbers
-        are not known, nothing is run.
+        The command `worker.restore` of the app's aforo.toml is run. Without this command, `worker.scale` sets the
+        earlier numbers of workers and slots.
         """
         app, before = self.settings.app, self.level_before
         if app is None:
@@ -253,9 +254,7 @@ class RunLauncher:
     def count_messages(self, run_id: str) -> None:
         """Count the messages in SQS and store the numbers with the run, if the run has open videos.
 
-        Nothing is stored for an app, or if SQS does not answer. Call this before the analysis reads the videos.
-        Otherwise a video could end after it was read and before the messages are counted. It would look lost: an open
-        video without a message.
+        Call this before the analysis reads the videos. Nothing is stored for an app, or if SQS does not answer.
         """
         if self.settings.app is not None:
             return  # its task may be acknowledged before it runs: a missing message is then no lost video
@@ -263,6 +262,7 @@ class RunLauncher:
         with reading(self.sessions) as session:
             if not session.scalar(open_videos):
                 return
+        # count first: a video that ends between reading its row and the count would look lost
         at = time.time()
         try:
             in_queue, dead = self.messages(), self._dead_letters()
@@ -276,7 +276,7 @@ class RunLauncher:
 
     @cached_property
     def queued_videos(self) -> QueuedVideos:
-        """Return the object that can cancel the videos which wait in the configured queue."""
+        """Return the `QueuedVideos` of the configured queue, which can cancel the videos that wait in it."""
         client = aws.client(self.settings, "sqs")
         return QueuedVideos(client, sqs_queue.find_queue(client, self.settings.queue.name), self.sessions)
 

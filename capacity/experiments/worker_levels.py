@@ -1,6 +1,6 @@
-"""Check the number of workers that an experiment needs, and find out how many an app has.
+"""Check that an experiment gets the workers that it asks for, and read how many workers an app has.
 
-An experiment is a series of runs. At its end, an app gets back the number of workers that it had before.
+An experiment is a series of runs.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def require_settable(settings: Settings, workers: Sequence[int | None]) -> None:
 
 
 def require_up(settings: Settings, concurrency: int, workers: int | None) -> None:
-    """Raise EnvironmentFault unless `workers` workers are up, each with `concurrency` slots.
+    """Raise EnvironmentFault unless exactly `workers` workers are up, each with `concurrency` slots.
 
-    A worker is up if Prometheus scrapes it. If `workers` is None, any number but 0 will do.
+    A worker is up if Prometheus has its current metrics. If `workers` is None, one worker or more must be up.
     """
     slots = sorted(record["slots"] for record in records_in_prometheus(settings.prometheus.url, settings.queue.name))
     if slots and slots == [concurrency] * (workers or len(slots)):
@@ -60,10 +60,8 @@ def require_up(settings: Settings, concurrency: int, workers: int | None) -> Non
 def level_of_app(settings: Settings, app: AppFile) -> WorkerLevel | None:
     """Return how many workers an app has and how many slots each has, to restore both later.
 
-    The command `worker.scale` of aforo.toml restores them. Only workers whose metrics page answers are counted.
-
-    Return None if aforo.toml has no `worker.scale`, or has `worker.restore`, a command that restores the workers
-    instead. Also return None if the workers are not instrumented, no page answers, or the numbers of slots differ.
+    Return None if no worker's /metrics page answers, or if the workers have different numbers of slots. Return None
+    also if aforo.toml has the command `worker.restore`, or has no command `worker.scale`.
     """
     if app.worker.scale is None or app.worker.restore is not None or not app.worker.instrument:
         return None

@@ -39,11 +39,10 @@ VIDEOS_PER_SLOT = 5
 
 
 def answer(analysed: AnalysedRuns, lang: Language) -> list[str]:
-    """Return the first lines of a report on all runs, one text per line.
+    """Return a report's first lines: the capacity, how sure it is, what limits it, and what to do next.
 
-    Four lines say how many videos per minute the workers can process, how sure that is, what limits it, and what to do
-    next. Where several numbers of workers were measured, further lines say how X_sat grew with that number. If no
-    capacity is known, the result is a single line that says so.
+    The capacity is in videos per minute. If several numbers of workers were measured, further lines say how X_sat grew
+    with that number. If no capacity is known, the only line says so.
     """
     best = analysed.best
     if best is None:
@@ -62,14 +61,10 @@ def run_answer(run: RunAnalysis, lang: Language) -> list[str]:
 
 
 def next_step(run: RunAnalysis) -> Reason:
-    """Return the code of the one thing that the user should do next.
+    """Return what the user should do next after a run, as a code with its numbers.
 
-    The first of these rules that applies decides:
-
-    1. An invalid run has to be repeated.
-    2. If the run has a stability verdict, the step follows from the verdict.
-    3. If the run had too few videos, the step is to send more.
-    4. Otherwise, the step follows from the bottleneck.
+    The first of these facts that applies decides: the run is invalid, the run has a stability verdict, the run had too
+    few videos. Otherwise the bottleneck decides.
     """
     validity = run.row.validity
     if validity.is_invalid:

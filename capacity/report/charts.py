@@ -1,7 +1,6 @@
-"""Draw charts as inline SVG that stretches to any width.
+"""Draw charts as inline SVG that stretches to any width, with labels in HTML (docs/adr/0030).
 
-Labels are HTML, so that they have the same size on a phone. Colours are CSS variables of the page, so that one chart
-fits the light theme, the dark theme and print (docs/adr/0030).
+A colour is the name of a CSS variable of the page, such as `blue`.
 """
 
 from __future__ import annotations
@@ -80,10 +79,9 @@ class Frame:
         )
 
     def whisker(self, x: float, low: float, high: float, colour: str) -> str:
-        """Return the HTML of an interval: a vertical line at x from `low` to `high`, with two caps.
+        """Return the HTML of an interval: a vertical line at `x` from `low` to `high`, with two caps.
 
-        An end outside the axis has an arrow in place of its cap. Caps and arrows are HTML, so that they keep their size
-        when the chart stretches.
+        An end outside the axis has an arrow in place of its cap.
         """
         cuts = "".join(
             name for name, is_cut in ((" cut-high", high > self.y.high), (" cut-low", low < self.y.low)) if is_cut
@@ -104,10 +102,10 @@ class Frame:
 
 
 def draw(frame: Frame, name: str, shapes: Iterable[str], dots: Iterable[str] = (), names: Sequence[str] = ()) -> str:
-    """Return a chart as HTML: the axes of `frame`, the SVG `shapes` and the HTML `dots`.
+    """Return a chart as HTML: a heading, two axes, and the lines, areas and dots in the chart.
 
-    `name` is the heading of the chart. If `names` are given, the chart is divided into rows of equal height. Each row
-    has one of these names on the y axis in place of numbers. The first name is at the top.
+    `name` is the heading. `shapes` are the SVG texts of lines, areas and boxes. `dots` are the HTML texts of dots and
+    whiskers. `names` replace the numbers on the y axis, from top to bottom.
     """
     grid = "".join(f'<line class="grid" {_across(frame, y)}/>' for y in ([] if names else frame.y.ticks()))
     return (
@@ -125,7 +123,7 @@ def legend(entries: Sequence[tuple[str, str]]) -> str:
 
 
 def thinned(xs: Floats, ys: Floats, points: int = 400) -> tuple[Floats, Floats]:
-    """Reduce a curve to at most `points` points, evenly spaced, including the last one."""
+    """Return at most `points` of a curve's points, evenly chosen, with the first and the last point."""
     if xs.size <= points:
         return xs, ys
     chosen = np.linspace(0, xs.size - 1, points).astype(np.int64)

@@ -1,7 +1,6 @@
 """Conclusions that the measurements support, and questions that they leave open.
 
-Each one is a code with its values. The sentence of a code stands in templates/conclusiones.es.md.j2, as a macro of the
-same name.
+Each conclusion or question is a code with values. The file templates/conclusiones.es.md.j2 has one sentence per code.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class Conclusion:
 def conclusions(analysed: AnalysedRuns) -> Iterator[Conclusion]:
     """Yield the conclusions that the intervals and verdicts of the runs support.
 
-    They are about each size, pairs of sizes, each sustained rate, and each bottleneck.
+    Each conclusion is about a size, a pair of sizes, a sustained rate, or a bottleneck.
     """
     sizes = curves(analysed)
     for curve in sizes:

@@ -1,6 +1,6 @@
-"""Document with the tables and conclusions that the scenario asks for, in Spanish, made from the runs.
+"""The scenario's document in Spanish: the tables and conclusions that the scenario asks for.
 
-Its prose stands in templates/escenario_2.es.md.j2 and templates/conclusiones.es.md.j2.
+Its sentences are in templates/escenario_2.es.md.j2 and templates/conclusiones.es.md.j2.
 """
 
 from __future__ import annotations

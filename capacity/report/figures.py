@@ -31,10 +31,10 @@ STAGE_COLOURS = {
 
 
 def throughput_chart(curves: Sequence[Curve], lang: Language) -> str:
-    """Draw X_sat, the throughput with every slot busy, against the number of slots, with its intervals.
+    """Return the HTML of a chart of X_sat against the number of slots, with one colour per curve.
 
-    Each curve is a series of measured points in one colour. A dashed line shows the scalability law fitted to them.
-    The line is left out if the law fails a check against the points.
+    The dots are measured points with their 95 % intervals. The dashed line is the fitted scalability law, if the law
+    may be used.
     """
     most = max(cell.slots for curve in curves for cell in curve.points)
     top = max(max(cell.capacity, _upper(cell)) for curve in curves for cell in curve.points)
@@ -91,7 +91,7 @@ def _stage_legend(lang: Language) -> str:
 def queue_chart(run: RunAnalysis, start: float, end: float, lang: Language) -> str:
     """Draw the number of waiting videos over time, from `start` to `end` (epoch seconds).
 
-    It comes from the recorded upload and start times, not from SQS.
+    This number is computed from the recorded upload and start times of the videos. The counts of SQS are not used.
     """
     times = np.linspace(start, end, 300)
     waiting = videos_present(run.recorded.uploaded_at, run.recorded.started_at, times)

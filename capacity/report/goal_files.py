@@ -1,6 +1,6 @@
 """Write the outcome of the user's goals as JUnit XML and Markdown, for continuous integration.
 
-The user writes a goal as the condition under which it is missed. `x_sat<20` is missed if X_sat is below 20.
+The user writes a goal as the comparison that is true if it is missed. `x_sat<20` is missed if X_sat is below 20.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ HEADER = Text("| Falla si | Prueba | Valor | Resultado |", "| Fails if | Run | V
 
 
 def shown_value(result: GoalResult, lang: Language) -> str:
-    """Return the measured value behind a goal's outcome as text, with its unit."""
+    """Return the figure by which a goal was judged, as text with its unit.
+
+    Return `—` for a goal that does not apply, and the word for unknown if the figure is unknown.
+    """
     if result.outcome is Outcome.NOT_APPLICABLE:
         return "—"
     if isinstance(result.value, str):
@@ -38,7 +41,7 @@ def shown_value(result: GoalResult, lang: Language) -> str:
 
 
 def goal_table(results: Sequence[GoalResult], lang: Language) -> str:
-    """Return a Markdown table with one row per goal: condition, run, measured value and outcome."""
+    """Return a Markdown table with one row per goal and run: goal, run, measured value and outcome."""
     lines = [
         f"| `{result.condition.text}` | {result.subject} | {shown_value(result, lang)} | "
         f"{OUTCOMES[result.outcome].to(lang)} |"
@@ -48,9 +51,10 @@ def goal_table(results: Sequence[GoalResult], lang: Language) -> str:
 
 
 def summary(answers: Sequence[str], table: str, results: Sequence[GoalResult], lang: Language) -> str:
-    """Return a Markdown summary: the sentences `answers`, the result `table`, and the goals' outcomes.
+    """Return a Markdown summary: what was measured, the result table, and a table of the goals.
 
-    The sentences state the results. The first one is the heading. `results` are the outcomes of the goals.
+    `answers` are sentences that say what was measured. The first of them becomes the heading. `table` is the result
+    table in Markdown. `results` has the outcome of each goal.
     """
     heading, *others = [*answers, ""]
     goals = goal_table(results, lang) if results else ""
@@ -61,8 +65,8 @@ def summary(answers: Sequence[str], table: str, results: Sequence[GoalResult], l
 def junit_xml(results: Sequence[GoalResult], suite: str) -> str:
     """Return the goals' outcomes as JUnit XML, with one test case per entry of `results`.
 
-    An entry is the outcome of one goal for one run or cell. `suite` is the name of the test suite. A missed
-    goal is a failure, an unknown figure an error, and a goal that does not apply is skipped.
+    `suite` is the name of the test suite. A missed goal becomes a `failure`, and an unknown figure an `error`. A goal
+    that does not apply becomes `skipped`.
     """
     count = {outcome: sum(result.outcome is outcome for result in results) for outcome in Outcome}
     attributes = (

@@ -11,11 +11,10 @@ from core.language import Language
 
 
 def history_as_json(one: CellHistory, margin: float | None, lang: Language) -> dict[str, Any]:
-    """Return the history of a cell as a JSON object.
+    """Return the history of a cell as a JSON object. docs/json.md describes the keys.
 
-    The key `trend` tells whether the newest change made the cell worse by more than `margin`; 0.05 is 5 %. The figure
-    that is judged is X_sat (throughput with every slot busy), or the mean service time if no X_sat is known. If
-    `margin` is None, `trend` is null.
+    The key `trend` says whether the newest change made X_sat or the service time worse by more than `margin`. A
+    `margin` of 0.05 is 5 %. If `margin` is None, `trend` is null.
     """
     key = one.key
     return {

@@ -65,7 +65,7 @@ def sentences(series: Series, lang: Language) -> list[str]:
 def change_text(measure: Measure, change: LevelChange, lang: Language) -> str:
     """Return a sentence on a change of a figure: since which run, by how much, and what else changed.
 
-    What else changed are the conditions that differ between the runs before and after the change.
+    The sentence names the conditions that differ between the last run before the change and the first run after it.
     """
     low, high = (percent(abs(end - 1), lang) for end in (change.interval.low, change.interval.high))
     rose, unit = change.factor > 1, UNITS[measure]

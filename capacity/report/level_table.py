@@ -39,10 +39,12 @@ NOTE = Text(
 
 @dataclass(frozen=True)
 class Gain:
-    """Gain in X_sat, the throughput with every slot busy, from one number of slots to the next one.
+    """Gain in X_sat from one number of slots to the next one.
 
-    `ratio` is X_sat with more slots divided by X_sat with fewer slots. `interval` is its 95 % interval, or None if one
-    of the two X_sat has no interval. `slots_factor` is the higher number of slots divided by the lower one.
+    - `slots_factor`: the higher number of slots divided by the lower one.
+    - `ratio`: X_sat with more slots divided by X_sat with fewer slots.
+    - `interval`: the 95 % interval of `ratio`. None if one of the two X_sat has no finite interval.
+    - `between_runs`: true if both X_sat come from three runs or more.
     """
 
     slots_factor: float
@@ -52,11 +54,10 @@ class Gain:
 
 
 def gain(fewer: Point, more: Point) -> Gain:
-    """Return the gain in X_sat from one number of slots to a higher one.
+    """Return the gain in X_sat from the slots of `fewer` to the slots of `more`, with its 95 % interval.
 
-    X_sat is the throughput with every slot busy. `fewer` has X_sat at the lower number of slots, and `more` at the
-    higher one. The interval of the gain follows from the intervals of both X_sat. The runs of both points are
-    independent, so the variances of ln X_sat add up.
+    The interval of ln(gain) has the half width √(a² + b²). Here a and b are the half widths of the intervals of both ln
+    X_sat. If one X_sat has no finite interval, the gain has no interval.
     """
     factor, ratio = more.slots / fewer.slots, more.capacity / fewer.capacity
     halves = [half for point in (fewer, more) if (half := _half_width(point)) is not None]
@@ -68,14 +69,18 @@ def gain(fewer: Point, more: Point) -> Gain:
 
 
 def names(lang: Language, price_per_hour: float | None) -> list[str]:
-    """Return the column headings of the X_sat table. There is a column for the cost if a price is given."""
+    """Return the column headings of the X_sat table. There is a column for the cost if a price is given.
+
+    X_sat is the throughput with every slot busy. `price_per_hour` is the price of one worker.
+    """
     return [name.to(lang) for name in (*NAMES, *([] if price_per_hour is None else [COST]))]
 
 
 def rows(curves: Sequence[Curve], lang: Language, price_per_hour: float | None) -> Iterator[tuple[str, ...]]:
-    """Yield the cells of each table row, one row per video size and number of slots.
+    """Yield the rows of the X_sat table, each as one text per column.
 
-    `price_per_hour` is the price of one worker. Without a price, the table has no cost.
+    A row is one video size with one number of slots. `price_per_hour` is the price of one worker. Without a price, the
+    rows have no cost.
     """
     for curve in curves:
         shares = efficiency(curve.levels).tolist()

@@ -1,7 +1,7 @@
 """Sentences in the user's language, made from the codes and numbers that the formulas return.
 
-A `Reason` has a code and values. The code selects a template, such as `{working} of {slots} slots worked`, and the
-values fill its placeholders. `{count:video|videos}` becomes `video` if the value `count` is 1, and else `videos`.
+The code of a `Reason` selects a template, such as `{working} of {slots} slots worked`. The values of the `Reason` fill
+the placeholders.
 """
 
 from __future__ import annotations
@@ -515,10 +515,10 @@ SIGNS = {Relation.AT_LEAST: "≥", Relation.AT_MOST: "≤", Relation.ABOVE: ">",
 
 
 class _Template(Formatter):
-    """Formatter of the templates, with three format specifications besides those of Python.
+    """Formatter of the templates, with four format specifications besides those of Python.
 
-    It adds four format specifications to those of Python. `one|many` selects the noun for a count, `percent0` gives
-    `12 %`, `percent1` gives `12.3 %`, and `change` gives `+12 %`.
+    `one|many` selects the noun for a count. `percent0` gives `12 %`, `percent1` gives `12.3 %`.
+    `change` gives `+12 %`.
     """
 
     def format_field(self, value: Any, format_spec: str) -> str:
@@ -527,7 +527,7 @@ class _Template(Formatter):
         - `video|videos`: the first word if the value is 1, else the second
         - `percent0`, `percent1`: a percentage with no decimal or with one
         - `change`: a percentage with its sign
-        - any other: as Python formats it
+        - any other: as Python formats the value
         """
         if "|" in format_spec:
             one, many = format_spec.split("|")
@@ -547,7 +547,10 @@ def sentence(reason: Reason, lang: Language) -> str:
 
 
 def measurement(measured: Measurement, lang: Language) -> str:
-    """Return a measured value and the limit of its criterion: `CPU busy 97 % of 2 cores (≥ 90 %)`."""
+    """Return a measured value with its limit as text, such as `CPU busy 97 % of 2 cores (≥ 90 %)`.
+
+    If the value is unknown, the text says so.
+    """
     value = "…" if measured.value is None else in_its_unit(measured.quantity, measured.value)
     cores = TEMPLATE.format(OF_CORES.to(lang), cores=measured.cores) if measured.cores else ""
     shown = TEMPLATE.format(QUANTITIES[measured.quantity].to(lang), value=value, of_cores=cores)
@@ -574,7 +577,10 @@ def bottleneck_line(verdict: BottleneckVerdict, lang: Language) -> str:
 
 
 def measurements(measured: tuple[Measurement, ...], lang: Language) -> str:
-    """Return several measured values, each with the limit of its criterion, as one line of text."""
+    """Return several measured values as one line of text, such as `CPU busy 97 % of 2 cores (≥ 90 %); …`.
+
+    Each value is followed by the limit of its criterion (the test for a cause).
+    """
     return "; ".join(measurement(one, lang) for one in measured)
 
 

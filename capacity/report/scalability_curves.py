@@ -28,11 +28,12 @@ from core.run import Mode
 
 @dataclass(frozen=True)
 class Point:
-    """X_sat (throughput with every slot busy) at one number of slots, from all runs with that number.
+    """X_sat at one number of slots, from all runs with that number.
 
-    `capacities` has the X_sat of each run, in videos per minute. `capacity` is their geometric mean. `interval` is the
-    95 % interval of this mean. With three runs or more, it is computed from their differences, and `between_runs` is
-    true. With one run, it is the interval of that run. With two runs, it is None.
+    - `capacities`: the X_sat of each run, in videos per minute.
+    - `capacity`: the geometric mean of `capacities`.
+    - `interval`: the 95 % interval of `capacity`. None if unknown, for example with two runs.
+    - `between_runs`: true if there are three runs or more.
     """
 
     slots: int
@@ -68,9 +69,10 @@ class Curve:
 
     @property
     def levels(self) -> Levels:
-        """Return the points in the form that the fit of the scalability law takes.
+        """Return the measured points of this curve, as input for the fit of the scalability law (USL).
 
-        The points have standard errors if there are enough repeated runs to estimate them.
+        A point is the throughput at one number of slots. With too few repeated runs, the points have no standard
+        errors.
         """
         return capacity_levels([(point.slots, point.capacities) for point in self.points])
 
@@ -78,9 +80,8 @@ class Curve:
 def capacity_levels(capacities: Sequence[tuple[int, Sequence[float]]]) -> Levels:
     """Return the points to which the scalability law is fitted, one per number of slots.
 
-    `capacities` pairs each number of slots with the X_sat (throughput with every slot busy) of each of its runs. The
-    point is the geometric mean of these values. Its standard error is computed from the differences between
-    runs at all points together. With too few repeated runs, the points have no standard errors.
+    `capacities` pairs each number of slots with the X_sat of its runs. A point is the geometric mean of these X_sat.
+    With too few repeated runs, the points have no standard errors.
     """
     logs = [np.log(each) for _, each in capacities]
     n, x = np.array([float(slots) for slots, _ in capacities]), np.array([np.exp(each.mean()) for each in logs])
@@ -111,7 +112,10 @@ def capacities(analysed: AnalysedRuns) -> list[TableCell]:
 
 
 def statements(curve: Curve, lang: Language) -> Iterator[str]:
-    """Yield sentences about a curve: its efficiency per slot, then the fitted law or why there is none."""
+    """Yield sentences about a curve: its efficiency per slot, then the fitted law or why there is none.
+
+    The efficiency is the throughput per slot, relative to that at the smallest number of slots.
+    """
     alone = efficiency(curve.levels)
     pairs = zip(curve.points, alone.tolist(), strict=True)
     shown = ", ".join(f"c={point.slots} {percent(share, lang, 0)}" for point, share in pairs)
@@ -129,7 +133,7 @@ def statements(curve: Curve, lang: Language) -> Iterator[str]:
 def bound_text(bound: ScalingBound, lang: Language) -> str:
     """Return the upper bound on the throughput as text, such as `X(n) ≤ 4.1·n up to n = 2.0; then 8.2`.
 
-    `n` is the number of slots. X(n) is the throughput with `n` slots, in videos per minute.
+    X(n) is the throughput with `n` slots, in videos per minute.
     """
     slope = f"X(n) ≤ {significant(bound.per_slot, lang)}·n"
     if bound.ceiling is None or bound.knee is None:

@@ -84,11 +84,10 @@ def _judged(statement: str, validity: Validity, lang: Language) -> str:
 
 
 def best_sentence(analysed: AnalysedRuns, run: RunAnalysis, lang: Language) -> str:
-    """Return one sentence with the result of the run's cell.
+    """Return one sentence with the result of the cell to which `run` belongs.
 
-    If several runs of the cell have an X_sat (throughput with every slot busy), the sentence states the mean of these
-    values. If only one has an X_sat, the sentence states the result of that run. If none has, it states the result of
-    `run`.
+    If several runs of the cell have an X_sat, the sentence states the mean of these X_sat. If only one run has an
+    X_sat, the sentence states the result of that run. Otherwise the sentence states the result of `run`.
     """
     cell = analysed.cell_of(run)
     rows = (cell.x_sat_runs if cell else ()) or (run.row,)
@@ -110,17 +109,20 @@ def _mean_capacity(cell: TableCell, run: RunAnalysis, lang: Language) -> str:
 
 
 def missing_capacity(run: RunAnalysis) -> Reason | None:
-    """Return the reason why X_sat (the throughput with every slot busy) of a burst is unknown.
+    """Return the reason why X_sat of a burst is unknown. Return None if X_sat is known.
 
-    Return None if it is known, and for a sustained run, which has no X_sat.
+    X_sat is the throughput with every slot busy. Return None for a sustained run too, because it has no X_sat.
     """
     return run.saturated.reason if run.saturated else None
 
 
 def headline(row: ResultRow, lang: Language, missing: Reason | None = None) -> str:
-    """Return the result of a run in one sentence, with its validity.
+    """Return one sentence with the result of a run. If the run is not valid, the sentence says why.
 
-    `missing` is the reason why X_sat, the throughput with every slot busy, is unknown.
+    - Burst: X_sat. If X_sat is unknown, X and the reason `missing`.
+    - Sustained run with a constant rate: the stability verdict.
+    - Sustained run with a changing rate: X.
+    - Invalid run: no figure.
     """
     if row.validity.is_invalid:
         judged = validity_text(row.validity, lang)
@@ -161,20 +163,24 @@ def _result(row: ResultRow, lang: Language, missing: Reason | None) -> str:
 
 
 def limit(run: RunAnalysis, lang: Language) -> str:
-    """Return a sentence that names the bottleneck of the run, with its confidence and evidence."""
+    """Return a sentence that begins with `Limit:` and says what limits the run, with the evidence."""
     return f"{Text('Límite', 'Limit').to(lang)}: {limit_line(run, lang)}."
 
 
 def limit_line(run: RunAnalysis, lang: Language) -> str:
-    """Return the bottleneck of the run, its confidence and its evidence as one line of text."""
+    """Return one line of text that says what limits the run, with the evidence for it.
+
+    A stable sustained run is limited by its offered rate. Any other run is limited by its bottleneck.
+    """
     name, _, evidence = (text.to(lang) for text in limit_parts(run))
     return f"{name}: {evidence}" if kept_up(run) else bottleneck_line(run.bottleneck, lang)
 
 
 def advice_text(run: RunAnalysis, lang: Language) -> str | None:
-    """Return what to try against the bottleneck, and what would show that it is not the bottleneck.
+    """Return a text that says what to try next against the bottleneck of the run.
 
-    Return None for a stable sustained run, whose limit is the offered rate.
+    For some bottlenecks, the text also says which result would show that this bottleneck is wrong. Return None for a
+    stable sustained run.
     """
     if kept_up(run):
         return None
@@ -187,7 +193,7 @@ def advice_text(run: RunAnalysis, lang: Language) -> str | None:
 
 
 def limit_parts(run: RunAnalysis) -> tuple[Text, Text, Text]:
-    """Return three texts: what limits the run, the confidence in the first text, and its evidence.
+    """Return three texts: what limits the run, the confidence in this statement, and the evidence for it.
 
     A stable sustained run is limited by its offered rate. Any other run is limited by its bottleneck.
     """
@@ -208,10 +214,10 @@ def kept_up(run: RunAnalysis) -> bool:
 
 
 def conservation(run: RunAnalysis, lang: Language) -> str:
-    """Return a text with the number of videos in each state, and whether any video is lost.
+    """Return a text with the number of videos in each state, and the result of the conservation check.
 
-    The text also counts lost messages, repeated executions and lost executions. If the messages in SQS were not
-    counted, the text says so.
+    The check fails if a requested video was not sent, if a message was lost, or if an execution was lost or repeated.
+    The check is unknown if the messages in SQS were not counted.
     """
     c = run.recorded.video_counts
     es = (
@@ -243,8 +249,8 @@ def _losses(sums: Conservation, lang: Language) -> str:
 def littles_law(run: RunAnalysis, lang: Language) -> str:
     """Return a text that checks the run with Little's law.
 
-    The text compares two values of the mean number of videos present: the number counted in SQS, and the number
-    computed from the recorded times. If the two cannot be compared, the text says so.
+    The text compares the mean number of videos counted in SQS with the number computed from the recorded times. If the
+    two numbers cannot be compared, the text says so.
     """
     check = run.little
     if check.agreement is Agreement.UNKNOWN:
@@ -266,8 +272,8 @@ def littles_law(run: RunAnalysis, lang: Language) -> str:
 def stability(run: RunAnalysis, lang: Language) -> str:
     """Return the stability verdict on a sustained run, as text.
 
-    The text also has the growth of the queue, the utilisation and the number of arrivals.
-    If the run has no such verdict, the text says why.
+    The text also has the growth of the queue, the utilisation and the number of arrivals. If the run has no such
+    verdict, the text says why.
     """
     verdict = run.stability
     if verdict is None and not run.recorded.is_burst:
@@ -297,7 +303,7 @@ def _tension(verdict: StabilityVerdict) -> Text | None:
 
 
 def facts(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
-    """Yield the name and the text of each figure and check of a run, for a list."""
+    """Yield the figures and checks of a run. Each is a pair: its name, and a text with its value."""
     row = run.row
     yield Text("validez", "validity"), validity_text(row.validity, lang)
     yield Text("X del escenario", "scenario's X"), f"{number(row.x, lang)} videos/min ({_agreement(run, lang)})"
@@ -327,10 +333,10 @@ def facts(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
 
 
 def tail_text(tail: Tail | None, lang: Language) -> str:
-    """Return the median and the 95th percentile of `tail` as text, with their intervals if known.
+    """Return the median and 95th percentile of a run's response times or queue waits, as text.
 
-    If some videos are unfinished, each value is a lower bound and is written with `≥`. If `tail` is None or has no
-    times, the text says that the median is unknown.
+    Both are in seconds, with 95 % intervals unless neighbouring videos have similar times. `≥` marks a lower bound,
+    because some videos are unfinished. Without times, the text says that the median is unknown.
     """
     if tail is None or not tail.count:
         return f"p50 {UNKNOWN.to(lang)}"
@@ -347,9 +353,9 @@ def tail_text(tail: Tail | None, lang: Language) -> str:
 
 
 def limit_check(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
-    """Yield a statement that tells how to test the verdict on the bottleneck.
+    """Yield the advice on how to test the bottleneck of the run, as one pair of name and text.
 
-    Yield nothing for an invalid run, and for a stable sustained run.
+    Yield nothing for an invalid run or a stable sustained run.
     """
     check = None if run.row.validity.is_invalid else advice_text(run, lang)
     if check is not None:
@@ -357,9 +363,10 @@ def limit_check(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
 
 
 def goodput_text(reached: Goodput, lang: Language) -> str:
-    """Return a text with the share of videos that were done within the goal for the response time.
+    """Return a text with the share of a run's videos that were done within a time goal.
 
-    The user sets this goal. The text also has the goal in seconds and the 95 % interval of the share.
+    The text also has the goal in seconds, the two numbers of videos (such as `45/50`), and the 95 % interval of the
+    share.
     """
     share, bounds = percent(reached.ratio, lang), reached.interval
     interval = f"[{percent(bounds.low, lang)}, {percent(bounds.high, lang)}]"
@@ -379,9 +386,9 @@ def bandwidth_limits(run: RunAnalysis, lang: Language) -> str:
 
 
 def machine(run: RunAnalysis, lang: Language) -> str:
-    """Return the text that names the workers' machines and their ffmpeg, to be quoted with the figures.
+    """Return a text that describes the workers' machines and names their version of ffmpeg.
 
-    If the run did not record the workers' machines, the text names the injector's machine.
+    If the run did not record the workers' machines, the text describes the injector's machine and names its ffmpeg.
     """
     conditions, environment, unknown = run.row.conditions, run.recorded.run.environment, UNKNOWN.to(lang)
     if workers_at_start(environment) is None:
@@ -415,9 +422,10 @@ def _injector_machine(environment: Mapping[str, Any], unknown: str) -> str:
 
 
 def reservations(run: RunAnalysis, lang: Language) -> str:
-    """Return the data-quality warnings of the run as text, or the sentence that there are none.
+    """Return a text with the data-quality warnings of a run, or a text that says there are none.
 
-    The text begins by saying whether these warnings make the run invalid.
+    In English, the warnings begin with `INVALID` if one of them forbids the use of the run's figures, and otherwise
+    with `With reservations`.
     """
     if not run.warnings:
         return Text("Sin reservas sobre la medición.", "No reservations about the measurement.").to(lang)

@@ -30,12 +30,18 @@ STYLE = Path(__file__).with_name("style.css")
 
 
 def template(name: str) -> Template:
-    """Load a Jinja template from the folder `templates`. HTML in its values is escaped."""
+    """Load the Jinja template `name` from the folder `templates`.
+
+    The template escapes HTML in the values that are inserted into it.
+    """
     return _environment().get_template(name)
 
 
 def render_html(name: str, lang: Language, **values: Any) -> str:
-    """Render an HTML page from a template, with our style sheet, in the language `lang`."""
+    """Render the template `name` as an HTML page in the language `lang`, with our style sheet.
+
+    `values` are the variables that the template uses.
+    """
     return template(name).render(
         lang=lang,
         t=lambda es, en: es if lang == "es" else en,

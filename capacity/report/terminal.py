@@ -20,7 +20,10 @@ NARROWEST = 40
 
 
 def output_width() -> int:
-    """Return the width of lines on standard output in characters: the terminal's width, within limits."""
+    """Return the number of characters of a line on standard output.
+
+    It is the width of the terminal, but at least 40 and at most 118. If standard output is no terminal, it is 118.
+    """
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDEST
     return min(WIDEST, max(NARROWEST, columns))
 
@@ -28,8 +31,8 @@ def output_width() -> int:
 def render_terminal(run: RunAnalysis, lang: Language, width: int = WIDEST) -> str:
     """Return the report on one run as text, in lines of at most `width` characters.
 
-    The result row is a Markdown table to be copied. If `width` is too small for the table, each of its cells is printed
-    on its own line, after its column name.
+    With the default width, the result row is a Markdown table. With any other width, each value of the result row has
+    its own line.
     """
     named = [(name.to(lang), value) for name, value in (*facts(run, lang), *limit_check(run, lang))]
     answers = [line for text in run_answer(run, lang) for line in wrapped(text, width, "  ")]
@@ -37,9 +40,9 @@ def render_terminal(run: RunAnalysis, lang: Language, width: int = WIDEST) -> st
 
 
 def aligned(named: list[tuple[str, str]], width: int) -> list[str]:
-    """Return the names and values as lines, with all values in one column.
+    """Return the pairs of name and value as lines: names on the left, all values in one column.
 
-    A long value goes on in the same column of the next line, so that no line is longer than `width`.
+    A long value continues on the next line. No line is longer than `width` characters.
     """
     column = max(len(name) for name, _ in named)
     return [line for name, value in named for line in _fact(name, value, column, width)]

@@ -29,17 +29,17 @@ KEYS: Mapping[type, Mapping[str, str]] = {
 def row_to_json(row: ResultRow, lang: Language) -> dict[str, Any]:
     """Return a result row as a JSON object.
 
-    Its key `validity` has the level, such as `valid`. The key `validity_reasons` has the codes of the reasons.
+    Its key `validity` is `valid`, `indicative` or `invalid`. The key `validity_reasons` has the codes of the reasons.
     """
     validity = {"validity": row.validity.level.value, "validity_reasons": list(row.validity.reasons)}
     return {**_fields(row, lang), **validity, "s_is_lower_bound": row.s_is_lower_bound}
 
 
 def to_json(value: Any, lang: Language) -> Any:
-    """Convert any result to JSON values.
+    """Convert any result to values that JSON can hold.
 
-    A dataclass becomes an object with its fields. A `Reason` or a `Measurement` also gets the key `text`: a text about
-    it in the language `lang`. An enum becomes its value. NaN and infinity become null.
+    A dataclass becomes an object with its fields. NaN and infinity become null. The object of a `Reason` or a
+    `Measurement` also has the key `text`: a description in the language `lang`.
     """
     if isinstance(value, Reason):
         return {"code": value.code.value, **to_json(value.values, lang), "text": sentence(value, lang)}

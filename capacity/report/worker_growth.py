@@ -25,10 +25,10 @@ class WorkerGrowth:
 
 
 def worker_growths(analysed: AnalysedRuns) -> list[WorkerGrowth]:
-    """Return how X_sat grows with the number of workers, for each video size, slots per worker, and app.
+    """Return one WorkerGrowth for each combination of app, video size and slots per worker.
 
-    X_sat is the throughput with every slot busy. Each WorkerGrowth has cells with at least two numbers of workers. A
-    cell is left out if its workers do not all have the same number of slots.
+    Invalid cells and cells without X_sat are left out. Cells whose workers have different numbers of slots are left out
+    too. A combination with only one cell has no WorkerGrowth.
     """
     alike = [cell for cell in capacities(analysed) if cell.key.slots == cell.key.concurrency * cell.key.nodes]
     of_growth = lambda cell: (cell.key.size_bytes, cell.key.size_label, cell.key.app, cell.key.concurrency)  # noqa: E731
@@ -38,9 +38,9 @@ def worker_growths(analysed: AnalysedRuns) -> list[WorkerGrowth]:
 
 
 def growth_text(growth: WorkerGrowth, lang: Language) -> str:
-    """Return one sentence with X_sat, the throughput with every slot busy, for each number of workers.
+    """Return one sentence with X_sat for each number of workers.
 
-    It also gives the ratio of each X_sat to that of the fewest workers.
+    The sentence also has the ratio of each X_sat to that of the fewest workers.
     """
     key = growth.cells[0].key
     points = ", ".join(_point(growth.cells, position, lang) for position in range(len(growth.cells)))

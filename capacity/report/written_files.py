@@ -1,4 +1,8 @@
-"""Write the results of a report: verdicts, archives and rows of runs, result table and HTML page."""
+"""Write the results of a report to the database and to files.
+
+The database receives the verdicts on each run. The files are the archives of the runs, the result table and the HTML
+page.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,11 @@ LARGEST_ARCHIVED_RUN = 200_000
 
 
 def write_results(sessions: Sessions, settings: Settings, analysed: AnalysedRuns, lang: Language) -> None:
-    """Store the verdicts of the analysed runs, archive finished runs, and write the table and the page."""
+    """Store verdicts in the database, and write run archives, the result table and the HTML page.
+
+    One call archives only some of the ended runs, the newest first. Later calls archive the others. A run of more than
+    200,000 videos is never archived.
+    """
     with sessions.begin() as session:
         for run in analysed.runs:
             store_verdicts(session, run)
@@ -44,9 +52,9 @@ def write_results(sessions: Sessions, settings: Settings, analysed: AnalysedRuns
 
 
 def file_suffix(app: str | None) -> str:
-    """Return the suffix for the names of the table and page files: `-APP` for an app's runs.
+    """Return the suffix for the names of the table and page files: `-APP` for the runs of an app.
 
-    It is empty for runs of our reference worker. Their files thus have other names than those of an app.
+    The suffix is empty for runs of our reference worker (`app` is None).
     """
     return "" if app is None else f"-{app}"
 
@@ -54,8 +62,8 @@ def file_suffix(app: str | None) -> str:
 def write_pages(folder: Path, analysed: AnalysedRuns, lang: Language, price_per_hour: float | None) -> None:
     """Write the result table and the HTML page of a report into the folder.
 
-    The files are table.md, table.csv and report.html. For runs of an app, each file name contains the app's name.
-    `price_per_hour` is the price of one worker. If it is given, the page also shows the cost per 1,000 videos.
+    The files are table.md, table.csv and report.html. For an app, each file name contains the app's name.
+    `price_per_hour` is the price of one worker. Without a price, the page has no cost per 1,000 videos.
     """
     suffix = file_suffix(analysed.app)
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,10 +90,10 @@ def store_verdicts(session: Session, run: RunAnalysis) -> None:
 
 
 def archive_run(session: Session, settings: Settings, run: RunAnalysis) -> int:
-    """Write the archive of a run that has ended. Return how many videos were written.
+    """Write the archive of a run that has ended. Return the number of archived videos.
 
-    Videos of an interrupted run can end later. Until all have ended, every call writes the archive again. After that
-    the archive is final, and is not written again. Return 0 if nothing was archived.
+    Return 0 if the run has not ended, or if its archive is final. A final archive was written after all videos and
+    executions of the run had ended. `row.json` in an existing archive is always replaced.
     """
     folder, written = run_folder(settings.results.path, run.row.run_id), 0
     if run.row.status in FINAL_STATUSES and not is_archived(folder):

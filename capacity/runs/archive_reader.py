@@ -65,10 +65,10 @@ def read_archive(folder: Path) -> tuple[RecordedRun, Resources]:
 
 
 def archived_figures(folder: Path) -> tuple[float | None, float | None]:
-    """Return X and S of an archived run from its `row.json`, which the last report on the run wrote.
+    """Return X (videos per minute) and S (seconds) of an archived run from its `row.json`.
 
     A figure is None if it is unknown, or if there is no `row.json`. Raise UsageError if the file is damaged, or if a
-    figure in it is missing or wrong.
+    figure is missing, negative or not a number.
     """
     file = folder / "row.json"
     if not file.exists():
@@ -79,7 +79,11 @@ def archived_figures(folder: Path) -> tuple[float | None, float | None]:
 
 
 def read_resource_file(path: Path) -> Resources:
-    """Return the samples of a `resources.csv`. An empty cell is unknown."""
+    """Return the resource samples of a run from its file `resources.csv`.
+
+    The first column holds the times of the samples. An empty cell in another column becomes NaN. Raise UsageError if
+    the file is missing or damaged, or has a value that is not allowed.
+    """
     table = _Table.read(path)
     values = {
         name: table.numbers(name, *((0, LATEST_TIME) if k == 0 else (-LARGEST_NUMBER, LARGEST_NUMBER)))
@@ -109,14 +113,14 @@ class _Table:
         return cls(path, names, dict(zip(names, columns, strict=True)))
 
     def columns(self, wanted: Sequence[str], never_empty: frozenset[str], optional: frozenset[str]) -> list[Array]:
-        """Return the `wanted` columns of this CSV file as numbers, one array per column.
+        """Return the `wanted` columns of this CSV file as arrays of numbers, one array per column.
 
-        A word, such as a video's state, becomes its position in the list of allowed words. A worker becomes a number,
-        from 0. If the file has no column `worker`, each node counts as one worker. Another missing column of `optional`
-        becomes an array of NaN.
+        A text, such as the state `done`, becomes its position in the list of allowed texts. Workers become numbers from
+        0. If the file has no column `worker`, each node counts as one worker. Any other missing column of `optional`
+        becomes NaN.
 
-        Raise UsageError if any other column is missing, if a column of `never_empty` has an empty cell, or if a value
-        is not allowed.
+        Raise UsageError if a column outside `optional` is missing, if a column in `never_empty` has an empty cell, or
+        if a value is not allowed.
         """
         missing = [name for name in wanted if name not in self.cells and name not in optional]
         if missing:

@@ -1,7 +1,6 @@
 """Check the values in the `run.json` of an archived run, including its object `environment`.
 
-An archive can come from somebody else, or its files can have been edited. Without the check, a wrong value would cause
-a wrong answer or a traceback.
+An archive can come from somebody else, or its files can have been edited.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ class Values:
 
     @property
     def or_null(self) -> Values:
-        """Return these allowed values, with null (None) as one more."""
+        """Return a copy of these allowed values that allows null (None) too."""
         return Values(f"{self.allowed} or null", lambda value: value is None or self.accepts(value))
 
 
@@ -133,9 +132,10 @@ WORKER_FIELDS: Mapping[str, Values] = {"slots": SLOTS, "cores": NUMBER_TEXT, "me
 
 
 def read_object(file: Path, remedy: str) -> dict[str, Any]:
-    """Return the JSON object in a file. Raise UsageError if the file holds anything else.
+    """Return the JSON object in a file, as a dictionary.
 
-    `remedy` tells the user in the error what to do.
+    Raise UsageError if the file cannot be read, or does not hold a JSON object. `remedy` is the advice to the user in
+    the error.
     """
     text = read_text(str(file), file, remedy, MOST_JSON_BYTES)
     try:
@@ -152,7 +152,7 @@ def read_object(file: Path, remedy: str) -> dict[str, Any]:
 def read_run_fields(file: Path) -> dict[str, Any]:
     """Return the content of a `run.json`: the fields of the run, named as its columns in the database.
 
-    Raise UsageError if a field is unknown, is missing or has a value that is not allowed. The error names the field.
+    Raise UsageError if a field is unknown, is missing or has a value that is not allowed.
     """
     run = read_object(file, REMEDY)
     for name in run.keys() - RUN_FIELDS.keys():
@@ -167,10 +167,10 @@ def read_run_fields(file: Path) -> dict[str, Any]:
 
 
 def require_figure(file: Path, content: Mapping[str, Any], name: str, remedy: str) -> float | None:
-    """Return the figure `name` from the content of a `row.json`, or None if it is null (unknown).
+    """Return the figure `name` from the content of a `row.json`, or None if the figure is null (unknown).
 
-    `content` is the JSON object in the `row.json`, and `file` is its path. Raise UsageError if the figure is missing,
-    negative or not a number. `remedy` tells the user in the error what to do.
+    `content` is the JSON object in `file`. Raise UsageError if the figure is missing, negative or not a number.
+    `remedy` is the advice to the user in the error.
     """
     if name not in content:
         raise UsageError(f"{file}: {name}", "it is missing", remedy)
@@ -181,10 +181,10 @@ def require_figure(file: Path, content: Mapping[str, Any], name: str, remedy: st
 
 
 def wrong_value(place: str, value: object, allowed: str, remedy: str = REMEDY) -> UsageError:
-    """Return the error that reports `value`, a wrong value in a file.
+    """Return the error that reports `value`, a wrong value in a file. The caller raises the error.
 
-    `place` names the file and the field or line. `allowed` describes the allowed values. `remedy` tells the user what
-    to do.
+    `place` names the file and the field or line. `allowed` describes the allowed values. `remedy` is the advice to the
+    user in the error.
     """
     return UsageError(place, f"it must be {allowed}", remedy, value=value)
 

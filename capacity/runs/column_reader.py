@@ -1,8 +1,6 @@
 """Read the rows of a database query as numeric arrays, one array per column.
 
-The rows come in chunks from the database driver's own cursor. This is ten times as fast as SQLAlchemy's rows
-(benchmarks/report_million.py). All columns must be numeric. So a text, such as a state, is read as a number: its
-position in a list of texts.
+A text, such as a state, is read as a number: its position in a list of texts.
 """
 
 from __future__ import annotations
@@ -35,13 +33,14 @@ def read_columns(session: Session, statement: Select[Any]) -> list[Array]:
 
 @contextmanager
 def open_rows(session: Session, statement: Select[Any]) -> Iterator[Any]:
-    """Run a query, and give the database driver's cursor with its rows to a `with` block.
+    """Run a query, and open a cursor of the database driver on its rows, for a `with` block.
 
     On PostgreSQL it is a server-side cursor, whose rows arrive in chunks. Raise EnvironmentFault if the driver fails.
     """
     connection = session.connection()
     text = str(statement.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
     options = {"name": "aforo_rows"} if connection.dialect.name == "postgresql" else {}
+    # ten times as fast as the rows of SQLAlchemy (benchmarks/report_million.py)
     driver: Any = connection.connection.driver_connection
     with driver_errors(connection), closing(driver.cursor(**options)) as cursor:
         cursor.execute(text)

@@ -21,8 +21,8 @@ FROM_LABELS = (
 class Conditions:
     """Facts that must be equal before two runs are compared: video, encoding, machines and versions.
 
-    A condition that is unknown is None. The name of a machine is no condition, because a container has a new name in
-    each run. If the workers of a run have different values of a condition, the values are joined by ` + ` to one text.
+    An unknown condition is None. If the workers of a run have different values of a condition, the condition is one
+    text: the values joined by ` + `.
     """
 
     profile: str = "full"
@@ -61,8 +61,7 @@ class Conditions:
     def of(cls, profile: str, source_sha256: str, environment: Mapping[str, Any]) -> Conditions:
         """Return the conditions of a run from three columns of its database row.
 
-        `environment` has the facts that were recorded at the start of the run. If it has no facts about the workers, as
-        in runs of older versions of Aforo, the facts about the injector's machine are used instead.
+        If `environment` has no facts about the workers, the facts about the injector's machine are used instead.
         """
         app = environment.get("app", {})
         known = cls(
@@ -81,15 +80,19 @@ class Conditions:
 
 
 def workers_at_start(environment: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | None:
-    """Return the facts about each worker at the start of a run. None if the run did not record them."""
+    """Return facts about each worker at the start of a run, such as `cpu_model`: one mapping per worker.
+
+    `environment` is the column of that name in the run's database row. Return None if the run did not record its
+    workers.
+    """
     records: Sequence[Mapping[str, Any]] | None = environment.get("workers", {}).get("start")
     return records
 
 
 def has_smt(environment: Mapping[str, Any]) -> bool:
-    """Return True if a worker's machine has two logical cores per physical core (SMT).
+    """Return True if at least one worker's machine has two logical cores per physical core (SMT).
 
-    False also means unknown.
+    If the run did not record its workers, the injector's machine is examined. Return False if SMT is unknown.
     """
     workers = workers_at_start(environment)
     if workers is None:

@@ -21,7 +21,7 @@ class FleetDifferences:
 
 
 def fleet_differences(environment: Mapping[str, Any]) -> FleetDifferences:
-    """Compare the workers of a run with each other, and the workers at its end with those at its start.
+    """Return the conditions in which a run's workers differed, and those that changed during the run.
 
     `environment` is the column of that name in the run's database row.
     """
@@ -31,12 +31,18 @@ def fleet_differences(environment: Mapping[str, Any]) -> FleetDifferences:
 
 
 def node_name(record: Mapping[str, Any]) -> str:
-    """Return the name of a worker's node, or its address in Prometheus if it has no name."""
+    """Return the name of the node in the record of a worker.
+
+    `record` has the facts about one worker. If it has no node name, return the worker's address in Prometheus.
+    """
     return str(record.get("worker", "")).rsplit("|", 2)[0] or str(record.get("instance", ""))
 
 
 def differing(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return each condition that differs between the workers, with its value on each node."""
+    """Return the conditions in which workers differ: for each condition, its value on each node.
+
+    `records` has the facts about each worker, one mapping per worker.
+    """
     names = sorted({name for record in records for name in record} - IDENTITY)
     values = {name: [record.get(name) for record in records] for name in names}
     return {name: _by_node(records, each) for name, each in values.items() if len(set(each)) > 1}
@@ -45,8 +51,8 @@ def differing(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]
 def changed(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """Return the names of the conditions of the workers that changed during a run.
 
-    `before` has one record per worker from the start of the run, `after` from its end. A restart alone is no change. If
-    the number of workers changed, return only the name `workers`. If start or end is unknown, return no names.
+    `before` has one record per worker from the start of the run, `after` from its end. If the number of workers
+    changed, return only the name `workers`. If `before` or `after` is empty, return no names.
     """
     if not before or not after:
         return ()

@@ -26,8 +26,7 @@ NOTE = "imported"
 class ImportRequest:
     """Facts about an imported test that are not in the app's table: video size, slots, workers and rate.
 
-    `concurrency` is the number of slots of each worker. `rate_per_minute` is the number of videos sent per minute, or
-    None for a burst.
+    `concurrency` is the number of slots of each worker. `rate_per_minute` is in videos per minute, or None for a burst.
     """
 
     size_bytes: int
@@ -37,15 +36,15 @@ class ImportRequest:
 
     @property
     def mode(self) -> Mode:
-        """Return whether the test was a burst (it has no rate) or sustained."""
+        """Return the mode of the imported test: sustained if it has a rate, else a burst."""
         return Mode.BURST if self.rate_per_minute is None else Mode.SUSTAINED
 
 
 def import_run(sessions: Sessions, app: AppFile, keys: Sequence[Any], request: ImportRequest) -> str:
     """Make a finished run from rows of an app's table, and return the id of the run.
 
-    `keys` are the keys of the rows. Each row becomes a video of the run. Raise UsageError if a key has no row, if a row
-    has no upload time, or if the rows were imported before.
+    `keys` are the keys of the rows, one row per video. Raise UsageError if a row is missing, has no upload time, or was
+    imported before.
     """
     found = VideosTable.open(app).read(keys)
     missing = [key for key in keys if key not in found]

@@ -66,9 +66,9 @@ class VideoCounts:
 
 @dataclass(frozen=True)
 class OtherWork:
-    """Work of other runs on the nodes of a run while it lasted: number of executions and their total time.
+    """Executions during a run that belong to none of its videos, such as those of another run.
 
-    `seconds` is the sum of the executions' durations. Only the part during the run counts.
+    `executions` is their number. `seconds` is their total duration within the time of the run.
     """
 
     executions: int
@@ -77,16 +77,12 @@ class OtherWork:
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """The records of a run: its database row, its videos, and its ended executions without duplicates.
+    """The records of one run: its database row, its videos, and its executions that have ended.
 
-    The four fields `…_at` and `done` have one entry per video. The times are epoch seconds, or NaN if the event has not
-    happened.
-
-    `is_part`, `stage_seconds`, `ffmpeg_cpu_seconds` and `source_bytes` have one entry per execution, in the order of
-    `executions`. Some apps process a video in several tasks. `is_part` is true for an execution of any of these tasks
-    except the last one.
-
-    `oom_kills` counts the executions whose ffmpeg was killed because memory ran out.
+    Times are epoch seconds. NaN means that the event has not happened. The fields from `intended_at` to `done` have one
+    entry per video. `is_part`, `ffmpeg_cpu_seconds`, `source_bytes` and each array in `stage_seconds` have one entry
+    per execution in `executions`. `is_part` is True for an execution that ended one of several tasks of its video, but
+    not the last of them.
     """
 
     run: RunRow
@@ -96,14 +92,16 @@ class RecordedRun:
     updated_at: Floats
     done: Booleans
     video_counts: VideoCounts
+    #: executions that did no work, because the video was final or held by another execution
     duplicates: int
+    #: executions whose ffmpeg was killed because memory ran out
     oom_kills: int
     #: open videos whose message was in the queue when the messages were counted
     open_sent: int
     #: executions by outcome, including those without an end
     outcomes: Mapping[Outcome, int]
+    #: without the duplicates
     executions: Executions
-    #: True for an execution that ended one of several tasks of a video, and not the last one
     is_part: Booleans
     stage_seconds: Mapping[str, Floats]
     ffmpeg_cpu_seconds: Floats
@@ -142,9 +140,10 @@ def newest_run_id(session: Session, queue: str) -> str | None:
 
 
 def find_run(session: Session, run_id: str | None, tasks_log: str | None = None) -> RunRow:
-    """Find a run in the database by its id or by its tasks log. Without both, return the newest run.
+    """Return the database row of a run, found by its id or by a file of its task ids.
 
-    A tasks log is a file with the task ids of a run. Raise UsageError when there is no such run.
+    `tasks_log` is the path of the file. Without id and file, the result is the newest run. Raise UsageError if there is
+    no such run.
     """
     query = select(RunRow).order_by(RunRow.created_at.desc())
     if run_id:
@@ -158,13 +157,16 @@ def find_run(session: Session, run_id: str | None, tasks_log: str | None = None)
 
 
 def load_run(session: Session, run: RunRow) -> RecordedRun:
-    """Read every video and execution of a run, and the work of other runs on its nodes at the same time."""
+    """Return the records of a run, and how much its nodes worked for other videos during the run.
+
+    The field `other_work` counts the executions that belong to none of the run's videos.
+    """
     recorded = load_own_records(session, run)
     return replace(recorded, other_work=_other_work(session, recorded))
 
 
 def load_own_records(session: Session, run: RunRow) -> RecordedRun:
-    """Read every video and execution of a run, but not the work of other runs on its nodes."""
+    """Return the records of a run's own videos and executions. The field `other_work` is None."""
     videos = select(*(_column(VideoRow, name) for name in VIDEO_COLUMNS)).where(VideoRow.run_id == run.id)
     return assemble(run, read_columns(session, videos), read_columns(session, _executions(session, run)))
 
@@ -236,7 +238,10 @@ def _column(table: type[VideoRow | ExecutionRow], name: str) -> Any:
 
 
 def unfinished_since(session: Session, run_id: str) -> float | None:
-    """Return the start of the run's oldest execution that has not ended, in epoch seconds, or None."""
+    """Return when the run's oldest unfinished execution started, in epoch seconds.
+
+    Return None if every execution of the run has ended.
+    """
     open_executions = (ExecutionRow.run_id == run_id, ExecutionRow.ended_at.is_(None), ExecutionRow.outcome.is_(None))
     return session.scalar(select(func.min(ExecutionRow.started_at)).where(*open_executions))
 

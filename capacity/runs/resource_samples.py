@@ -1,4 +1,4 @@
-"""How busy were the machines and the queue during a run? Samples of Prometheus over time."""
+"""Samples of CPU, disk, network and queue during a run, as read from Prometheus."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ GAUGES = {
 
 @dataclass(frozen=True)
 class Resources:
-    """Samples of CPU, disk, network and queue during a run, on one time axis.
+    """Samples of CPU, disk, network and queue during a run.
 
-    `times` are epoch seconds. `samples` has an array of samples for each key. A key is the name of a metric, followed
-    by the values of its labels, such as `disk.read` or `cores`. A missing sample is NaN.
+    `times` are the times of the samples in epoch seconds. `samples` maps the name of a metric, such as `disk.read` or
+    `cores`, to one value per time. NaN means a missing sample.
     """
 
     times: Floats
@@ -70,15 +70,18 @@ class Resources:
         return Resources(self.times[inside], {key: values[inside] for key, values in self.samples.items()})
 
     def increase(self, key: str) -> float | None:
-        """Return by how much the counter `key`, such as `disk.read`, grew from its first to its last sample.
+        """Return how much the counter `key`, such as `disk.read`, grew from its first to its last sample.
 
-        The fall of a counter that restarts at 0 counts as no growth. Return None if fewer than two samples are known.
+        A reset of the counter to 0 counts as no growth. Return None if fewer than two samples are known.
         """
         values = self._known(key)
         return float(np.diff(values).clip(min=0).sum()) if values.size > 1 else None
 
     def rate(self, key: str) -> float | None:
-        """Return the mean increase per second of the counter `key`, such as `disk.read`. None means unknown."""
+        """Return the mean growth per second of the counter `key`, such as `disk.read`, over all samples.
+
+        Return None if fewer than two samples are known.
+        """
         increase = self.increase(key)
         finite = self.times[np.isfinite(self.samples[key])] if increase is not None else self.times[:0]
         return None if increase is None or finite[-1] <= finite[0] else increase / float(finite[-1] - finite[0])
@@ -89,10 +92,10 @@ class Resources:
         return float(values[-1]) if values.size else None
 
     def rates(self, key: str) -> Floats:
-        """Return the growth per second of the counter `key`, such as `disk.read`, up to each sample.
+        """Return the growth per second of the counter `key`, such as `disk.read`, for each sample.
 
-        The value at a sample is the growth since the previous sample, divided by the seconds between the two. The first
-        value is NaN. Unknown values are NaN too.
+        The growth is measured since the previous sample. NaN means that one of the two samples is unknown. The first
+        value is always NaN.
         """
         values = self.samples.get(key, np.full(self.times.size, np.nan))
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -107,23 +110,21 @@ class Resources:
         return self.latest("quota") or self.latest("cores")
 
     def clock_offset(self) -> float | None:
-        """Return the largest difference in seconds between a worker's clock and that of Prometheus.
+        """Return by how many seconds a worker's clock is ahead of Prometheus' clock. Negative means behind.
 
-        The result is positive if the worker's clock is ahead, and negative if it is behind. None means unknown. Two
-        clocks are compared: the one furthest ahead, and the one furthest behind. A slow scrape makes a difference look
-        larger than it is. Therefore the smallest difference over time counts for each clock. Of the two, the one
-        further from 0 is returned.
+        1. For each sample, take the offset of the clock furthest ahead, and that of the clock furthest behind.
+        2. Of each of the two, take the smallest over all samples. A slow scrape makes an offset larger than it is.
+        3. Return the one that is further from 0. None means unknown.
         """
         offsets = [self._known(key) for key in ("clock_ahead", "clock_behind")]
+        # the smallest over time: a slow scrape makes a clock seem further ahead than it is
         smallest = [float(values.min()) for values in offsets if values.size]
         return max(smallest, key=abs, default=None)
 
     def queue_readings(self, start: float, end: float) -> QueueReadings:
-        """Return the number of messages in the queue at each time the exporter read it, from start to end.
+        """Return the numbers of messages in the queue that the exporter read from SQS, with their times.
 
-        Prometheus can sample the same reading several times. Each reading is returned once, with the time at which the
-        exporter read the queue. Samples without this time, from older exporters, are left out. All times are epoch
-        seconds.
+        Only readings from `start` to `end` are included. All times are epoch seconds.
         """
         unknown = np.full(self.times.size, np.nan)
         at, messages = (self.samples.get(key, unknown) for key in ("messages_read_at", "messages"))
@@ -132,16 +133,15 @@ class Resources:
         return QueueReadings(moments, messages[known][first])
 
     def other_cpu_ratio(self, start: float, end: float, started_at: Floats, ended_at: Floats) -> float | None:
-        """Return the share of the machine's CPU that processes other than our programs used. None means unknown.
+        """Return the share of the machines' CPU that processes other than our programs used, or None if unknown.
 
-        `started_at` and `ended_at` are the times of the run's executions. All times are epoch seconds.
+        The share is a mean from `start` to `end`. `started_at` and `ended_at` have one time per execution. All times
+        are epoch seconds.
 
-        The share is (busy cores - cores of our tasks - cores of our exporters and Prometheus) / all cores, and at least
-        0. A worker counts the CPU time of an execution only when its ffmpeg ends. Therefore the cores of our tasks are
-        estimated:
+        Share = (busy cores − cores of our tasks − cores of our exporters and Prometheus) / all cores.
 
-        1. Rate = counted CPU time / total duration of the executions that ended while it was counted.
-        2. Cores of our tasks = rate * total time of executions between `start` and `end` / (`end` - `start`).
+        Cores of our tasks = CPU seconds of our tasks / seconds of their executions × mean number of simultaneous
+        executions.
         """
         within, until_counted = self.during(start, end), self.during(start, end + AFTERMATH_SECONDS)
         cores, busy, span = within.latest("cores"), within.cpu_rate(BUSY_MODES - {"steal"}), within.span("cpu.user")
@@ -195,9 +195,10 @@ class Resources:
 
 
 def read_resources(query: RangeQuery, start: float, end: float) -> Resources:
-    """Read the resource samples from Prometheus, from the start of a run to some seconds after its end.
+    """Read the resource samples of a run from Prometheus.
 
-    `query` runs a range query. It gets expression, start, end and step (seconds), and returns the series.
+    `start` and `end` of the run are in epoch seconds. `query` is a function that runs a range query. Its arguments are
+    expression, start, end and step in seconds.
     """
     times = sample_times(start, end)
     step = float(times[1] - times[0])

@@ -16,10 +16,9 @@ AGREEMENT_RATIO = 0.001
 
 @dataclass(frozen=True)
 class ResultRow:
-    """Figures of one run, as the result table and the report show them.
+    """Figures of one run for the result table and the report. None means unknown.
 
-    A figure that is unknown is None. X is in videos per minute, S is the mean response time in seconds. `x_per_minute`
-    and `s_seconds` were computed by Prometheus' recording rules, `x_database` and `s_database` from the database.
+    X is in videos per minute. S is the mean response time in seconds.
     """
 
     run_id: str
@@ -78,9 +77,9 @@ class ResultRow:
     def s(self) -> float | None:
         """Return S, the mean response time in seconds, from Prometheus, or else from the database.
 
-        While the run has unfinished videos, S always comes from the database. Prometheus leaves unfinished videos out.
-        The database counts each with its time so far, so the result is then a lower bound of the final S.
+        While some videos are unfinished, S always comes from the database, and is a lower bound of the final S.
         """
+        # Prometheus leaves unfinished videos out; the database counts each with its time so far
         return self.s_database if self.s_seconds is None or self.s_is_lower_bound else self.s_seconds
 
     @property
@@ -106,19 +105,18 @@ class ResultRow:
 
     @property
     def is_complete(self) -> bool:
-        """Return True if the run finished, each video is done without duplicates, and no figures conflict.
+        """Return True if the run finished, all its videos are done without duplicates, and its figures agree.
 
-        Figures conflict if X from Prometheus differs from X from the database by more than 0.1 %, or if S does. An
-        unknown figure is no conflict.
+        A duplicate is an execution that did no work. The figures agree unless the property `agrees` is False.
         """
         finished = self.status == RunStatus.FINISHED and self.done == self.count
         return finished and not self.failed and not self.duplicates and self.agrees is not False
 
     @property
     def agrees(self) -> bool | None:
-        """Return True if Prometheus and the database give the same X and the same S, to 0.1 %.
+        """Return True if X and S from Prometheus differ by at most 0.1 % from X and S from the database.
 
-        While the run has unfinished videos, only X is compared. Return None if a compared figure is unknown.
+        Return None if a compared figure is unknown. S is not compared while some videos are unfinished.
         """
         pairs = [(self.x_per_minute, self.x_database)]
         if not self.s_is_lower_bound:

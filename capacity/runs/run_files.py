@@ -50,11 +50,10 @@ def write_archive(
     is_settled: bool = True,
     other_work: OtherWork | None = None,
 ) -> None:
-    """Write the archive of a run from its rows in the database and its resource samples.
+    """Write the archive of a run to `folder`: its database rows and its resource samples.
 
-    Each file is replaced atomically. `is_settled` is True if the rows of the run can no longer change. Otherwise the
-    archive is marked as not final. `other_work` is the work of other runs on the same nodes at the time of this run.
-    The archive has to store it, because this run's rows do not contain it.
+    Set `is_settled` to False if the rows can still change. The archive is then marked as not final. `other_work` counts
+    executions on the run's nodes that belong to none of its videos.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / OPEN).touch()

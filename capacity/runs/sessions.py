@@ -12,7 +12,10 @@ from core.settings import Settings
 
 
 def open_store(settings: Settings) -> Sessions:
-    """Update the schema of the database that the settings name. Return a factory of sessions on it."""
+    """Return a factory of sessions on the database in which runs are recorded.
+
+    Before that, the schema of the database is updated. `settings` has the address of the database.
+    """
     engine = open_engine(settings.database.url)
     upgrade_schema(engine)
     return open_sessions(engine)
@@ -20,9 +23,9 @@ def open_store(settings: Settings) -> Sessions:
 
 @contextmanager
 def reading(sessions: Sessions) -> Iterator[Session]:
-    """Open a read-only session inside a `with` block.
+    """Open a read-only database session for a `with` block.
 
-    It takes no write lock, because an analysis takes seconds and must not delay the workers' writes.
+    The session takes no write lock. An analysis takes seconds, and a lock would delay the workers' writes.
     """
     with sessions() as session:
         session.connection(execution_options={"read_only": True})

@@ -1,1 +1,1 @@
-"""Sizing: how many workers a demand needs, and what it would overload, such as SQS or the database."""
+"""Sizing: how many workers a demand needs, and which shared part, such as SQS, it would overload."""

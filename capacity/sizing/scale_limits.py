@@ -1,7 +1,6 @@
-"""Find out which part that all workers share is overloaded first when the demand grows.
+"""Find out which shared part, such as SQS or the database, a growing demand overloads first.
 
-Shared parts are, for example, SQS and the database. More workers do not help there. The limit of a part is a published
-quota, or an assumption of ours.
+All workers use the shared parts. A limit is a published quota or an estimate of ours.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ S3_WRITES_PER_SECOND = 3_500  # AWS: PUT per prefix
 class SharedPart(StrEnum):
     """Parts that all workers share and that can be overloaded, such as SQS.
 
-    The text of a member says what is limited, such as `sqs_messages_in_flight`.
+    The value of a member names the figure that is limited, such as `sqs_messages_in_flight`.
     """
 
     SQS_IN_FLIGHT = "sqs_messages_in_flight"
@@ -49,19 +48,18 @@ class ScaleAssumptions:
 
     @property
     def visibility_extension_seconds(self) -> float:
-        """Return the mean time between two extensions of a message's visibility, in seconds.
-
-        Each time is a third of the visibility timeout, shortened at random by 0 to 10 %. The mean is shortened by 5 %.
-        """
+        """Return the mean time between two extensions of a message's visibility, in seconds."""
+        # a worker extends after a third of the timeout, less 0 to 10 % at random
         return self.visibility_timeout_seconds / 3 * 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Load and limit of one part that all workers share.
+    """Load and limit of one part that all workers share, such as SQS.
 
-    `breaks_at_per_minute` is the demand in videos per minute at which the load reaches the limit. `assumed` marks a
-    limit that is an estimate of ours, not a published quota.
+    The value of `part` names the unit of `load` and `limit`. `breaks_at_per_minute` is the demand, in videos per
+    minute, at which the load reaches the limit. `assumed` is True if the limit is an estimate of ours, and False if it
+    is a published quota.
     """
 
     part: SharedPart
@@ -79,10 +77,10 @@ class Limit:
 def scale_limits(
     per_minute: float, slots: int, slots_per_worker: int, assumptions: ScaleAssumptions
 ) -> tuple[Limit, ...]:
-    """Return load and limit of each part that all workers share, such as SQS, at this demand.
+    """Return load and limit of each part that all workers share, with the highest load / limit first.
 
-    `per_minute` is the demand in videos per minute, `slots` the number of slots of all workers. The result is sorted by
-    load / limit, with the highest first.
+    `per_minute` is the demand in videos per minute. `slots` counts the slots of all workers, and `slots_per_worker`
+    those of one worker.
     """
     workers = slots / slots_per_worker
     per_second = per_minute / SECONDS_PER_MINUTE
@@ -102,15 +100,17 @@ def scale_limits(
 
 
 def requests_per_video(service_seconds: float, assumptions: ScaleAssumptions) -> float:
-    """Return how many SQS requests one video needs: send, receive, delete, and visibility extensions."""
+    """Return how many SQS requests one video needs: send, receive, delete, and visibility extensions.
+
+    `service_seconds` is the service time of the video. `assumptions` holds the time between two extensions.
+    """
     return 3 + service_seconds // assumptions.visibility_extension_seconds
 
 
 def idle_requests_per_minute(assumptions: ScaleAssumptions) -> float:
     """Return how many SQS requests per minute one idle worker makes: empty polls and dead-letter checks.
 
-    Each poll waits for the whole long-poll time. A worker whose slots are all busy does not poll, so it makes fewer
-    requests.
+    `assumptions` holds the length of a poll and the visibility timeout.
     """
     checks = DEAD_LETTER_CHECKS_PER_TIMEOUT * SECONDS_PER_MINUTE / assumptions.visibility_timeout_seconds
     return SECONDS_PER_MINUTE / assumptions.long_poll_seconds + REQUESTS_PER_DEAD_LETTER_CHECK * checks

@@ -1,4 +1,7 @@
-"""How many workers does a demand need? By simulation of its queue, with a formula as a check."""
+"""Compute how many workers a demand needs, by a simulation of its queue.
+
+A queueing formula computes the same waits, as a check.
+"""
 
 from __future__ import annotations
 
@@ -23,44 +26,47 @@ WARM_UP_SHARE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Demand on the workers: how many videos arrive, how long each takes, and how long it may wait.
+    """Demand on the workers: how many videos arrive, how long each takes, and how long each may wait."""
 
-    `per_minute` is the number of videos per minute. 95 % of the videos must wait at most `wait_p95_seconds` in the
-    queue. `service_seconds` is the mean service time of a video when all slots of a worker are in use. `service_cv` is
-    the coefficient of variation of the service times.
-
-    Videos arrive in batches of `batch` videos at the same moment. `arrival_cv` is the coefficient of variation of the
-    gaps between batches: 1 for real users (Poisson arrivals), 0 for even gaps. The mean share of busy slots must not
-    exceed `max_utilisation`. `spare_workers` are added to the workers that are needed.
-    """
-
+    #: videos that arrive per minute
     per_minute: float
+    #: limit of the 95th percentile of the queue wait
     wait_p95_seconds: float
+    #: mean service time with all slots of a worker busy
     service_seconds: float
+    #: coefficient of variation of the service times
     service_cv: float
     slots_per_worker: int
+    #: coefficient of variation of the gaps between batches; 1 for real users (Poisson arrivals), 0 for even gaps
     arrival_cv: float = 1.0
+    #: limit of the mean share of busy slots
     max_utilisation: float = 0.8
+    #: workers added to those that the demand needs
     spare_workers: int = 1
+    #: videos that arrive at the same moment
     batch: int = 1
 
     @property
     def load(self) -> float:
-        """Return the mean number of busy slots that the demand needs (erlangs): rate × service time."""
+        """Return the mean number of busy slots that the demand needs, in erlangs.
+
+        The formula is videos per second × mean service time in seconds.
+        """
         return self.per_minute / SECONDS_PER_MINUTE * self.service_seconds
 
     @property
     def arrival_dispersion(self) -> float:
-        """Return the variance of the number of arrivals in a long time, divided by the mean of that number.
-
-        It is the batch size times the squared coefficient of variation of the gaps between batches.
-        """
+        """Return the index of dispersion of the arrivals: variance / mean of their number in a long period."""
         return self.batch * self.arrival_cv**2
 
 
 @dataclass(frozen=True, slots=True)
 class QueueForecast:
-    """Utilisation and queue waits for a demand and a number of slots, by a queueing formula."""
+    """Queue waits and share of busy slots for a demand and a number of slots, by a queueing formula.
+
+    `utilisation` is the mean share of busy slots. `wait_probability` is the probability that a video has to wait.
+    `wait_mean_seconds` is the mean queue wait, and `wait_p95_seconds` its 95th percentile.
+    """
 
     slots: int
     utilisation: float
@@ -73,7 +79,8 @@ class QueueForecast:
 class SimulatedQueue:
     """Queue waits for a demand and a number of slots, by simulation.
 
-    Gaps between the simulated arrivals have a gamma distribution, service times a log-normal one.
+    `arrivals` is the number of simulated videos. `wait_mean_seconds` is the mean queue wait, and `wait_p95_seconds` its
+    95th percentile.
     """
 
     arrivals: int
@@ -83,14 +90,10 @@ class SimulatedQueue:
 
 @dataclass(frozen=True, slots=True)
 class WorkerPlan:
-    """Number of slots and workers for a demand, with the expected queue waits.
+    """Number of slots and workers that a demand needs, with the expected queue waits.
 
-    `workers` includes the spare workers of the demand. `forecast` has the waits by formula, and `simulated` those by
-    simulation. `simulated` is None if the system is too large to simulate.
-
-    Both fields `keda_…` are values for `queueLength`, a setting of the autoscaler KEDA. `keda_queue_length` is for a
-    KEDA that counts visible and in-flight messages, which is its default. `keda_queue_length_visible_only` is for a
-    KEDA that counts only visible messages.
+    `workers` includes the spare workers. `simulated` is None if the system is too large to simulate.
+    `capacity_per_minute` is how many videos per minute all workers process with every slot busy.
     """
 
     demand: Demand
@@ -99,19 +102,21 @@ class WorkerPlan:
     forecast: QueueForecast
     simulated: SimulatedQueue | None
     capacity_per_minute: float
+    #: setting `queueLength` of the autoscaler KEDA, which counts visible and in-flight messages by default
     keda_queue_length: int
+    #: the same setting for a KEDA that counts only visible messages
     keda_queue_length_visible_only: int
 
 
 def erlang_c(slots: int, load: float) -> float:
     """Return the probability that an arrival has to wait in an M/M/c queue (Erlang C).
 
-    The queue has `slots` servers. `load` is arrival rate × mean service time. The probability is 1 if `load` is `slots`
-    or more. It is computed by the recursion of Erlang B, which neither overflows nor underflows.
+    `slots` is the number of servers. `load` is arrival rate × mean service time. The result is 1 if `load` is `slots`
+    or more.
     """
     if load >= slots:
         return 1.0
-    blocking = 1.0
+    blocking = 1.0  # by the recursion of Erlang B, which neither overflows nor underflows
     for k in range(1, slots + 1):
         blocking = load * blocking / (k + load * blocking)
     return slots * blocking / (slots - load * (1 - blocking))
@@ -135,10 +140,10 @@ def forecast(demand: Demand, slots: int) -> QueueForecast:
 
 
 def make_plan(demand: Demand, seed: int = 0) -> WorkerPlan:
-    """Plan the fewest slots and workers that keep a demand's limits of utilisation and queue wait.
+    """Return the fewest slots and workers that a demand needs, with the expected queue waits.
 
-    The queue wait is taken from a simulation, or from the formula if the system is too large to simulate. `seed` is
-    the seed of the simulation's random numbers.
+    The queue wait and the share of busy slots stay within the limits of the demand. `seed` is the seed of the
+    simulation's random numbers.
     """
     slots = _fewest_slots(demand, seed)
     simulated = simulate(demand, slots, seed)
@@ -158,11 +163,10 @@ def make_plan(demand: Demand, seed: int = 0) -> WorkerPlan:
 def simulate(
     demand: Demand, slots: int, seed: int = 0, least_arrivals: int = SIMULATED_ARRIVALS
 ) -> SimulatedQueue | None:
-    """Simulate the queue of a demand with a number of slots, and return its waits.
+    """Return the queue waits of a demand on a number of slots, by simulation.
 
-    At least `least_arrivals` videos are simulated. Return None if the load of the demand reaches the number of slots,
-    because the queue would then grow without end. Return None too if more than 400,000 videos would have to be
-    simulated.
+    At least `least_arrivals` videos are simulated. Return None if the queue would grow without end, or if more than
+    400,000 videos would be necessary.
     """
     arrivals = max(least_arrivals, _simulated_arrivals(demand, slots))
     if arrivals > SIMULATED_MOST or demand.load >= slots:
@@ -200,29 +204,29 @@ def worker_capacity(demand: Demand) -> float:
 def keda_queue_length(demand: Demand, *, with_in_flight: bool = True) -> int:
     """Return the setting `queueLength` of KEDA's aws-sqs scaler: the number of messages per worker.
 
-    The result is the largest number with which the queue wait stays within what the demand allows. KEDA normally counts
-    visible and in-flight messages. The result is then c (W/S + 1), where c is the number of slots per worker, W the
-    allowed queue wait, and S the service time. If KEDA's option `scaleOnInFlight` is false, it counts only visible
-    messages. For that case, set `with_in_flight` to False. The result is then c W/S. It is rounded down, and is at
-    least 1.
+    With c slots per worker, mean service time S and limit W of the queue wait, the result is:
+
+    1. c (W/S + 1) if KEDA counts visible and in-flight messages, which is the default.
+    2. c W/S if KEDA counts only visible messages (`with_in_flight=False`).
     """
     per_slot = demand.wait_p95_seconds / demand.service_seconds + (1 if with_in_flight else 0)
     return max(1, math.floor(demand.slots_per_worker * per_slot + 1e-9))
 
 
 def cost_per_thousand(price_per_hour: float, worker_per_minute: float, utilisation: float = 1.0) -> float:
-    """Return the cost of 1,000 videos.
+    """Return the cost of 1,000 videos, in the currency of `price_per_hour`.
 
-    `price_per_hour` is the price of one worker. The result is in the same currency. `worker_per_minute` is the number
-    of videos per minute that one worker processes with all slots busy. `utilisation` is the mean share of busy slots.
+    `price_per_hour` is the price of one worker. `worker_per_minute` is how many videos per minute one worker processes
+    with all slots busy. `utilisation` is the mean share of busy slots.
     """
     return 1000 * price_per_hour / (60 * worker_per_minute * utilisation)
 
 
 def drain_minutes(backlog: float, capacity_per_minute: float, arriving_per_minute: float) -> float:
-    """Return how many minutes it takes to drain a backlog of videos while others keep arriving.
+    """Return in how many minutes the workers empty the queue while new videos arrive.
 
-    The result is infinite if videos arrive as fast as the capacity, or faster.
+    `backlog` is the number of waiting videos. `capacity_per_minute` is how many videos the workers process per minute.
+    Return infinity if `arriving_per_minute` is at least as high.
     """
     spare = capacity_per_minute - arriving_per_minute
     return backlog / spare if spare > 0 else math.inf

@@ -10,12 +10,10 @@ from capacity.runs.result_row import ResultRow
 
 @dataclass(frozen=True)
 class AveragedRuns:
-    """Runs of one cell, chosen for its averages.
+    """Runs of one cell whose figures are averaged in the result table.
 
-    `runs` are averaged for X (videos per minute) and S (mean response time). All of them have the same number of
-    videos, because X and S depend on that number. `x_sat_runs` are averaged for X_sat, the throughput with every slot
-    busy. X_sat does not depend on the number of videos, so runs with fewer videos are included. `left_out` is the
-    number of runs of the cell that are in neither list.
+    X and S are averaged over `runs`. All `runs` have the same number of videos. X_sat is averaged over `x_sat_runs`.
+    `left_out` is the number of the cell's runs in neither field.
     """
 
     runs: tuple[ResultRow, ...]
@@ -24,17 +22,11 @@ class AveragedRuns:
 
 
 def averaged_runs(rows: Sequence[ResultRow]) -> AveragedRuns:
-    """Choose the runs to average, from all runs of a cell.
+    """Choose, from all runs of a cell, those whose figures are averaged in the result table.
 
-    1. The candidates are the valid runs in which every video is done. If there are none, they are the indicative runs
-       in which every video is done.
-    2. The reference run is the candidate with the most videos. If several have as many, it is the newest of them.
-    3. Candidates under other conditions than those of the reference run are left out.
-    4. All remaining candidates with a known X_sat are averaged for X_sat. Only those with as many videos as the
-       reference run are averaged for X and S.
-
-    If the cell has no candidate, a single run is used: an incomplete one if there is any, else an invalid one, else one
-    without X. Of several such runs, it is chosen as in rule 2.
+    Candidates are the runs of the best class that occurs: valid, indicative, incomplete, invalid, X unknown. Of the
+    candidates with the most videos, the newest is the reference run. Complete candidates are used if their conditions
+    equal those of the reference run. If no candidate is complete, only the reference run is used.
     """
     best = min(_quality(row) for row in rows)
     equals = by_age(row for row in rows if _quality(row) == best)

@@ -13,11 +13,10 @@ from core.run import Mode
 
 
 def cell_figures(cell: TableCell) -> dict[str, Figure]:
-    """Return the figures of a cell by the names that goals use, such as `x_sat` or `response_p95`.
+    """Return the figures of a cell by the names that goals use, such as `x_sat` in the goal `x_sat<20`.
 
-    In a cell with several runs, `x`, `s` and `x_sat` are means over the runs. A percentile is the highest of any run. A
-    count such as `failed` is the sum over the runs. In an invalid cell, all rates and times are unknown. Only sustained
-    cells have `stable` and `rate`. Only burst cells have `x_sat`.
+    For several runs, `x`, `s` and `x_sat` are means. `mb_per_minute` is the lowest value of any run. `service` and the
+    percentiles are the highest value of any run. Counts are sums. Rates and times are unknown if the runs are invalid.
     """
     measured = _rates(cell) | _times(cell)
     if cell.validity.is_invalid:

@@ -23,7 +23,11 @@ RUNS_FOR_INTERVAL = 3
 
 @dataclass(frozen=True, order=True)
 class CellKey:
-    """What identifies a cell: size, slots, nodes, mode and app, and for sustained runs the rate and load shape."""
+    """Key of a cell: size, slots, number of nodes, mode, rate, load shape and app.
+
+    Runs with equal keys belong to the same cell. `concurrency` counts the slots of one node, and `slots` those of all
+    nodes. `rate_per_minute` is 0 for a burst.
+    """
 
     size_bytes: int
     size_label: str
@@ -41,10 +45,10 @@ class CellKey:
 
 @dataclass(frozen=True)
 class TableCell:
-    """One row of the result table: a cell, and the runs from which its figures are averaged.
+    """One row of the result table: a cell, and the runs whose figures are averaged.
 
-    X and S are averaged over the field `runs`. X_sat, the throughput with every slot busy, is averaged over
-    `x_sat_runs`. `left_out` is the number of the cell's runs that are in neither of the two.
+    X and S are averaged over `runs`, and X_sat over `x_sat_runs`. `left_out` is the number of the cell's runs in
+    neither field.
     """
 
     key: CellKey
@@ -74,12 +78,15 @@ class TableCell:
 
     @property
     def s_is_lower_bound(self) -> bool:
-        """Return True if some videos have not ended. The true S is then at least the stated value."""
+        """Return True if S of the cell is only a lower bound, because some videos of its runs have not ended.
+
+        The true mean response time is then equal to the property `s`, or longer.
+        """
         return any(run.s_is_lower_bound for run in self.runs)
 
     @property
     def count(self) -> int:
-        """Return the number of videos of one run of the cell. All runs in `runs` have the same number."""
+        """Return the number of videos of one run. All runs in the field `runs` have the same number of videos."""
         return self.runs[0].count
 
     @property
@@ -93,10 +100,10 @@ class TableCell:
 
     @property
     def x_sat_interval(self) -> Interval | None:
-        """Return the 95 % interval of X_sat (the throughput with every slot busy), in videos per minute.
+        """Return the 95 % interval of X_sat, in videos per minute.
 
-        With three runs or more, it includes the variation between runs. With one run, it is the interval of that run.
-        With two runs or none, it is None.
+        With three runs or more, the interval shows the variation between runs. With one run, the interval is that of
+        the run. With two runs or none, the result is None.
         """
         if self.is_between_runs:
             half = t_half_width(np.log(self._capacities()))
@@ -105,10 +112,10 @@ class TableCell:
 
     @property
     def is_between_runs(self) -> bool:
-        """Return True if X_sat of the cell is averaged over at least three runs.
+        """Return True if `x_sat_interval` is computed from the differences between the runs' X_sat.
 
-        X_sat is the throughput with every slot busy. Its interval is then computed from the differences between the
-        runs.
+        X_sat is the throughput with every slot busy. The computation needs three runs or more in the field
+        `x_sat_runs`. With fewer runs, return False.
         """
         return len(self.x_sat_runs) >= RUNS_FOR_INTERVAL
 
@@ -125,7 +132,7 @@ def fill(rows: Iterable[ResultRow]) -> list[TableCell]:
 
 
 def key_of(row: ResultRow) -> CellKey:
-    """Return what identifies the cell to which a run belongs."""
+    """Return the key of the cell to which a run belongs."""
     size = row.size_label
     rate = row.rate_per_minute or 0.0
     shape = row.conditions.shape or ""

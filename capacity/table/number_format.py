@@ -24,7 +24,7 @@ UNBOUNDED = Text("sin límite", "no limit")
 def number(value: float | None, lang: Language, digits: int = 2) -> str:
     """Format a number with `digits` decimals and a space between thousands.
 
-    None and NaN give the word for unknown, never 0.
+    None and NaN give the word for unknown, never 0. An infinite number gives the words for no limit.
     """
     if value is None or math.isnan(value):
         return UNKNOWN.to(lang)
@@ -34,7 +34,10 @@ def number(value: float | None, lang: Language, digits: int = 2) -> str:
 
 
 def unbroken(text: str) -> str:
-    """Return the text with no-break spaces inside numbers, before units and after signs such as `≥`."""
+    """Replace each space of a text at which a line must not end by a no-break space. Return the text.
+
+    These are the spaces inside numbers, before units, and after signs such as `≥`.
+    """
     return _BREAKS.sub("\N{NO-BREAK SPACE}", text)
 
 
@@ -49,7 +52,7 @@ def bounded(value: float | None, is_lower_bound: bool, lang: Language, digits: i
 def significant(value: float | None, lang: Language, digits: int = 4) -> str:
     """Format a number with `digits` significant digits, for quantities that span orders of magnitude.
 
-    None and NaN give the word for unknown.
+    None and NaN give the word for unknown. An infinite number gives the words for no limit.
     """
     if value is None or not math.isfinite(value):
         return number(value, lang)
@@ -65,7 +68,10 @@ def interval_text(interval: Interval | None, lang: Language, digits: int = 2) ->
 
 
 def percent(ratio: float | None, lang: Language, digits: int = 1) -> str:
-    """Format a ratio as a percentage: 0.5 gives `50.0 %`. None and NaN give the word for unknown."""
+    """Format a ratio as a percentage: 0.5 gives `50.0 %`.
+
+    None and NaN give the word for unknown. An infinite ratio gives the words for no limit.
+    """
     if ratio is None or not math.isfinite(ratio):
         return number(ratio, lang)
     return f"{round(100 * ratio, digits) + 0.0:.{digits}f} %"  # + 0.0: no "-0.0 %"

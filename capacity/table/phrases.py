@@ -1,4 +1,4 @@
-"""Short phrases that table and report share: a validity, a count with its noun, a size, a cell."""
+"""Short phrases in the result table and the report: a validity, a count and its noun, a size, a cell."""
 
 from __future__ import annotations
 

@@ -37,7 +37,11 @@ def column_names(lang: Language) -> list[str]:
 
 
 def cells_of(cell: TableCell, lang: Language) -> tuple[str, ...]:
-    """Return one row of the Markdown table: the texts of the scenario's columns for a cell."""
+    """Return one row of the Markdown result table, as one text per column.
+
+    `cell` is the row's combination of size, concurrency, mode and so on, with its figures. The columns are those that
+    the scenario prescribes.
+    """
     return (
         spaced(cell.key.size_label),
         cell.runs[0].concurrency_text,
@@ -55,18 +59,18 @@ def markdown(cells: Sequence[TableCell], lang: Language) -> str:
 
 
 def sources(cells: Sequence[TableCell], lang: Language) -> str:
-    """Return one line per cell with the ids of the runs behind its figures.
+    """Return one line of text per cell, with the ids of the runs over which its figures are averaged.
 
-    The runs of X_sat are listed separately if they differ from those of X and S.
+    The runs for X_sat are listed separately if they differ from the runs for X and S.
     """
     return "".join(f"- {_source(cell, lang)}\n" for cell in cells) or "\n"
 
 
 def csv_text(cells: Sequence[TableCell], lang: Language) -> str:
-    """Return the result table as CSV, in the form that a spreadsheet program expects in the language `lang`.
+    """Return the result table as CSV for a spreadsheet program in the language `lang`.
 
     In Spanish, numbers have a decimal comma and columns are separated by semicolons (docs/adr/0087). An unknown value
-    is empty, and run ids are separated by spaces.
+    is empty.
     """
     file = StringIO()
     writer = csv.DictWriter(file, CSV_COLUMNS, lineterminator="\n", delimiter=";" if lang == "es" else ",")
@@ -120,7 +124,11 @@ def csv_row(cell: TableCell) -> dict[str, object]:
 
 
 def capacity_text(rate: float | None, interval: Interval | None, lang: Language) -> str:
-    """Format X_sat, the throughput with every slot busy, with its interval: `8.22 [7.70–8.80]`."""
+    """Format X_sat, the throughput with every slot busy, with its interval: `8.22 [7.70–8.80]`.
+
+    `rate` is X_sat in videos per minute. None gives the word for unknown. If `interval` is None, the text has no
+    interval.
+    """
     bounds = "" if interval is None else f" [{number(interval.low, lang)}–{number(interval.high, lang)}]"
     return number(rate, lang) + bounds
 

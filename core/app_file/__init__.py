@@ -1,6 +1,6 @@
 """`aforo.toml`: the file in which users describe their own Celery app, so that Aforo can test it.
 
-It says how the app's worker is started, how tasks are sent to it, and where the states of its videos are.
+The file says how to start the worker, how to send tasks, and where the states of the videos are.
 """
 
 from core.app_file.reader import read_app_file

@@ -1,7 +1,6 @@
 """Ask the user for confirmation before a run sends tasks to the queue of the user's own app.
 
-That queue may be in production use. The queue, its AWS account and the app's table of videos are printed first. The
-user has to confirm if the queue is not on this machine, or if it already holds messages.
+Real users can depend on that app. No question is asked if the queue is empty and on this machine.
 """
 
 from __future__ import annotations
@@ -44,7 +43,10 @@ class Target:
         return cls(settings, app, client, queue, None if app.videos is None else VideosTable.open(app))
 
     def lines(self, videos: int) -> Iterator[str]:
-        """Yield the lines to print before sending: how many tasks go to which queue and table."""
+        """Yield the lines that are printed before a run: the number of tasks, the queue, the database table.
+
+        `videos` is the number of videos, with one task each.
+        """
         endpoint = self.settings.aws.endpoint_of("sqs") or f"AWS, region {self.settings.aws.region}"
         account = "".join(urlsplit(self.queue.url).path.split("/")[-2:-1])
         yield f"app {self.app.name}: {videos} tasks {self.app.task}"
@@ -64,10 +66,10 @@ class Target:
 
 
 def confirm(target: Target, videos: int, *, assume_yes: bool) -> None:
-    """Ask the user to confirm the sending of `videos` videos.
+    """Ask the user to confirm that a run sends `videos` tasks to the app's queue.
 
-    Do not ask if the queue is empty and on this machine, or with `assume_yes`. Raise UsageError if the answer is not
-    yes, or if there is no terminal to ask on.
+    No question is asked if `assume_yes` is True, or if the queue is empty and on this machine. Raise UsageError if the
+    user does not answer yes.
     """
     doubts = "; ".join(target.doubts())
     if not doubts or assume_yes:

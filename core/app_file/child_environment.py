@@ -40,8 +40,8 @@ def run_as_worker(
 ) -> subprocess.CompletedProcess[str]:
     """Run the program `command` in the folder and with the environment variables of the app's worker.
 
-    `text` is the program's standard input. Return its exit code and output. Raise OSError if the program cannot be
-    started, and subprocess.TimeoutExpired if it runs longer than `timeout_seconds`.
+    `text` is the standard input. Return exit code and output. Raise OSError if the program cannot be started, and
+    subprocess.TimeoutExpired after `timeout_seconds`.
     """
     return subprocess.run(
         command,

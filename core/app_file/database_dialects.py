@@ -28,28 +28,27 @@ def open_engine(url: str) -> Engine:
 
 
 def readable(engine: Engine, column: Column[Any]) -> Any:
-    """Return the SQL expression with which a column is selected. Its result has the column's name.
+    """Return the SQL expression that selects `column` of an app's table in a form that Aforo can read.
 
-    In SQLite, a time is selected as text, because SQLite has no type for times and each app writes them in its own
-    form. A TIMESTAMP of MySQL is selected as epoch seconds, because MySQL would convert it to the session's time zone.
+    A time in SQLite is selected as text, and a TIMESTAMP of MySQL as epoch seconds.
     """
-    if engine.dialect.name == "sqlite" and is_time(column):
+    if engine.dialect.name == "sqlite" and is_time(column):  # SQLite has no type for times
         return func.trim(column).label(column.name)
-    if isinstance(column.type, TIMESTAMP):
+    if isinstance(column.type, TIMESTAMP):  # MySQL would convert it to the session's time zone
         return func.unix_timestamp(column).label(column.name)
     return column.label(column.name)
 
 
 def writable_moment(column: Column[Any], moment: datetime) -> Any:
-    """Return the SQL expression that writes `moment` into a column of MySQL's type TIMESTAMP.
+    """Return the SQL expression that writes the time `moment` into `column`, a TIMESTAMP of MySQL.
 
-    Return None for a column of another type. `moment` must have a time zone.
+    Return None if the column has any other type. `moment` must have a time zone.
     """
     return func.from_unixtime(moment.timestamp()) if isinstance(column.type, TIMESTAMP) else None
 
 
 def is_time(column: Column[Any]) -> bool:
-    """Return True if Python reads the column as a date with a time."""
+    """Return True if the type of a column is a date with a time of day."""
     try:
         return column.type.python_type is datetime
     except NotImplementedError:
@@ -57,7 +56,10 @@ def is_time(column: Column[Any]) -> bool:
 
 
 def database_clock(engine: Engine) -> float | None:
-    """Return the epoch time of the database's clock; None for SQLite, which has no clock of its own."""
+    """Return the current time by the database's clock, in epoch seconds.
+
+    Return None for SQLite, which has no clock of its own.
+    """
     if engine.dialect.name == "sqlite":
         return None
     is_mysql = engine.dialect.name in {"mysql", "mariadb"}

@@ -1,8 +1,7 @@
-"""`injected.jsonl`: what one run created in the systems of the app under test, one line per video.
+"""`injected.jsonl`: list of the videos that one run sent to the app under test, one line per video.
 
-A line is written before the video's message is sent, so the list is complete even after a crash. Each line holds the
-key of the video's database row, by which Aforo later reads the video's state. The command `make clean APP=…` deletes
-only what the list contains.
+Each line holds the key of the video's row in the app's table. `make clean APP=…` deletes only rows and files of the
+listed videos.
 """
 
 from __future__ import annotations
@@ -20,9 +19,8 @@ FILE = "injected.jsonl"
 class InjectedVideo:
     """One video that a run sent to the app under test.
 
-    `row` is the key of the inserted database row, and `status` is the status that was inserted. Both are None if the
-    app has no table. `made` is the path or s3:// address of an input file that was created for this video alone. It is
-    None if all videos share one file.
+    `row` is the key of the inserted database row, and `status` its status. Both are None if the app has no table.
+    `made` is the path or s3:// address of an input file that was created for this video alone, else None.
     """
 
     video_id: str
@@ -41,9 +39,9 @@ def append(folder: Path, videos: Iterable[InjectedVideo]) -> None:
 
 
 def header(app_name: str) -> str:
-    """Return the beginning of the comment line that a run writes above its copy of the app's aforo.toml.
+    """Return the text by which `make clean APP=…` finds the runs of the app `app_name`: `# app NAME, `.
 
-    The line names the app. The command `make clean APP=…` finds the runs of an app by this line.
+    A run writes this text at the beginning of its copy of the app's aforo.toml.
     """
     return f"# app {app_name}, "
 

@@ -9,9 +9,9 @@ _KEY = re.compile(r"\s*(?:\"([^\"]+)\"|([A-Za-z0-9_-]+))\s*[.=]")
 
 
 def key_lines(text: str) -> dict[str, int]:
-    """Return the line number, from 1, of each table and key in a TOML text.
+    """Return the line number of each table and each key in a TOML text. The first line has the number 1.
 
-    The result has one entry for each `table`, each `table.key` and each key outside a table.
+    Example: `{"worker": 1, "worker.command": 2}` for a table `[worker]` with a key `command`.
     """
     lines: dict[str, int] = {}
     table = ""

@@ -37,8 +37,8 @@ def is_known(name: str, *, with_row: bool) -> bool:
 def filled(value: Any, values: Mapping[str, Any]) -> Any:
     """Return `value` with its placeholders replaced by `values`, also inside its lists and tables.
 
-    A text that is only one placeholder is replaced by the value itself, so a number stays a number. In a longer text,
-    the value is inserted as text.
+    `values` maps the name of a placeholder to its value. A text that is only one placeholder becomes the value itself,
+    such as a number.
     """
     if isinstance(value, str):
         alone = _PLACEHOLDER.fullmatch(value)
@@ -51,10 +51,10 @@ def filled(value: Any, values: Mapping[str, Any]) -> Any:
 
 
 def video_values(n: int, task_id: str, path: str, key: str, run_id: str, user_id: str | None) -> dict[str, Any]:
-    """Return the placeholder values of one video, by placeholder name. `n` is its number, from 1.
+    """Return the values of the placeholders for one video, by the placeholder's name, such as `task_id`.
 
-    `path` is the path or `s3://` address of its input file. `key` is the name of that file, or the key of the S3
-    object.
+    `n` is the number of the video in its run, from 1. `path` is the path or `s3://` address of its input file. `key` is
+    the name of that file, or its S3 key. The result also has a new UUID and the current time.
     """
     return {
         "n": n,
@@ -69,5 +69,8 @@ def video_values(n: int, task_id: str, path: str, key: str, run_id: str, user_id
 
 
 def row_values(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the placeholder values of an inserted database row, by names such as `row.id`."""
+    """Return the values of the placeholders `{row.COLUMN}` for an inserted database row.
+
+    `row` maps the name of a column to its value. The keys of the result are names such as `row.id`.
+    """
     return {f"{ROW}{column}": value for column, value in row.items()}

@@ -16,8 +16,8 @@ _PASSWORD = re.compile(r"(?<=://)([^:/@\s\"']*):[^@/\s\"']+@")
 class WorkerSection:
     """Section `[worker]` of aforo.toml: how to start the app's worker with a given number of slots.
 
-    If `command` is set, Aforo starts the worker with this command and supervises it. If the worker runs elsewhere,
-    `scale` is set instead: a shell command that Aforo runs to set the numbers of slots and workers.
+    `command` starts the worker on this machine. For workers elsewhere, the shell command `scale` sets the numbers of
+    workers and of slots per worker. The other of the two is None.
     """
 
     directory: Path
@@ -34,7 +34,7 @@ class WorkerSection:
 
 @dataclass(frozen=True)
 class StatusMapping:
-    """Which column of the app's table has a video's status, and which values mean done and failed."""
+    """Column of the app's table that holds a video's status, and the values that mean done and failed."""
 
     column: str
     done: tuple[Any, ...]
@@ -119,7 +119,7 @@ class AppFile:
 
     @property
     def aws_variables(self) -> dict[str, str]:
-        """Return the variables of `env_file` whose names start with AWS_."""
+        """Return the variables of the app's `env_file` whose names start with AWS_."""
         return {name: value for name, value in self.environment.items() if name.startswith("AWS_")}
 
     @property

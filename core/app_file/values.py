@@ -27,49 +27,61 @@ OUR_PROFILES = frozenset({"full", "showcase"})
 
 
 def text(value: Any) -> str:
-    """Check that the value is a text and not empty."""
+    """Return `value` if it is a printable text that is not empty. Otherwise raise ValueError."""
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise ValueError("a text that is not empty")
     return value
 
 
 def name(value: Any) -> str:
-    """Check the name of an app. It must be usable in file names and as the value of a metric label."""
+    """Return `value` if it is a valid name for an app. Otherwise raise ValueError.
+
+    A valid name can be used in file names and as the value of a metric label.
+    """
     if not isinstance(value, str) or not _NAME.fullmatch(value) or value in OUR_PROFILES:
         raise ValueError("1 to 32 of a-z, 0-9 and '-', such as mi-app")
     return value
 
 
 def task_name(value: Any) -> str:
-    """Check the name of a Celery task."""
+    """Return `value` if it is a valid name of a Celery task. Otherwise raise ValueError."""
     if not isinstance(value, str) or len(value) > LONGEST_TASK or not _TASK.fullmatch(value):
         raise ValueError("the name of a task, such as app.tasks.process_video")
     return value
 
 
 def queue_name(value: Any) -> str:
-    """Check the name of an SQS queue. Only standard queues are allowed, no FIFO queues."""
+    """Return `value` if it is a valid name of a standard SQS queue. Otherwise raise ValueError.
+
+    Names of FIFO queues are not allowed.
+    """
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,80}", value):
         raise ValueError("1 to 80 letters, digits, '-' and '_' (FIFO queues are not supported)")
     return value
 
 
 def table_name(value: Any) -> str:
-    """Check the name of a database table: `table` or `schema.table`."""
+    """Return `value` if it is the name of a database table. Otherwise raise ValueError.
+
+    The name has the form `table` or `schema.table`.
+    """
     if not isinstance(value, str) or not re.fullmatch(r"\w{1,63}(\.\w{1,63})?", value):
         raise ValueError("the name of a table, or schema.table")
     return value
 
 
 def boolean(value: Any) -> bool:
-    """Check that the value is true or false."""
+    """Return `value` unchanged if it is True or False. Raise ValueError for any other value."""
     if not isinstance(value, bool):
         raise ValueError("true or false")
     return value
 
 
 def whole(low: int, high: int) -> Callable[[Any], int]:
-    """Return a check for whole numbers from `low` to `high`."""
+    """Return a function that accepts only whole numbers from `low` to `high`.
+
+    The function returns an allowed value unchanged, and raises ValueError for any other value.
+    """
 
     def check(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
@@ -80,7 +92,10 @@ def whole(low: int, high: int) -> Callable[[Any], int]:
 
 
 def one_of(*allowed: Any) -> Callable[[Any], Any]:
-    """Return a check that allows only these values."""
+    """Return a function that accepts only the values in `allowed`.
+
+    The function returns an allowed value unchanged, and raises ValueError for any other value.
+    """
 
     def check(value: Any) -> Any:
         if isinstance(value, bool) or value not in allowed:
@@ -91,21 +106,21 @@ def one_of(*allowed: Any) -> Callable[[Any], Any]:
 
 
 def array(value: Any) -> list[Any]:
-    """Check that the value is a list."""
+    """Return `value` if it is a list. Otherwise raise ValueError."""
     if not isinstance(value, list):
         raise ValueError('a list, such as ["{row.id}", "{path}"]')
     return value
 
 
 def table(value: Any) -> dict[str, Any]:
-    """Check that the value is an inline table of TOML, such as `{id = 1}`."""
+    """Return `value` if it is an inline table of TOML, such as `{id = 1}`. Otherwise raise ValueError."""
     if not isinstance(value, dict):
         raise ValueError('a table, such as { path = "{path}" }')
     return value
 
 
 def filled_table(value: Any) -> dict[str, Any]:
-    """Check that the value is an inline table of TOML with at least one database column.
+    """Return the inline table `value` if it has at least one database column. Otherwise raise ValueError.
 
     The key `insert` of aforo.toml has such a table. It maps the columns of a new row to their values.
     """
@@ -115,9 +130,10 @@ def filled_table(value: Any) -> dict[str, Any]:
 
 
 def status(value: Any) -> dict[str, Any]:
-    """Check the inline table `status` of aforo.toml.
+    """Return the value of the key `status` of aforo.toml as a dict, with its two lists as tuples.
 
-    It names the column that holds a video's status, and lists the values of that column that mean done and failed.
+    Example: `{ column = "state", done = ["done"], failed = ["failed"] }` names the status column, and its values that
+    mean done and failed. Raise ValueError for an invalid value.
     """
     allowed = '{ column = "state", done = ["done"], failed = ["failed"] }'
     if not isinstance(value, dict) or set(value) != {"column", "done", "failed"}:
@@ -129,7 +145,7 @@ def status(value: Any) -> dict[str, Any]:
 
 
 def time_zone(value: Any) -> str:
-    """Check the name of a time zone, such as `America/Bogota`."""
+    """Return `value` if it is the name of a time zone, such as `America/Bogota`. Else raise ValueError."""
     try:
         zoneinfo.ZoneInfo(text(value))
     except (ValueError, zoneinfo.ZoneInfoNotFoundError, OSError):
@@ -138,9 +154,9 @@ def time_zone(value: Any) -> str:
 
 
 def targets(value: Any) -> tuple[str, ...]:
-    """Return the addresses of the workers' /metrics pages, from a list such as `["host:9101-9103"]`.
+    """Return HOST:PORT of each worker's /metrics page, from a list such as `["host:9101-9103"]`.
 
-    A range of ports becomes one address per port.
+    A range of ports becomes one address per port. Raise ValueError if `value` is not such a list.
     """
     if not isinstance(value, list) or not all(isinstance(part, str) and _TARGET.fullmatch(part) for part in value):
         raise ValueError('a list such as ["localhost:9101-9110"]')
@@ -148,9 +164,9 @@ def targets(value: Any) -> tuple[str, ...]:
 
 
 def command(value: Any) -> str:
-    """Check the command that starts the app's worker. It is run without a shell.
+    """Return `value` if it is a valid command to start the app's worker. Otherwise raise ValueError.
 
-    It must contain `{concurrency}` and must not contain `--autoscale`.
+    The command is run without a shell. It must contain `{concurrency}` and must not contain `--autoscale`.
     """
     words = _words(value)
     if "{concurrency}" not in value:
@@ -162,9 +178,10 @@ def command(value: Any) -> str:
 
 
 def shell_line(value: Any) -> str:
-    """Check a command that a shell will run, such as the one that changes the number of workers.
+    """Return `value` if it is a valid command for a shell. Otherwise raise ValueError.
 
-    The only placeholders allowed in it are `{concurrency}` and `{workers}`.
+    An example is the command that changes the number of workers. The only placeholders allowed in it are
+    `{concurrency}` and `{workers}`.
     """
     line = text(value)
     _require_known(line)
@@ -177,16 +194,12 @@ def substituted(line: str, concurrency: int, workers: int = 1) -> str:
 
 
 def database_url(url: str, url_from_here: str | None, environment: Mapping[str, str], directory: Path) -> str:
-    """Return the complete SQLAlchemy URL at which this machine reaches the app's database.
+    """Return the SQLAlchemy URL, with its password, at which this machine reaches the app's database.
 
-    `url` is the URL that the app uses. If it is `env:NAME`, the variable NAME in `environment` holds the URL. If this
-    machine reaches the database at another address, `url_from_here` is the URL there, without a password. The result is
-    then `url_from_here`, with the password of `url` added, and with the user name of `url` if it has none of its own.
-    Otherwise the result is the URL that the app uses.
-
-    A relative path of an SQLite file starts at `directory`. The URL's driver is replaced by the one that Aforo uses for
-    this kind of database. Raise ValueError for an invalid URL, an unsupported database, a variable that is not set, or
-    a password that is written in aforo.toml.
+    `url` is the app's URL, or `env:NAME` if the variable NAME in `environment` holds the app's URL. If `url_from_here`
+    is given, the result is that URL with the password of the app's URL. A relative path of an SQLite file starts at
+    `directory`. Raise ValueError for an invalid URL, an unsupported database, an unset variable, or a password in
+    aforo.toml.
     """
     full = _parsed(_of_environment(url, environment))
     if not url.startswith("env:") and full.password:

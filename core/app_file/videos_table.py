@@ -1,6 +1,6 @@
 """The app's own database table of videos: insert rows for a run, and read the states of its videos.
 
-Aforo never updates a row. Only the command `make clean` with `--rows` deletes rows, and only rows that a run inserted.
+Aforo updates no rows, and deletes only rows that a run inserted.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class VideosTable:
     def insert(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Insert and commit one row for a video. Return the row as the database stored it.
 
-        The columns come from `insert` in aforo.toml, with its placeholders replaced by `values`.
+        The columns come from the key `insert` of aforo.toml, with its placeholders replaced by `values`.
         """
         try:
             with self.engine.begin() as connection:
@@ -90,9 +90,10 @@ class VideosTable:
             raise table_fault(self.app, error, "videos.insert") from None
 
     def try_insert(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Insert one row as a test, like `insert`, but roll it back.
+        """Insert one row for a video as a test, and roll the transaction back.
 
-        Return the row as the database would have stored it.
+        `values` are the values of the placeholders, as for the method `insert`. Return the row as the database would
+        have stored it.
         """
         try:
             with self.engine.connect() as connection, connection.begin() as transaction:
@@ -103,9 +104,9 @@ class VideosTable:
             raise table_fault(self.app, error, "videos.insert") from None
 
     def read(self, keys: Sequence[Any]) -> dict[Any, TheirVideo]:
-        """Return the current state of the rows with these keys in the app's table, by key.
+        """Read the rows with these keys from the app's table. Return a dict from key to status and times.
 
-        A deleted row is missing in the result. Raise SQLAlchemyError if the database does not answer.
+        The dict has no entry for a deleted row. Raise SQLAlchemyError if the database does not answer.
         """
         names = (self.section.id, self.section.status.column, self.section.uploaded_at, self.section.updated_at)
         key, status, uploaded, updated = (self._raw(name) for name in names)
@@ -119,7 +120,10 @@ class VideosTable:
         return found
 
     def key(self, text: Any) -> Any:
-        """Convert a row key from text to the type in which the database returns it."""
+        """Convert a row key from a file to the type in which the method `read` returns keys.
+
+        For a key column of whole numbers, the text `12` becomes the int 12.
+        """
         return plain(self._key(text))
 
     def keys_of(self, column: str, wanted: Sequence[str]) -> list[Any]:
@@ -167,7 +171,10 @@ class VideosTable:
             return connection.scalar(select(func.count()).select_from(self.table)) or 0
 
     def uploaded_at(self, row: Mapping[str, Any]) -> float | None:
-        """Return the upload time of an inserted row in epoch seconds, or None for NULL."""
+        """Return the upload time of a video in epoch seconds, or None if the time is NULL.
+
+        `row` is the video's row in the app's table, as `insert` returns it.
+        """
         return self._epoch(row.get(self.section.uploaded_at))
 
     def _insert(self, connection: Connection, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -247,8 +254,7 @@ class VideosTable:
 def table_fault(app: AppFile, error: SQLAlchemyError, key: str) -> AforoError:
     """Return the one-line error for an SQL statement that failed on the app's table.
 
-    It contains the database's own error text, which is taken from `error`. It names the line of aforo.toml that has
-    `key`.
+    The text shows the database's own message. `key` is the key of aforo.toml to correct, such as `videos.url`.
     """
     cause = error.orig if isinstance(error, (DBAPIError, StatementError)) and error.orig is not None else error
     return EnvironmentFault(app.place(key), f"their database says: {first_line(cause)}", "correct that line")

@@ -1,7 +1,7 @@
 """Read facts about the app under test with the Python interpreter that runs its worker.
 
-The facts are versions, the names of the registered tasks, and when a message is acknowledged. A short program imports
-the app in that interpreter and prints them.
+The facts are versions, the names of the registered tasks, and whether a message is acknowledged before or after its
+task.
 """
 
 from __future__ import annotations
@@ -42,8 +42,9 @@ print("\\n" + json.dumps(facts))
 class WorkerFacts:
     """Facts about the app under test, read with the Python interpreter that runs its worker.
 
-    A fact that is unknown is None. `acks_late` is True if the task's message is acknowledged after the task ran.
-    `error` is the text of the exception that importing the app raised, or None if no exception was seen.
+    `python`, `celery` and `kombu` are versions. `tasks` are the names of the registered tasks. `acks_late` is True if
+    Celery acknowledges a message after its task, and False if before. None means unknown. `error` is the error that
+    stopped the reading, or None.
     """
 
     python: str | None = None
@@ -72,7 +73,10 @@ def probe_worker(app: AppFile) -> WorkerFacts:
 
 
 def celery_app(app: AppFile) -> str | None:
-    """Return the Celery app that the worker's command names with `-A` or `--app`; None without either."""
+    """Return the value of the option `-A` or `--app` in the worker's command: the name of the Celery app.
+
+    Return None if the command has neither option.
+    """
     words = shlex.split(app.worker.command or "")
     for word, following in zip(words, [*words[1:], ""], strict=False):
         if word in {"-A", "--app"}:

@@ -1,4 +1,5 @@
-"""ffmpeg and ffprobe as Aforo's programs run them.
+"""Run ffmpeg and ffprobe in a sandbox, and read their results.
 
-The modules cover the required version, the sandbox, the probe of untrusted files, the progress and the failure reasons.
+The modules check the installed version, probe files, build command lines, follow ffmpeg's progress, and find out why a
+video failed.
 """

@@ -49,9 +49,10 @@ _CARD_RATE, _LARGEST_CARD_RATE = 25, 60
 
 
 def transcode_command(source: Path, target: Path, profile: Profile, media: MediaFacts, threads: int) -> list[str]:
-    """Return ffmpeg's command line that encodes `source` into `target` with this profile.
+    """Return ffmpeg's command line that encodes the file `source` into the file `target` with `profile`.
 
-    Its options `-xerror` and `explode` make ffmpeg fail on damaged input. Without them, ffmpeg skips the damaged parts.
+    `media` has the properties of `source`. Decoder, filters and encoder use `threads` threads each. The command fails
+    on damaged input.
     """
     guard = input_guard(media.container)
     options = dict(zip(map(_key, guard[::2]), guard[1::2], strict=True))
@@ -78,10 +79,10 @@ def trial_command(profile: Profile) -> list[str]:
 
 
 def picture(source: Stream, profile: Profile, media: MediaFacts) -> Stream:
-    """Add the profile's filters to the picture of `source`, and return the resulting ffmpeg stream.
+    """Add the profile's filters to the video stream `source`, and return the resulting video stream.
 
-    The sound is not included. The resulting picture is progressive and 4:2:0 with 8 bits. Colours that go beyond BT.709
-    are converted to it.
+    `media` has the properties of the source file. The resulting pictures are progressive, in 4:2:0 with 8 bits. Colours
+    beyond BT.709 are converted to BT.709.
     """
     film = source
     if media.is_interlaced:  # pictures that their decoder calls progressive pass unchanged

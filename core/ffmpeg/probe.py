@@ -1,8 +1,7 @@
-"""Read the properties of an untrusted video file without running a risky ffmpeg demuxer.
+"""Read the properties of an untrusted video file with ffprobe.
 
-ffmpeg guesses formats from content, and some formats (playlists, concat scripts) open other files or never end. So this
-module first recognises the container by the first bytes of the file, from a short list of containers. Then a sandboxed
-ffprobe reads the streams. This ffprobe is allowed to use only the demuxer of the recognised container.
+The first bytes of the file show its container format. A sandboxed ffprobe may use only the demuxer (reader) of that
+format. Other demuxers could open further files or never end.
 """
 
 from __future__ import annotations
@@ -78,9 +77,10 @@ class Color:
 class MediaFacts:
     """Properties of a video file, as ffprobe reads them. A property that the file does not state is None.
 
-    `duration_seconds` is the length of the longest stream, and `video_seconds` is that of the video stream. `frames` is
-    the number of pictures. `video_index` and `audio_index` are the numbers of the streams that are transcoded.
-    `audio_codec` is `unknown` if the file has sound, but none that can be decoded.
+    `duration_seconds` is the length of the longest stream. `video_seconds` and `frames` are the length and the number
+    of pictures of the video stream. `video_index` and `audio_index` are the numbers of the streams that ffmpeg
+    transcodes. Without sound, `audio_index` and `audio_codec` are None. `audio_codec` is `unknown` if the sound cannot
+    be decoded.
     """
 
     container: str
@@ -100,14 +100,15 @@ class MediaFacts:
 
     @property
     def has_audio(self) -> bool:
-        """Return True if the file has an audio stream."""
+        """Return True if the file has an audio stream, even one that cannot be decoded."""
         return self.audio_codec is not None
 
 
 def probe(source: Path, limits: Limits) -> MediaFacts:
-    """Return the properties of a local video file. Raise VideoFailed if it is not an accepted video.
+    """Return the properties of the local video file `source`, as ffprobe reads them.
 
-    `limits` are the limits of the ffprobe process, such as its memory. Its time is also limited to PROBE_SECONDS.
+    Raise VideoFailed for an empty, damaged, encrypted or unsupported file. `limits` are the limits of the ffprobe
+    process, which may run for at most 60 s.
     """
     container = container_of(source)
     argv = ["ffprobe", "-hide_banner", "-v", "error", *input_guard(container), "-show_entries", _ENTRIES]

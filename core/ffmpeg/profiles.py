@@ -1,11 +1,7 @@
-"""Encoding profiles: codec, preset, quality and filters. Five have a name; users can write their own.
+"""Encoding profiles: five that have a name, and those that users write as TOML files.
 
-The H.264 profiles use x264's preset `veryfast`, as on-demand transcoding services do. Compared with the default preset
-`medium` at the same quality setting, `veryfast` needs about half the CPU, and the output files are about 10 % larger.
-
-A run records the name of its profile. Results of different presets must never be mixed, so a profile with another
-preset needs another name. A user's own profile is a TOML file. Its recorded name ends with a digest of the file's
-content.
+A run records the name of its profile. The recorded name of a user's own profile ends with a digest of its values. A
+profile with another preset needs another name, because results of different presets must not be mixed.
 """
 
 from __future__ import annotations
@@ -57,10 +53,10 @@ class Filter:
 class Profile:
     """Encoding profile: how ffmpeg encodes a video.
 
-    The quality is given by `crf` (constant quality) or by `bitrate`. Without filters, the picture is scaled to fit
-    720p. `longest_seconds` limits how much of the source is encoded; None means all. With `has_cards`, the output has
-    1280 × 720 pixels, a watermark, and a still picture before and after the film. If `audio_bitrate` is None, the
-    output has no sound.
+    The quality is set by `crf` (constant quality) or by `bitrate`, such as `3M`. Without `filters`, the picture is
+    scaled to fit 720p. At most `longest_seconds` of the source are encoded; None means all. With `has_cards`, the
+    output has a watermark, and a still picture before and after the film. If `audio_bitrate` is None, the output has no
+    sound.
     """
 
     name: str
@@ -84,20 +80,29 @@ class Profile:
         return ENCODERS[self.codec]
 
     def expected_seconds(self, source_seconds: float) -> float:
-        """Return the length in seconds of a video that this profile encodes from `source_seconds` of source."""
+        """Return the length in seconds of the encoded video for a source of `source_seconds`.
+
+        The field `longest_seconds` limits how much of the source is encoded. If the field `has_cards` is True, two
+        still pictures of 2 s each are added.
+        """
         film = source_seconds if self.longest_seconds is None else min(source_seconds, self.longest_seconds)
         return film + (2 * CARD_SECONDS if self.has_cards else 0.0)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the profile as JSON values. `from_dict` reads them."""
+        """Return the fields of the profile as a dict of JSON values.
+
+        The method `from_dict` makes an equal profile from this dict.
+        """
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Profile:
-        """Return the profile from the JSON values that `to_dict` returned."""
+        """Return the profile from the JSON values that the method `to_dict` returned."""
         return cls(**{**values, "filters": tuple(Filter(**each) for each in values["filters"])})
 
 
+#: The H.264 profiles use x264's `veryfast`, as on-demand transcoding services do. At the same quality setting, it needs
+#: half the CPU of the default preset `medium`, and the output is about 10 % larger.
 PROFILES = {
     "full": Profile("full", "h264", "veryfast", crf=26, audio_bitrate="128k"),
     "showcase": Profile("showcase", "h264", "veryfast", crf=26, longest_seconds=30.0, has_cards=True),
@@ -127,16 +132,16 @@ def find_profile(text: str) -> Profile:
 def recorded_name(text: str) -> str:
     """Return the profile name that a run records if the option PROFILE has the value `text`.
 
-    The path of a TOML file becomes the file's name with a digest of its content. Every other text, such as a profile
-    name or the name of an app, is returned unchanged. Raise UsageError for a file that is no valid profile.
+    For the path of a TOML file, return the file's name with a digest, such as `mine-1a2b3c4d`. Return every other text
+    unchanged. Raise UsageError if the file is no valid profile.
     """
     return read_profile(Path(text)).name if text.endswith(".toml") else text
 
 
 def is_profile(text: str | None) -> TypeGuard[str]:
-    """Return True if `text` is a profile name or the path of a TOML file.
+    """Return True if `text` is the name of a profile, or a path that ends in `.toml`.
 
-    Return False for None. Return False for any other text too: it is the name of an app.
+    The file is not read.
     """
     return text is not None and (text in PROFILES or text.endswith(".toml"))
 

@@ -22,17 +22,18 @@ class Progress:
 
     @property
     def mark(self) -> tuple[str | None, ...]:
-        """Return the values that change as long as ffmpeg advances: pictures, time and bytes of the output.
+        """Return ffmpeg's progress: encoded pictures, output time in microseconds, output size in bytes.
 
-        Two equal results in a row mean that ffmpeg did not advance between them.
+        Each value is a text, or None before ffmpeg reports it. If two results are equal, ffmpeg did not advance between
+        them.
         """
         return tuple(self._values.get(key) for key in ("frame", "out_time_us", "total_size"))
 
     @property
     def pictures_seen(self) -> int:
-        """Return the number of pictures that ffmpeg has decoded.
+        """Return the number of pictures that ffmpeg has decoded so far.
 
-        It is the number of encoded plus dropped minus duplicated pictures.
+        It is computed from three of ffmpeg's counters: encoded pictures + dropped pictures − duplicated pictures.
         """
         return self._count("frame") + self._count("drop_frames") - self._count("dup_frames")
 

@@ -1,18 +1,11 @@
-"""Run ffmpeg or ffprobe in a sandbox. The program cannot outlive this process, exceed limits or hang.
+"""Run ffmpeg or ffprobe in a sandbox: the program cannot outlive this process, exceed limits or hang.
 
-The child process first runs `setpriv`. Then setpriv replaces itself by a shell, and the shell replaces itself by the
-program. No Python code runs between fork and exec, because a `preexec_fn` can deadlock in a process with threads:
+The child process is first setpriv, then a shell, then the program:
 
     setpriv --pdeathsig KILL --no-new-privs  →  sh: is the parent still alive? ulimit …  →  the program
 
-This start costs about 2 ms. A launcher in Python costs 17 ms.
-
-With `--pdeathsig KILL`, the kernel kills the child when the *thread* that started it ends. That thread waits in
-`run_sandboxed` until the child has ended, so the child is not killed too early. If this process dies before setpriv
-runs, the kernel does not kill the child. For this case, the shell compares the pid of its parent with the pid of this
-process. If they differ, the shell exits.
-
-Without setpriv, the program starts with less protection. `missing_protections` lists what this machine lacks.
+`--pdeathsig KILL` makes the kernel kill the program when this process ends. The shell sets the limits.
+The function `missing_protections` lists the protections that this machine cannot give.
 """
 
 from __future__ import annotations
@@ -70,9 +63,9 @@ class Ending(StrEnum):
 class Limits:
     """Limits for one sandboxed program: its time, memory, file size and amount of standard output.
 
-    The program is killed after `deadline_seconds`. It is also killed after `stall_seconds` without progress, unless
-    `stall_seconds` is None. Its CPU time is limited to the deadline times the number of cores. The kernel enforces this
-    CPU limit even while this process is stopped.
+    The program is killed after `deadline_seconds`, or after `stall_seconds` without progress. If `stall_seconds` is
+    None, progress is not checked. `memory_bytes` limits the address space, `file_bytes` the size of each file, and
+    `stdout_bytes` the standard output that is kept.
     """
 
     deadline_seconds: float
@@ -86,8 +79,8 @@ class Limits:
 class Finished:
     """Result of a sandboxed program: how it ended, its output, and its resource usage from wait4.
 
-    A negative `returncode` is the number of the signal that ended the program. `read_bytes` and `written_bytes` are
-    counted in the block layer, so a read from the page cache is not counted.
+    A negative `returncode` means that a signal with the number `-returncode` ended the program. `read_bytes` does not
+    include reads from the page cache.
     """
 
     ending: Ending
@@ -119,10 +112,9 @@ def run_sandboxed(
 ) -> Finished:
     """Run the command `argv` in the sandbox until it ends or exceeds a limit, and return its result.
 
-    On return, the program and its children are dead. The program counts as stalled when `progress()` returns the same
-    value for `stall_seconds`. `on_stdout` receives each chunk of standard output. Without `on_stdout`, the output is
-    stored, up to `limits.stdout_bytes`. Raise EnvironmentFault if the program is not installed. An exception from
-    outside (soft time limit, Ctrl-C) is raised again after the program is killed.
+    On return and after an exception, the program and its children are dead. The program counts as stalled when
+    `progress()` returns the same value for `limits.stall_seconds`. `on_stdout` gets each chunk of standard output. If
+    `on_stdout` is None, the result has the output. Raise EnvironmentFault if the program is not installed.
     """
     command, oom_kills, started = _command(argv, limits), vmstat().get("oom_kill", 0), time.monotonic()
     with _child(command) as process:
@@ -157,6 +149,9 @@ def missing_protections() -> tuple[str, ...]:
 
 
 def _command(argv: Sequence[str], limits: Limits) -> list[str]:
+    # No Python code runs in the child: a `preexec_fn` can deadlock in a process with threads, and a launcher in Python
+    # takes 17 ms instead of 2 ms. --pdeathsig takes effect when the *thread* that started the child ends. That thread
+    # waits in `run_sandboxed`. If the parent dies before setpriv runs, the shell notices it and exits.
     guard = ["setpriv", "--pdeathsig", "KILL", "--no-new-privs", "--"] if shutil.which("setpriv") else []
     return [*guard, "/bin/sh", "-c", _launcher(limits), "sh", str(os.getpid()), _installed(argv[0]), *argv[1:]]
 
@@ -175,7 +170,7 @@ def _launcher(limits: Limits) -> str:
     """
     limit_values = {
         "c": 0,
-        "t": math.ceil(limits.deadline_seconds * (os.cpu_count() or 1)) + 1,
+        "t": math.ceil(limits.deadline_seconds * (os.cpu_count() or 1)) + 1,  # even if this process is stopped
         "f": limits.file_bytes // BLOCK_BYTES,
         "n": OPEN_FILES,
         "v": limits.memory_bytes // 1024,
@@ -263,7 +258,7 @@ class _Supervisor:
     def wait(self) -> tuple[Ending, struct_rusage]:
         """Wait until the sandboxed program ends. Return how it ended and its resource usage.
 
-        Kill the program if it exceeds a limit. Store its return code in the Popen object.
+        Kill the program if it exceeds a limit. The program's Popen object has its exit code in `returncode` afterwards.
         """
         ending = Ending.EXITED
         with selectors.DefaultSelector() as selector:

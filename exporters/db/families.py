@@ -23,11 +23,10 @@ Samples = dict[tuple[str, ...], float | None]
 
 
 def samples_of_run(run: Run, tally: Tally, executions: ExecutionTally, now: float, queue: str) -> Samples:
-    """Return the values of the metrics `aforo_run_*` of one run.
+    """Return the values of the metrics `aforo_run_*` of one run, by metric name and label values.
 
-    They come from the run's row, the sums over its videos (`tally`) and the sums over its executions. `now` (epoch
-    seconds) decides whether the test window of a sustained run has ended. `queue` is the name of the queue that carries
-    the tasks.
+    `tally` has the sums over the run's videos, and `executions` those over its executions. `now` is the current time in
+    epoch seconds. `queue` is the queue of a run whose row names none. None means unknown.
     """
     return {
         **_facts(run, queue),
@@ -39,7 +38,10 @@ def samples_of_run(run: Run, tally: Tally, executions: ExecutionTally, now: floa
 
 
 def families_of_run(run_id: str, samples: Samples) -> list[Metric]:
-    """Return the metric families `aforo_run_*` of one run, with the values from `samples_of_run`."""
+    """Return the metric families `aforo_run_*` of one run.
+
+    `samples` has the values. The function `samples_of_run` returns them.
+    """
     families: dict[str, Any] = {metric.name: metrics.family(metric.name) for metric in metrics.RUN}
     for (name, *labels), value in samples.items():
         if value is not None:
@@ -48,9 +50,10 @@ def families_of_run(run_id: str, samples: Samples) -> list[Metric]:
 
 
 def database_families(aggregates: RunAggregates, queue: str) -> list[Metric]:
-    """Return the metric families over all videos and runs.
+    """Return the metric families with the totals over all runs and videos.
 
-    The videos are counted by queue. The videos of a run whose queue was not recorded are counted under `queue`.
+    The metric `aforo_videos` has the number of videos by queue and state. The videos of a run without a known queue
+    count for `queue`.
     """
     videos, runs, total = metrics.family("aforo_videos"), metrics.family("aforo_runs"), aggregates.all_videos
     for name, states in aggregates.states_by_queue(queue).items():
@@ -70,11 +73,11 @@ def database_families(aggregates: RunAggregates, queue: str) -> list[Metric]:
 
 
 def window(run: Run, tally: Tally, now: float) -> tuple[float | None, float | None]:
-    """Return the start and the end of a run's test window in epoch seconds. None means not known yet.
+    """Return start and end of a run's test window, in epoch seconds. None means not known yet.
 
-    The window of a burst goes from the first upload to the last completion. Its end is known when every expected video
-    is final. The window of a sustained run goes from the start of the run to a planned time. Its end is returned once
-    that time has passed.
+    A burst's window goes from the first upload to the last completion. The end is None until all expected videos are
+    final. A sustained run's window goes from the start of the run to a planned time. The end is None until `now` has
+    reached the planned time.
     """
     if run.mode == Mode.BURST:
         return tally.first_upload, tally.last_done if tally.final >= run.expected else None

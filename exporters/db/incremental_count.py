@@ -16,7 +16,8 @@ from exporters.db.run_aggregates import RunAggregates
 class IncrementalCount:
     """Sums over all runs and videos, kept up to date by reading only the rows that have changed.
 
-    The sums include every change up to `read_at`, in epoch seconds of the exporter's clock.
+    Call the method `build` first. Afterwards the sums include every change up to the time in the field `read_at`, in
+    epoch seconds of the exporter's clock.
     """
 
     runs: int
@@ -29,16 +30,16 @@ class IncrementalCount:
     def since(self) -> float:
         """Return the epoch time from which the next refresh reads changed rows.
 
-        It is earlier than `read_at`. A row can have a timestamp before `read_at` and be committed after `read_at`. The
-        earlier time makes the refresh find such a row.
+        The result is the field `read_at` minus the field `overlap_seconds`. A row that is committed after the last
+        reading can have a timestamp before that reading.
         """
         return self.read_at - self.overlap_seconds
 
     def build(self, reader: Reader) -> None:
-        """Count all runs, videos and executions in the database, to get the first sums.
+        """Make a full count: count all runs, videos and executions in the database.
 
-        `reader` reads a snapshot of the database. The caller must open the snapshot later than the time `read_at`. The
-        sums then include every change before `read_at`.
+        `reader` reads a snapshot of the database. The caller must open the snapshot after the time in the field
+        `read_at`. The sums then include every change before that time.
         """
         for run in reader.newest_runs(self.runs):
             self.aggregates.track(run)
@@ -56,8 +57,8 @@ class IncrementalCount:
     def refresh(self, reader: Reader, now: float) -> None:
         """Update the sums by the database rows that have changed since the last reading.
 
-        `reader` reads a snapshot of the database. The caller must read the clock before it opens the snapshot, and pass
-        that time as `now` (epoch seconds). Afterwards the sums include every change up to `now`.
+        `now` is the epoch time just before the snapshot of `reader` was opened. Afterwards the sums include every
+        change up to `now`.
         """
         since = self.since
         self.aggregates.update_runs(reader.newest_runs(self.runs), self.runs, since)
@@ -92,7 +93,8 @@ class IncrementalCount:
 def difference(current: RunAggregates, recounted: RunAggregates) -> int:
     """Return how many videos `current` counts under a wrong state.
 
-    `recounted` is a full count at the same moment, whose states are assumed to be right.
+    `recounted` is a full count of the same moment, and is taken as correct. `current` has too many videos in some
+    states, and too few in others. The result is the larger of these two totals.
     """
     one, other = current.all_videos.states, recounted.all_videos.states
     more = sum((one - other).values())

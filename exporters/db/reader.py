@@ -47,7 +47,7 @@ class Database:
     def snapshot(self, timeout_seconds: float) -> Iterator[Reader]:
         """Context manager: yield a Reader whose queries all see the database at one moment.
 
-        Each query is limited to `timeout_seconds`.
+        A query that takes longer than `timeout_seconds` fails with the error of the database.
         """
         with self.engine.connect() as connection:
             _limit(connection, timeout_seconds)
@@ -56,7 +56,7 @@ class Database:
 
 @dataclass(frozen=True)
 class Reader:
-    """Run the queries of `statements.sql` on one snapshot of the database, and return typed rows."""
+    """Execute the queries of `statements.sql` on one snapshot of the database, and return typed rows."""
 
     connection: Connection
     table: VideosTable
@@ -64,9 +64,9 @@ class Reader:
     origins: dict[str, tuple[str, str]]
 
     def newest_runs(self, limit: int) -> list[Run]:
-        """Return up to `limit` of the newest runs, newest first.
+        """Return the newest runs, newest first, at most `limit`.
 
-        Return an empty list if the videos table has no column `run_id`.
+        The list is empty if the videos table has no column `run_id`.
         """
         if not self.table.has_runs:
             return []
@@ -88,9 +88,9 @@ class Reader:
         }
 
     def has_active_run(self, now: float) -> bool:
-        """Return True if a run has not ended and its injector is alive.
+        """Return True if any run has no final status and its injector is alive at `now` (epoch seconds).
 
-        An injector counts as dead if its last heartbeat is too old at `now` (epoch seconds). Return False if the videos
+        The function `core.run.is_heartbeat_overdue` decides whether an injector is alive. Return False if the videos
         table has no column `run_id`.
         """
         if not self.table.has_runs:
@@ -99,9 +99,9 @@ class Reader:
         return any(not is_heartbeat_overdue(heartbeat_at, rate, now) for heartbeat_at, rate in rows)
 
     def statuses_of_rest(self, runs: Iterable[str]) -> list[tuple[str, int]]:
-        """Return the number of runs in each status, as pairs (status, number).
+        """Count the runs whose ids are not in `runs`. Return one pair (status, number) per status.
 
-        The runs whose ids are in `runs` are not counted.
+        The list is empty if the videos table has no column `run_id`.
         """
         rows = self._rows("runs_rest", runs=list(runs)) if self.table.has_runs else ()
         return [(status, count) for status, count in rows]
@@ -111,37 +111,37 @@ class Reader:
         return self._videos(self._rows("videos_changed", since=since))
 
     def live_videos(self, since: float) -> Iterator[Video]:
-        """Yield the videos, of all runs, that are not final or became final at `since` or later.
+        """Yield the open videos of all runs, and the videos that changed at `since` or later.
 
         `since` is in epoch seconds.
         """
         return self._videos(self._streamed("videos_live", since=since, final=self.table.final))
 
     def live_videos_of(self, run_id: str, since: float) -> Iterator[Video]:
-        """Yield the videos of one run that are not final or became final at `since` or later.
+        """Yield the open videos of one run, and its videos that changed at `since` or later.
 
         `since` is in epoch seconds.
         """
         return self._videos(self._rows("videos_live_of_run", run_id=run_id, since=since, final=self.table.final))
 
     def groups_of(self, run_id: str, window_end: float) -> list[Group]:
-        """Return the counts and sums over the videos of one run, one Group per state and failure reason.
+        """Return counts and sums over the videos of one run: one Group for each state and failure reason.
 
-        A Group has the number of videos and the sums of their response time, queue wait and service time. It also has
-        the number of videos that were last updated at `window_end` or earlier. `window_end` is the end of the test
-        window in epoch seconds.
+        The sums are those of response time, queue wait and service time in seconds. `window_end` is the end of the
+        run's test window in epoch seconds. The field `in_window` of a Group is the number of its videos whose last
+        update is not after `window_end`.
         """
         return self._groups("videos_of_run", run_id=run_id, window_end=window_end)
 
     def groups_of_rest(self, runs: Iterable[str]) -> list[Group]:
-        """Return the counts and sums over the videos of all runs except `runs`, one Group per state.
+        """Return counts and sums over the videos whose run id is not in `runs`: one Group for each state.
 
-        A Group has the number of videos and the sums of their response time, queue wait and service time.
+        The sums are those of response time, queue wait and service time in seconds.
         """
         return self._groups("videos_rest", runs=list(runs))
 
     def processing(self, runs: list[str]) -> set[str]:
-        """Return the ids of the videos of these runs that are in the state `processing`."""
+        """Return the ids of the videos in state `processing`, for the runs whose ids are in `runs`."""
         if not runs:
             return set()
         states = self.table.named(VideoState.PROCESSING)
@@ -156,21 +156,26 @@ class Reader:
         return [_execution(row) for row in self._rows("executions_recent_of_run", run_id=run_id, since=since)]
 
     def executions_of(self, run_id: str) -> list[tuple[str, int, tuple[float | None, ...]]]:
-        """Return the number of ended executions of one run in each outcome, and sums over them.
+        """Return the number of ended executions of one run, and sums over them, by outcome.
 
-        Each item is (outcome, number, sums). The sums are the seconds of each stage, then the CPU seconds of ffmpeg.
+        Each item is (outcome, number, sums). `sums` has the seconds of each stage in the order of `core.video.Stage`,
+        then the CPU seconds of ffmpeg. A sum is None if no execution recorded the value.
         """
         return [(row[0], row[1], tuple(row[2:])) for row in self._rows("executions_of_run", run_id=run_id)]
 
     def lost_executions(self) -> list[tuple[str, str, int]]:
-        """Return the number of executions whose process died at an unknown time, per run and outcome.
+        """Count the lost executions. Return one item (run id, outcome, number) per run and outcome.
 
-        These executions have an outcome, but no end. Each item is (run id, outcome, number).
+        An execution is lost if its process died at an unknown time.
         """
         return [(run_id, outcome, count) for run_id, outcome, count in self._rows("executions_lost")]
 
     def oldest_waiting(self, runs: list[str]) -> float | None:
-        """Return the epoch time at which the oldest waiting task of `runs` was sent, or None if no task waits."""
+        """Return the epoch time at which the oldest waiting task was sent, or None if no task waits.
+
+        A task waits if its video is in state `uploaded` and SQS has accepted its message. Only the runs with the ids
+        `runs` are considered.
+        """
         if not runs:
             return None
         states = self.table.named(VideoState.UPLOADED)

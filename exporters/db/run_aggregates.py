@@ -1,7 +1,7 @@
-"""Sums over the videos and executions of each run, kept in memory and updated by changed rows.
+"""Sums over the videos and executions of each run, kept in memory.
 
-A row that is read twice counts once. docs/adr/0008 explains why rows are read twice. The module `incremental_count`
-reads the changed rows from the database and passes them to this module.
+The module `incremental_count` reads the changed rows from the database, and passes them to this module. A row that is
+read twice counts once (docs/adr/0008).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ OWN_APP = "aforo"
 
 
 class Run(NamedTuple):
-    """One run and the name of its app, as a row that the SQL statement `runs_newest` returns.
+    """One run, as the database exporter reads it.
 
-    The fields have the order of the statement's columns.
+    The fields up to `validity_reasons` have the order of the columns of the SQL statement `runs_newest`.
     """
 
     id: str
@@ -55,22 +55,22 @@ class Run(NamedTuple):
 
     @property
     def concurrency_text(self) -> str:
-        """Return the concurrency of this run as a label value, such as `2`.
+        """Return the concurrency of this run as text for a label, such as `2` or `2×3`.
 
-        For several nodes, the value is such as `2×3`: three nodes with two slots each.
+        `2×3` means two slots on each of three nodes.
         """
         return str(self.concurrency) if self.nodes == 1 else f"{self.concurrency}×{self.nodes}"
 
     @property
     def sort_key(self) -> tuple[float, str]:
-        """Return the key by which runs are sorted, newest last."""
+        """Return creation time and id of this run. Sorted by this pair, the newest run is last."""
         return self.created_at, self.id
 
     @property
     def window_end(self) -> float:
-        """Return the epoch time at which the schedule of a sustained run ends.
+        """Return the epoch time at which the test window of this run ends.
 
-        It is infinite for a burst, and for a run that has not started.
+        The result is infinite for a burst, and for a run that has not started.
         """
         if self.mode == Mode.BURST or self.started_at is None or self.window_seconds is None:
             return math.inf
@@ -78,9 +78,9 @@ class Run(NamedTuple):
 
 
 class OpenVideo(NamedTuple):
-    """One open video, with the state under which it is counted in the totals of its run.
+    """One open video as the totals count it: the id of its run, its state, and its upload time.
 
-    When the state changes, the totals subtract the video from the old state and add it to the new one.
+    `state` can be older than the state in the database. `uploaded_at` is in epoch seconds.
     """
 
     run_id: str
@@ -90,10 +90,10 @@ class OpenVideo(NamedTuple):
 
 @dataclass
 class RunAggregates:
-    """Sums over videos and executions, kept separately for each of the newest runs (the tracked runs).
+    """Counts and sums of videos and executions for each tracked run, and of the videos of all other runs.
 
-    The videos of all other runs have common sums, called the rest. For each open video, this object remembers the state
-    under which it is counted. When the state changes, the video is moved to the new state. So no video counts twice.
+    The tracked runs are the newest runs. The videos of all other runs have common sums, called the rest. Each video
+    counts only under its latest known state.
     """
 
     runs: dict[str, Run] = field(default_factory=dict)
@@ -116,11 +116,11 @@ class RunAggregates:
     _summed_by_database: set[str] = field(default_factory=set)
 
     def apply_videos(self, videos: Iterable[Video], since: float) -> None:
-        """Update the totals by changed rows of videos. Each change counts once, even if a row is passed twice.
+        """Update the counts and sums with `videos`, the rows that have changed in the database.
 
-        `since` is the time (epoch seconds) from which the caller has read changed rows. If it is not known how a video
-        was counted before, the database has to compute the sums again. Such a video was uploaded before `since` and is
-        not remembered here, or it has changed after its final state was counted.
+        `since` is the epoch time from which the caller has read changed rows. A row that is passed twice counts once.
+        If the sums may contain an unknown earlier state of a video, the video is not counted. Its run is then added to
+        the field `runs_to_recount`. If the run is not tracked, the field `needs_full_count` becomes True instead.
         """
         for video in videos:
             if video.id in self._open:
@@ -134,9 +134,9 @@ class RunAggregates:
                 self._count_video(video)
 
     def apply_executions(self, executions: Iterable[Execution]) -> None:
-        """Add ended executions to the totals of their runs. Each counts once, even if it is passed twice.
+        """Add ended executions to the totals of their runs. An execution that is passed twice counts once.
 
-        Executions of runs without separate totals are ignored.
+        Executions of runs that are not tracked are ignored.
         """
         for execution in executions:
             if execution.id not in self._counted_executions and execution.run_id in self.executions:
@@ -145,10 +145,10 @@ class RunAggregates:
                 self._mark_changed(execution.run_id)
 
     def set_lost(self, counts: Iterable[tuple[str, str, int]]) -> None:
-        """Replace the numbers of lost executions of all tracked runs.
+        """Replace the numbers of lost executions of all tracked runs by `counts`.
 
-        A lost execution has no end time, because its process died. Each item of `counts` is a run id, an outcome, and
-        the number of the run's lost executions with this outcome. A run without an item has no lost executions.
+        Each item of `counts` is (run id, outcome, number of executions). For a tracked run without an item, the number
+        is 0. An execution is lost if its process died at an unknown time.
         """
         lost: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for run_id, outcome, count in counts:
@@ -169,16 +169,16 @@ class RunAggregates:
             self._change_state(video_id, VideoState.PROCESSING)
 
     def update_runs(self, newest: list[Run], limit: int, since: float) -> None:
-        """Keep separate sums for the runs in `newest`: the newest runs in the database, at most `limit`.
+        """Update the set of tracked runs to `newest`, the newest runs in the database, at most `limit`.
 
-        1. A tracked run that is no longer among the newest is tracked no more. Its videos are added to the rest,
-           and its execution sums are dropped.
-        2. A tracked run that was deleted is dropped with all its sums.
-        3. A run that was created since `since` gets separate sums, if its videos cannot be part of the rest.
-        4. For any other run in `newest` without separate sums, the field `needs_full_count` is set to True. The
-           exporter then counts all rows of the database again.
+        `since` is the epoch time from which the caller reads changed rows afterwards.
 
-        `since` is in epoch seconds. The caller next reads the rows that have changed since that time.
+        1. A run that is no longer in `newest` is not tracked any more. Its videos are added to the rest, or dropped if
+           the run was deleted.
+        2. A run that was created at `since` or later is tracked from now on, and is added to the field
+           `runs_to_recount`.
+        3. If only a full count can separate a run's videos from the rest, the field `needs_full_count` becomes True
+           instead.
         """
         counted_until = self._oldest_tracked()
         last = newest[-1].sort_key if len(newest) == limit else (-math.inf, "")
@@ -194,17 +194,16 @@ class RunAggregates:
                 self.needs_full_count = True
 
     def track(self, run: Run) -> None:
-        """Start to keep separate sums for `run`, from 0."""
+        """Start to track `run`: keep sums for this run alone, which start at 0."""
         self.runs[run.id] = run
         self.tallies[run.id] = Tally(run.window_end)
         self.executions[run.id] = ExecutionTally()
 
     def replace(self, run_id: str, groups: Iterable[Group], live: Iterable[Video]) -> None:
-        """Replace the video totals of a run by totals that the database has just computed.
+        """Replace the video counts and sums of a run by `groups`, which the database has just computed.
 
-        `groups` are the new totals, by state and failure reason. `live` are those videos of the run that are open or
-        have just changed. The new totals already include them. The next query for changed videos can return them again.
-        Therefore they are remembered, and do not count twice.
+        `live` has the run's open videos and its recently changed videos. `groups` already includes the videos in
+        `live`. If a later query returns these videos again, they do not count twice.
         """
         for video_id in list(self._open_of.get(run_id, ())):
             self._close(video_id)
@@ -219,10 +218,10 @@ class RunAggregates:
     def replace_executions(
         self, run_id: str, sums: Iterable[tuple[str, int, tuple[float | None, ...]]], recent: Iterable[Execution]
     ) -> None:
-        """Replace the execution sums of a run by `sums`, which the database has just computed.
+        """Replace the execution counts and sums of a run by `sums`, a new result of `Reader.executions_of`.
 
-        `recent` are the run's executions that ended very recently. The new sums already include them. The next query
-        for changed executions can return them again, so this method remembers them, and they do not count twice.
+        `recent` has the run's executions that ended recently. `sums` already includes the executions in `recent`. If a
+        later query returns these executions again, they do not count twice.
         """
         tally = self.executions[run_id] = ExecutionTally(lost=self.executions[run_id].lost)
         for outcome, count, seconds in sums:
@@ -230,7 +229,7 @@ class RunAggregates:
         self._counted_executions.update({execution.id: execution.ended_at for execution in recent})
 
     def remember(self, live: Iterable[Video]) -> None:
-        """Remember that the totals already include these videos, so that they do not count twice."""
+        """Remember that the sums already include the videos in `live`, so that they do not count twice."""
         for video in live:
             if video.state in FINAL_STATES:
                 self._final[video.id] = (video.state, video.updated_at)
@@ -238,10 +237,10 @@ class RunAggregates:
                 self._add_open(video)
 
     def prune(self, since: float) -> None:
-        """Forget the ids of the counted videos and executions that ended before `since` (epoch seconds).
+        """Forget the ids of counted videos and executions that ended before `since` (epoch seconds).
 
-        The ids were kept so that a row which is read again does not count twice. The next query for changed rows starts
-        at `since`, so it does not return these rows again. Their counts in the totals stay.
+        The ids are kept so that a row that is read twice counts once. Later queries must return only rows that changed
+        at `since` or later. The counts and sums do not change.
         """
         self._final = {key: row for key, row in self._final.items() if row[1] >= since}
         self._counted_executions = {
@@ -252,14 +251,14 @@ class RunAggregates:
     def due(self) -> set[str]:
         """Return the ids of the runs whose sums the database must compute again.
 
-        These are the runs in the field `runs_to_recount`. They are also the ended runs that have changed since the
-        database last computed their sums.
+        These are the runs in the field `runs_to_recount`, and the ended runs that have changed since their last
+        computation. A run has ended if its status is final, or if all its expected videos are final.
         """
         return self.runs_to_recount | {run_id for run_id in self.runs if self._has_just_ended(run_id)}
 
     @property
     def open_runs(self) -> list[str]:
-        """Return the ids of all runs that have at least one video which is not final."""
+        """Return the ids of all runs that have at least one open video."""
         return list(self._open_of)
 
     @property
@@ -271,10 +270,10 @@ class RunAggregates:
         return whole
 
     def states_by_queue(self, queue: str) -> dict[str, Counter[str]]:
-        """Return the number of videos by state, for each queue.
+        """Return, for each queue name, the number of videos in each state.
 
-        A video counts for the queue that is stored with its run. If none is stored, or if the run has no separate sums,
-        the video counts for `queue`.
+        A video counts for the queue that is stored with its run. If its run is not tracked or has no stored queue, the
+        video counts for `queue`.
         """
         states = {queue: Counter(self.rest.states)}
         for run_id, tally in self.tallies.items():
@@ -289,7 +288,10 @@ class RunAggregates:
 
     @property
     def oldest_waiting(self) -> float | None:
-        """Return the epoch time at which the oldest waiting video was uploaded, or None if no video waits."""
+        """Return the epoch time at which the oldest waiting video was uploaded, or None if no video waits.
+
+        A video waits as long as its state is `uploaded`.
+        """
         while self._waiting and not self._waits(self._waiting[0][1]):
             heapq.heappop(self._waiting)
         return self._waiting[0][0] if self._waiting else None

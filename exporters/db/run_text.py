@@ -1,7 +1,7 @@
-"""Text of the metrics `aforo_run_*`, rendered once and cached until a run changes.
+"""Text of the metrics `aforo_run_*` for the /metrics page, kept in memory for each run.
 
-200 runs have 5,000 lines, of which about 30 change between two scrapes. All these metrics are gauges, whose lines are
-the same in the Prometheus text format and in OpenMetrics. One cached text therefore serves both formats.
+Only the lines of changed runs are rendered again. The text is the same in the Prometheus text format and in
+OpenMetrics, because all these metrics are gauges.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HEADERS = {
 
 
 class RenderedRun(NamedTuple):
-    """Cached metric lines of one run, by metric, and the values from which they were rendered."""
+    """Cached metric lines of one run, by metric name, and the values from which they were rendered."""
 
     run: Run
     window: tuple[float | None, float | None]
@@ -33,17 +33,17 @@ class RenderedRun(NamedTuple):
 
 @dataclass
 class RunText:
-    """Render the metrics `aforo_run_*` as text, and cache the lines of each run until it changes."""
+    """Render the metrics `aforo_run_*` as text, and cache the lines of each run until the run changes."""
 
     #: Queue that carries the tasks, for the label of the runs.
     queue: str = ""
     _cache: dict[str, RenderedRun] = field(default_factory=dict)
 
     def render(self, aggregates: RunAggregates, now: float) -> str:
-        """Return the text of the metrics `aforo_run_*` of all runs in `aggregates`.
+        """Return the text of the metrics `aforo_run_*` for all tracked runs in `aggregates`.
 
-        Only the runs in `aggregates.changed_runs`, and runs whose row or test window changed, are rendered anew.
-        `aggregates.changed_runs` is then emptied. `now` is the current time in epoch seconds.
+        `now` is the current time in epoch seconds. The lines of unchanged runs come from the cache. Afterwards the
+        field `changed_runs` of `aggregates` is empty.
         """
         changed, aggregates.changed_runs = aggregates.changed_runs, set()
         self._cache = {run_id: self._of_run(aggregates, run_id, run_id in changed, now) for run_id in aggregates.runs}
@@ -68,5 +68,5 @@ class RunText:
 
 
 def sample_lines(family: Metric) -> str:
-    """Return one metric as text in the Prometheus format, without its HELP and TYPE lines."""
+    """Return the sample lines of one metric in the Prometheus format, without its HELP and TYPE lines."""
     return "".join(line for line in to_text([family]).splitlines(keepends=True) if not line.startswith("#"))

@@ -34,7 +34,8 @@ REPEAT_SECONDS = 15.0
 class DatabaseSource:
     """Source of the metrics that come from the database.
 
-    It keeps counts and sums of runs and videos. `fetch` updates them and returns them as metric families.
+    This object keeps counts and sums of runs and videos in memory. The method `fetch` updates them and returns them as
+    metric families.
     """
 
     database: Database
@@ -62,8 +63,9 @@ class DatabaseSource:
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:
         """Read the changed rows within the time limit, and return the metric families of the database.
 
-        If the database fails or is too slow, raise an error. The error is Incomplete, which contains the last result,
-        if that result is at most `REPEAT_SECONDS` old. Otherwise it is the original error, such as TimeoutError.
+        The time limit is the smaller of `timeout_seconds` and the exporter's setting of that name. If the reading
+        fails, raise the original error, such as TimeoutError. While the last result is at most `REPEAT_SECONDS` old,
+        raise Incomplete with that result instead.
         """
         try:
             return self._call.result(min(timeout_seconds, self.settings.timeout_seconds))
@@ -76,7 +78,11 @@ class DatabaseSource:
             raise Incomplete(last[1], error) from error
 
     def refresh(self) -> Collected:
-        """Read the changed rows without a time limit, and return the metric families of the database."""
+        """Read the changed rows, and return the metric families of the database.
+
+        Raise Incomplete with the metric families if a full count has failed since the last call. Before the first
+        successful full count, raise the error of the last failed one, or SourceNotReady if none has failed.
+        """
         if self._count is None and self._candidate is None:
             raise self._failure or SourceNotReady("the first full count has not finished")
         now = self.clock()
@@ -96,10 +102,10 @@ class DatabaseSource:
         return collected
 
     def build(self) -> None:
-        """Count all runs, videos and executions in the database.
+        """Make a full count: count all runs, videos and executions in the database.
 
-        The next refresh replaces its counts by those of this full count. This corrects errors in the counts, which
-        would otherwise stay: a refresh reads only changed rows. Raise the database's error if the full count fails.
+        The next refresh uses the new counts instead of the old ones. Raise the database's error if the full count
+        fails.
         """
         count = IncrementalCount(self.settings.runs, self.settings.overlap_seconds, self.clock())
         with self.database.snapshot(BUILD_TIMEOUT_SECONDS) as reader:
@@ -107,10 +113,9 @@ class DatabaseSource:
         self._candidate = count
 
     def keep_building(self, stop: threading.Event, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Repeat the full count of the database until `stop` is set.
+        """Repeat the full count of the database until `stop` is set, with waits between the counts.
 
-        A pause follows each count, so that counting takes about the share `BUILD_SHARE` of the time at most. After a
-        failed count, the pause is `RETRY_SECONDS`.
+        A count that fails is logged and repeated after `RETRY_SECONDS`. `monotonic` returns a clock's time in seconds.
         """
         while not stop.is_set():
             started = monotonic()

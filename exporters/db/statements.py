@@ -40,9 +40,11 @@ _TIMES = {
 
 @dataclass(frozen=True)
 class VideosTable:
-    """Names in the user's table of videos: the table, its columns, and the values of its state column.
+    """The user's table of videos: its name, its columns, and the values of its state column.
 
-    `columns` maps our column names to the table's. `states` maps the table's states to ours.
+    - `columns` maps a column name of Aforo to the user's name, or to '' for a column that does not exist.
+    - `states` maps a value of the user's state column to a state of Aforo.
+    - `times` is the format of the time columns: `epoch`, `epoch_ms` or `timestamp`.
     """
 
     table: str
@@ -52,7 +54,7 @@ class VideosTable:
 
     @classmethod
     def of(cls, settings: Exporters) -> VideosTable:
-        """Return the names of the videos table and of its columns, as the exporter's settings give them.
+        """Return the videos table as the exporter's settings describe it.
 
         Raise UsageError for an invalid setting.
         """
@@ -64,23 +66,23 @@ class VideosTable:
 
     @property
     def has_runs(self) -> bool:
-        """Return True if the videos table has a column `run_id`, as far as the exporter's settings say.
+        """Return True if the exporter's settings give the videos table a column `run_id`.
 
-        Such a database also has Aforo's tables `runs` and `executions`.
+        A database with this column also has Aforo's tables `runs` and `executions`.
         """
         return bool(self.columns["run_id"])
 
     @property
     def final(self) -> list[str]:
-        """Return the values that the table's state column has for final states."""
+        """Return the values of the user's state column that mean a final state."""
         return self.named(*FINAL_STATES)
 
     def named(self, *states: VideoState) -> list[str]:
-        """Translate Aforo's states to the values that the state column of the user's table has for them."""
+        """Return the values of the user's state column that mean one of these states."""
         return [theirs for theirs, ours in self.states.items() if ours in states]
 
     def state(self, theirs: str | None) -> str:
-        """Return our name for a value of the table's state column, or `other` for an unknown value."""
+        """Translate a value of the user's state column to Aforo's state. An unknown value gives `other`."""
         return self.states.get(theirs or "", OTHER)
 
 

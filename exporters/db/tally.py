@@ -1,11 +1,7 @@
 """Exact sums over videos and executions.
 
-A row or a group of rows can be added to a tally. For a group, the database has computed the sums with SUM(). Any order
-of additions and any grouping give the same result (docs/adr/0008).
-
-The reason is that the sums are exact. Times are UTC epoch seconds as doubles. From 2004 to 2038 each such double is a
-multiple of 2**-22 s. The difference of two times is also such a multiple. A sum of differences is exact below 2**31 s
-(68 years).
+The order in which rows are added does not change a sum (docs/adr/0003). The sums are exact below 2**31 s (68 years),
+for times from 2004 to 2038.
 """
 
 from __future__ import annotations
@@ -19,9 +15,9 @@ from core.video import Outcome, Stage, VideoState
 
 
 class Video(NamedTuple):
-    """One video as the SQL statements `videos_changed` and `videos_live` return it.
+    """One video, as the SQL statements `videos_changed` and `videos_live` return it.
 
-    The fields have the order of the columns. `state` is one of VideoState.
+    The fields have the order of the columns. `state` is a state of Aforo, or `other`. Times are in epoch seconds.
     """
 
     id: str
@@ -35,10 +31,11 @@ class Video(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Videos that have the same state and failure reason: their number, and sums over them.
+    """Videos with the same state and failure reason: their number, and sums over them.
 
-    The sums are those of response time, queue wait and service time, in seconds. The fields have the order of the
-    columns of the statement `videos_of_run`.
+    The sums of response time, queue wait and service time are in seconds, or None if no video has the value.
+    `in_window` is the number of these videos whose last update is not after the end of the test window. The fields are
+    in the column order of the SQL statement `videos_of_run`.
     """
 
     state: str
@@ -55,11 +52,11 @@ class Group(NamedTuple):
 
 @dataclass
 class Tally:
-    """Counts of videos by state and failure reason, and sums over done videos, for one or several runs.
+    """Counts of videos by state and by failure reason, and sums over the done videos, in seconds.
 
-    The sums are those of response time, queue wait and service time, in seconds. `window_end` is the end of
-    a sustained run's test window in epoch seconds. For a burst, it is infinite. `in_window` is the number of videos
-    that were done by `window_end`.
+    The sums are those of response time, queue wait and service time, for one run or several. `window_end` is the end of
+    the test window in epoch seconds, or infinite for a burst. `in_window` is the number of videos that became done no
+    later than `window_end`.
     """
 
     window_end: float = math.inf
@@ -93,15 +90,15 @@ class Tally:
         self.add(group_of(video, self.window_end))
 
     def move(self, old: str, new: str) -> None:
-        """Count one video under the state `new` instead of `old`.
+        """Count one open video under the state `new` instead of `old`.
 
-        Both are states of open videos, so the sums stay the same.
+        The sums do not change, because they include only done videos.
         """
         self.states[old] -= 1
         self.states[new] += 1
 
     def absorb(self, other: Tally) -> None:
-        """Add the videos of another tally to this one."""
+        """Add the counts and sums of another tally to this tally."""
         for (
             state,
             count,
@@ -127,7 +124,8 @@ class Tally:
 class Execution(NamedTuple):
     """One ended execution, as the database returns it.
 
-    `sums` has the stage seconds in the order of Stage, then ffmpeg's CPU seconds.
+    `sums` has the seconds of each stage in the order of `core.video.Stage`, then the CPU seconds of ffmpeg. A value is
+    None if it was not recorded.
     """
 
     id: int
@@ -141,8 +139,9 @@ class Execution(NamedTuple):
 class ExecutionTally:
     """Number of executions of one run by outcome, and sums over the executions with outcome done.
 
-    The sums are the seconds of each stage, then the CPU seconds of ffmpeg. `outcomes` counts the executions with a
-    known end time. `lost` counts the executions whose process died at an unknown time.
+    `lost` counts the executions whose process died at an unknown time. `outcomes` counts the others. `sums` has the
+    seconds of each stage in the order of `core.video.Stage`, then the CPU seconds of ffmpeg. A sum is None if no
+    execution recorded the value.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -150,9 +149,10 @@ class ExecutionTally:
     sums: list[float | None] = field(default_factory=lambda: [None] * (len(Stage) + 1))
 
     def add(self, outcome: str, executions: int, sums: tuple[float | None, ...]) -> None:
-        """Add executions with the same outcome to this tally. `executions` is their number.
+        """Add `executions` ended executions with the same outcome to this tally.
 
-        `sums` are the sums of their stage seconds and CPU seconds. The sums are added only if the outcome is done.
+        `sums` has their total seconds in each stage, then their total CPU seconds of ffmpeg. `sums` is ignored unless
+        the outcome is done.
         """
         self.outcomes[outcome] += executions
         if outcome == Outcome.DONE:
@@ -160,7 +160,11 @@ class ExecutionTally:
 
 
 def group_of(video: Video, window_end: float) -> Group:
-    """Return the Group that holds only this video. `window_end` is in epoch seconds."""
+    """Return the Group that holds only this video.
+
+    `window_end` is the end of the run's test window in epoch seconds. The Group's field `in_window` is 1 if the last
+    update of the video is not after `window_end`, and 0 otherwise.
+    """
     up, start, end = video.uploaded_at, video.started_at, video.updated_at
     wait, service = (None, None) if start is None else (start - up, end - start)
     lateness = None if video.intended_at is None else up - video.intended_at
@@ -169,15 +173,24 @@ def group_of(video: Video, window_end: float) -> Group:
 
 
 def smaller(one: float | None, other: float | None) -> float | None:
-    """Return the smaller of two numbers. If one is None (unknown), return the other."""
+    """Return the smaller of two numbers. If one of them is None (unknown), return the other one.
+
+    The result is None if both are None.
+    """
     return other if one is None else one if other is None else min(one, other)
 
 
 def larger(one: float | None, other: float | None) -> float | None:
-    """Return the larger of two numbers. If one is None (unknown), return the other."""
+    """Return the larger of two numbers. If one of them is None (unknown), return the other one.
+
+    The result is None if both are None.
+    """
     return other if one is None else one if other is None else max(one, other)
 
 
 def total(one: float | None, other: float | None) -> float | None:
-    """Return the sum of two numbers. If one is None (unknown), return the other."""
+    """Return the sum of two numbers. If one of them is None (unknown), return the other one.
+
+    The result is None if both are None.
+    """
     return other if one is None else one if other is None else one + other

@@ -27,7 +27,7 @@ TIMEOUT_HEADER = "HTTP_X_PROMETHEUS_SCRAPE_TIMEOUT_SECONDS"
 
 @dataclass(frozen=True)
 class Answer:
-    """One HTTP response."""
+    """One HTTP response. `extra` has further headers, as pairs of name and value."""
 
     status: str
     body: bytes
@@ -39,7 +39,8 @@ class Answer:
 class Application:
     """WSGI application of one exporter.
 
-    `credentials` is `user:password` for basic authentication, or None without it.
+    `exposition` is the /metrics page. `credentials` is `user:password` for basic authentication. If it is None, no
+    password is asked for.
     """
 
     exposition: Exposition
@@ -87,8 +88,8 @@ class Application:
 def collection_timeout_seconds(scrape_timeout: str) -> float:
     """Return how many seconds an exporter may take to collect the metrics of one scrape.
 
-    `scrape_timeout` is the text of the header in which Prometheus sends its scrape timeout. The result is less than
-    this timeout, so that the answer arrives in time. If the text is not a positive number, the result is infinite.
+    `scrape_timeout` is the text of the header in which Prometheus sends its timeout. The result is less than this
+    timeout. If the text is not a positive number, the result is infinite.
     """
     try:
         seconds = float(scrape_timeout)
@@ -107,9 +108,9 @@ def landing_page(exporter: str) -> bytes:
 
 
 def read_credentials(file: Path | None) -> bytes | None:
-    """Read the line `user:password` for basic authentication from `file`. Return None without a file.
+    """Return the line `user:password` in `file`, for basic authentication, or None if `file` is None.
 
-    Raise UsageError for any other content.
+    Raise UsageError if the file cannot be read or does not consist of one such line.
     """
     if file is None:
         return None

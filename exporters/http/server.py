@@ -1,7 +1,7 @@
 """HTTP server with a limited number of threads. Slow and idle clients do not delay other scrapes.
 
-Hypercorn reads requests and does TLS handshakes on one event loop. An idle client therefore costs one socket, which is
-closed after `IDLE_SECONDS`. Only complete requests occupy one of the `THREADS`.
+Hypercorn reads all requests on one event loop. Only a complete request uses one of the `THREADS` threads. An idle
+connection is closed after `IDLE_SECONDS`.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ HEADER_BYTES = 16 * 1024
 
 
 def listen(settings: Exporters, port: int, port_setting: str) -> socket.socket:
-    """Return a listening socket on `port`.
+    """Return a socket that listens on `port`, at the address in the field `host` of `settings`.
 
-    Raise EnvironmentFault that names the setting `port_setting` if the port is not available.
+    Raise EnvironmentFault if the port is not available. The error tells the user to change the setting `port_setting`.
     """
     try:
         return socket.create_server((settings.host, port), family=_family(settings.host), backlog=128)
@@ -44,15 +44,18 @@ def listen(settings: Exporters, port: int, port_setting: str) -> socket.socket:
 
 
 def serve(application: WsgiApp, config: Config) -> None:
-    """Serve requests on the configured socket until SIGTERM or SIGINT."""
+    """Serve HTTP requests until SIGTERM or SIGINT.
+
+    `application` answers the requests. `config` comes from the function `configuration`.
+    """
     asyncio.run(_serve(application, config))
 
 
 def configuration(settings: Exporters, listener: socket.socket) -> Config:
-    """Return the configuration with which the HTTP server Hypercorn serves on `listener`.
+    """Return the configuration with which the HTTP server Hypercorn serves on the socket `listener`.
 
-    The configuration takes over the file descriptor of `listener`. The caller cannot use `listener` any more. Raise
-    UsageError if only the TLS certificate or only its key is set.
+    Do not use `listener` afterwards. Raise UsageError if only one of TLS certificate and key is set, or if one of these
+    files is missing.
     """
     config = Config()
     config.certfile, config.keyfile = _tls_pair(settings)

@@ -1,7 +1,7 @@
 """SQS exporter: a background thread polls SQS, and scrapes return the last values from memory.
 
-1. `source` schedules the polls and renders the last reading.
-2. `queue_watcher` discovers queues and reads their attributes concurrently.
-3. `active_runs` reads from our database whether a run is active, because a run needs readings at short intervals.
-4. `oldest_message` reads the send time of the oldest waiting message from our database. SQS does not report it.
+- `source` schedules the polls and renders their values.
+- `queue_watcher` finds the queues and reads their attributes.
+- `active_runs` reads from Aforo's database whether a run is active.
+- `oldest_message` reads from Aforo's database when the oldest waiting message was sent.
 """

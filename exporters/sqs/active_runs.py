@@ -1,6 +1,6 @@
-"""Find out from Aforo's database whether a run of our worker or of an app is active.
+"""Find out from Aforo's database whether any run is active.
 
-A run whose injector has died is not active.
+A run of an app counts too. A run whose injector has died is not active.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class ActiveRuns:
-    """Check for active runs in Aforo's database.
+    """Reader of Aforo's database that finds out whether any run is active.
 
-    While the database does not answer, no run counts as active.
+    `timeout_seconds` is the longest time that the method `exist` waits for the database. The function `clock` returns
+    the current time in epoch seconds.
     """
 
     database: Database
@@ -30,10 +31,10 @@ class ActiveRuns:
         self._call = TimeLimitedCall(self._read, "active runs")
 
     def exist(self) -> bool:
-        """Return True if any run is active now."""
+        """Return True if any run is active now. Return False also if the database fails or is too slow."""
         try:
             return self._call.result(self.timeout_seconds)
-        except Exception as error:  # the collector of the oldest message reports the database's state
+        except Exception as error:  # the source of the oldest message reports the database's state
             log.debug("active runs: %s: %s", type(error).__name__, error)
             return False
 

@@ -20,9 +20,9 @@ RUNS = 20
 
 @dataclass
 class OldestMessage:
-    """Source of the metric with the send time of the oldest waiting message.
+    """Source of one metric: when the oldest waiting message was sent.
 
-    Each SQS poll reads the database. A scrape returns the last value from memory.
+    The method `poll` reads this time from Aforo's database. The method `fetch` returns the metric from memory.
     """
 
     database: Database
@@ -37,18 +37,18 @@ class OldestMessage:
 
     @property
     def queue(self) -> str:
-        """Return the name of the queue that carries the tasks of the videos in Aforo's database."""
+        """Return the name of the queue to which Aforo sends the tasks of its videos."""
         return self.settings.queue.name
 
     def poll(self, *, is_queue_empty: bool = False) -> None:
-        """Read the send time of the oldest waiting message from the database.
+        """Read the send time of the oldest waiting message from the database, and keep it in memory.
 
-        With `is_queue_empty`, the metric gets no value, because the database can be wrong: videos of an interrupted run
-        or a purged queue stay in the state uploaded without a message. If the read fails, `fetch` raises its error
-        until the next poll.
+        Pass `is_queue_empty=True` if SQS reports an empty queue. The metric then has no value. This method raises no
+        error of the database. The method `fetch` raises it.
         """
         try:
             sent_at = self._call.result(self.settings.exporters.timeout_seconds)
+            # an interrupted run or a purge of the queue leaves waiting videos without messages
             self._sent_at = None if is_queue_empty else sent_at
             self._failure = None
         except Exception as error:  # raised by `fetch`; the SQS polls go on
@@ -59,7 +59,7 @@ class OldestMessage:
         """Return the metric of the oldest waiting message from memory.
 
         `timeout_seconds` is ignored, because this method does not wait. Raise SourceNotReady before the first poll. If
-        the last poll failed, raise its error.
+        the last poll failed, raise the error of that poll.
         """
         if not self._was_polled:
             raise SourceNotReady("the database has not been read yet")

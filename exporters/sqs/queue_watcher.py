@@ -32,7 +32,7 @@ class CallCounter:
     calls: Counter[str] = field(default_factory=Counter)
 
     def attach(self, client: SQSClient) -> None:
-        """Count the HTTP requests of this boto3 client from now on."""
+        """Count every HTTP request that this boto3 client sends to SQS from now on."""
         client.meta.events.register("before-send.sqs", self._count)
 
     def _count(self, event_name: str, **_: Any) -> None:
@@ -41,11 +41,12 @@ class CallCounter:
 
 @dataclass(frozen=True)
 class Reading:
-    """Result of reading all watched queues once. Each field is a mapping by queue name.
+    """Result of reading all watched queues once.
 
-    `facts` has the attributes of each queue. `dead_letters` has the number of messages in the dead-letter queue of each
-    queue. `failures` has the error of each queue that could not be read. If listing the queues of a pattern such as
-    `video*` failed, `failures` has that error under the pattern instead of a queue name.
+    - `facts` maps the name of a queue to its attributes.
+    - `dead_letters` maps the name of a queue to the number of messages in its dead-letter queue.
+    - `failures` maps the name of a queue to the error of reading the queue or its dead-letter queue. It maps a pattern
+      such as `video*` to the error of listing the queues of the pattern.
     """
 
     facts: dict[str, QueueAttributes]
@@ -54,7 +55,7 @@ class Reading:
 
     @property
     def is_busy(self) -> bool:
-        """Return True if any watched queue holds a message. Dead-letter queues are not considered."""
+        """Return True if any watched queue held a message at this reading. Dead-letter queues do not count."""
         return any(facts.total for facts in self.facts.values())
 
 
@@ -62,8 +63,7 @@ class Reading:
 class QueueWatcher:
     """Find SQS queues by name or prefix, and read their attributes.
 
-    Only one thread may call its methods. A dead-letter queue does not count as a watched queue. The number of its
-    messages is reported with the queue that they come from.
+    A name in `patterns` that ends in `*` stands for all queues with this prefix. Call all methods from the same thread.
     """
 
     client: SQSClient
@@ -77,7 +77,10 @@ class QueueWatcher:
     _dead_letter_arns: dict[str, str | None] = field(default_factory=dict)
 
     def read(self) -> Reading:
-        """Read the attributes of every watched queue and of every dead-letter queue once."""
+        """Read the attributes of every watched queue, and of its dead-letter queue, once.
+
+        No error of SQS is raised. The result has the errors in its field `failures`.
+        """
         list_failures = self._discover()
         names = self._names()
         facts, failures = self._read_all(names, self._facts)
@@ -91,7 +94,7 @@ class QueueWatcher:
         return Reading(self._without_dead_letter_queues(facts), dead_letters, failures)
 
     def close(self) -> None:
-        """Cancel the calls to SQS that have not started, so that the program ends soon."""
+        """Cancel the calls to SQS that have not started, and do not wait for those in progress."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _names(self) -> list[str]:

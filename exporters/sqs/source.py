@@ -1,4 +1,4 @@
-"""Metrics from SQS: a background thread polls the queues, more often while there is work."""
+"""Metrics from SQS. A background thread polls the queues, more often while they hold messages."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ MOST_EXPECTED_QUEUES = 20
 
 @dataclass
 class QueueSource:
-    """Supply the metrics of the watched queues for /metrics, from the last reading of each queue."""
+    """Source of the metrics of the watched queues.
+
+    The method `poll` reads SQS. The method `fetch` returns the metrics from memory.
+    """
 
     watcher: QueueWatcher
     counter: CallCounter
@@ -59,18 +62,22 @@ class QueueSource:
 
     @property
     def is_busy(self) -> bool:
-        """Return True if any queue held a message in the last reading."""
+        """Return True if any queue held a message in the last reading. Return False before the first one."""
         return self._reading is not None and self._reading.is_busy
 
     def is_empty(self, queue: str) -> bool:
-        """Return True if `queue` held no message in the last reading."""
+        """Return True if the last reading says that `queue` held no message.
+
+        Return False if the last reading has no answer for `queue`.
+        """
         facts = self._reading.facts.get(queue) if self._reading else None
         return facts is not None and facts.total == 0
 
     def poll(self) -> None:
-        """Read every watched queue once.
+        """Read every watched queue once, and keep the result for the method `fetch`.
 
-        If a queue does not answer, `fetch` raises Incomplete until the next poll.
+        This method raises no error. If a queue does not answer, each call of `fetch` raises Incomplete until the next
+        poll.
         """
         self._history.append((self.clock(), self.counter.calls.total()))
         try:
@@ -86,10 +93,10 @@ class QueueSource:
         self._polled_at = self.clock()
 
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:
-        """Return the metric families of the queues. They are from the last poll, and SQS is not asked.
+        """Return the metrics of the queues, as the last poll read them. No call to SQS is made.
 
-        `timeout_seconds` has no effect. Raise SourceNotReady before the first poll. Raise Incomplete if a queue did not
-        answer or the last poll is too old.
+        `timeout_seconds` is ignored. Raise SourceNotReady before the first poll. Raise Incomplete if a queue did not
+        answer at the last poll, or if that poll is too old (`STALE_INTERVALS`).
         """
         if self._reading is None or self._polled_at is None:
             raise SourceNotReady("SQS has not answered yet")
@@ -143,7 +150,10 @@ class QueueSource:
 
 @dataclass
 class SqsSources:
-    """Both sources of the SQS exporter (queues and oldest message), and the schedule of their polls."""
+    """Both sources of the SQS exporter: the queues, and the oldest message.
+
+    The method `keep_polling` polls both. The function `monotonic` returns a clock's time in seconds.
+    """
 
     queues: QueueSource
     oldest_message: OldestMessage
@@ -153,23 +163,23 @@ class SqsSources:
 
     @property
     def all(self) -> list[Source]:
-        """Return the source of the queue metrics, then the source of the oldest waiting message.
-
-        The /metrics page has them in this order.
-        """
+        """Return the source of the queues, then that of the oldest message: their order on the /metrics page."""
         return [self.queues, self.oldest_message]
 
     def keep_polling(self, stop: threading.Event) -> None:
-        """Poll until `stop` is set: more often while the queues hold messages, most often during a run."""
+        """Poll SQS and the database again and again until `stop` is set.
+
+        During a run, the mean wait between two polls is the setting `run_seconds`. Otherwise the wait is the setting
+        `busy_seconds` while a queue holds messages, and the setting `idle_seconds` while all queues are empty.
+        """
         while not stop.is_set():
             self.poll()
             self._wait(stop)
 
     def poll(self) -> None:
-        """Read the queues, then the send time of the oldest waiting message from the database.
+        """Read the queues from SQS, then the send time of the oldest waiting message from the database.
 
-        If SQS reports an empty queue, no message is reported as waiting, whatever the database says. The database can
-        have waiting videos whose messages no longer exist.
+        If SQS reports an empty queue, the metric of the oldest message has no value.
         """
         self.queues.poll()
         self.oldest_message.poll(is_queue_empty=self.queues.is_empty(self.oldest_message.queue))
@@ -190,7 +200,7 @@ class SqsSources:
 
 
 def open_sources(settings: Settings) -> SqsSources:
-    """Return the sources for the SQS queues that the settings name."""
+    """Return the sources of the SQS exporter, connected to SQS and to the database of the settings."""
     client = aws.client(settings, "sqs", read_timeout_seconds=READ_TIMEOUT_SECONDS)
     counter = CallCounter()
     counter.attach(client)

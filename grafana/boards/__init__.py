@@ -1,4 +1,4 @@
-"""The five dashboards, in order from the result of the runs to the state of the programs."""
+"""List of the five dashboards. The results of runs come first, the state of our programs last."""
 
 from grafana.board import Board
 from grafana.boards.bottleneck import BOTTLENECK

@@ -1,7 +1,7 @@
 """Dashboard *Capacity*: how many videos per minute the worker can process.
 
-For each video size, it shows the cell with the greatest nominal capacity X_sat. It also shows throughput X and X_sat of
-each run, with its size, slots and mode.
+For each video size, the dashboard shows the cell with the greatest nominal capacity X_sat. For each run, the dashboard
+shows X and X_sat.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Drop-down lists that several dashboards share, and label selectors for the chosen values.
 
-Links between dashboards keep the chosen values.
+A link from one dashboard to another passes the chosen values on.
 """
 
 from __future__ import annotations
@@ -49,15 +49,18 @@ NONE_KNOWN = Text("ninguno conocido", "none known")
 
 
 def numbered(expression: str, label: str, names: Iterable[str]) -> str:
-    """Return a PromQL query that replaces each value by the position of the series' `label` in `names`.
+    """Return a PromQL query that gives each series of `expression` a number for its value of `label`.
 
-    Positions start at 0. `expression` is a query whose series have this label. The panel shows a word for each number.
-    Without series, a panel of numbers can show a word such as "unknown". A panel of label values would be empty.
+    The number is the position of the label value in `names`, counted from 0. A panel maps each number to a word.
     """
+    # numbers, because a panel of label values cannot show a word when there are no data
     numbers = (f'label_replace(vector({number}), "{label}", "{name}", "", "")' for number, name in enumerate(names))
     return f"0 * ({expression}) + on ({label}) group_left () ({' or '.join(numbers)})"
 
 
 def of_queue_readers(metric: str) -> str:
-    """Return the PromQL query of a worker metric, limited to workers of the queue chosen on the dashboard."""
+    """Return the PromQL query for `metric`, limited to the workers that read the chosen queue.
+
+    The user chooses the queue on the dashboard. `metric` is the name of a metric of workers.
+    """
     return f"({metric} and on (job, instance) aforo_worker_queue_info{OF_QUEUE})"

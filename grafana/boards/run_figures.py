@@ -1,6 +1,6 @@
-"""PromQL queries for the dashboard *Capacity*: figures of runs, and of cells averaged over runs.
+"""PromQL queries for the dashboard *Capacity*: figures of each run, and means over the runs of a cell.
 
-Here, all runs with one video size and one concurrency count as one cell.
+In this module, a cell is all runs with the same video size and the same concurrency.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ LABELS = ("size", "concurrency", "mode")
 def last(metric: str, *labels: str) -> str:
     """Return the PromQL query for the last value of `metric` of each run.
 
-    Its series have the label `run_id` and those in `labels`. The query looks back 5 minutes from the end of the
-    dashboard's time range. That is enough, because each scrape contains all runs that the exporter reports. A query
-    over the whole range would take seconds, because a day has 86,400 samples of each series.
+    Each series has the label `run_id` and the labels in `labels`. The query reads only the last 5 minutes.
     """
     by = ", ".join(("run_id", *labels))
+    # 5 minutes are enough, because each scrape has every tracked run; the whole time range would take seconds
     return f"max by ({by}) (last_over_time({metric}[5m]))"
 
 
@@ -28,19 +27,18 @@ X = last("run_id:aforo_run_videos_per_minute:ratio")
 
 
 def capacity(bound: str) -> str:
-    """Return the PromQL query for X_sat of each run (`estimate`), or one end of its interval.
+    """Return the PromQL query for X_sat of each run, or for one end of its 95 % interval.
 
-    `bound` is `estimate`, `lower` or `upper`. X_sat is the throughput with every slot busy.
+    `bound` is `estimate` for X_sat, `lower` or `upper` for an end. X_sat is the throughput with every slot busy.
     """
     return last(f'run_id_bound:aforo_run_capacity_videos_per_minute:max{{bound="{bound}"}}')
 
 
 def verdict(kind: str) -> str:
-    """Return the PromQL query for the current verdict of each run.
+    """Return the PromQL query for one verdict on each run: its stability or its bottleneck.
 
-    `kind` is the kind of verdict, such as `bottleneck`. Each series has a label with the name `kind`, whose value is
-    the verdict. So a table can show two kinds in two columns. The query reads one moment only. Over a time range, a run
-    whose verdict has changed would have two verdicts.
+    `kind` is `stability` or `bottleneck`, and is also the name of the label with the verdict. The other label is
+    `run_id`.
     """
     return f"max by (run_id, {kind}) ({_stored_verdict(kind)})"
 
@@ -54,10 +52,10 @@ VALIDITY = "max by (run_id, validity, reasons) (aforo_run_validity_info)"
 
 
 def state() -> str:
-    """Return the PromQL query for the state of each run, as its number in wording.RUN_STATES.
+    """Return the PromQL query for the state of each run, as a number.
 
-    If a run changed its state within the 5 minutes that the query reads, the result is the state with the highest
-    number.
+    The constant `wording.RUN_STATES` has the word for each number. If a run had several states in the last 5 minutes,
+    the highest number wins.
     """
     numbered = [f"{code} * {last(_status(status))}" for status, code in reversed(STATUS_NUMBERS.items())]
     some_failed = f"4 * ({last(_status('finished'))} and on (run_id) ({last(FAILED)} > 0))"
@@ -76,11 +74,10 @@ ONE_NODE = 'concurrency!~".*×.*"'
 
 
 def bursts(validity: str, chosen: str = CHOSEN) -> str:
-    """Return the PromQL query for the complete bursts with this validity (`valid` or `indicative`).
+    """Return the PromQL query for the complete bursts with one validity (`valid` or `indicative`).
 
-    A burst is complete if it has finished, every expected video is done, and no execution was denied the claim of its
-    video. The query gives one series per run. `chosen` is a list of PromQL label matchers that selects the runs. By
-    default, it selects those chosen on the dashboard.
+    A burst is complete if it has finished, all its videos are done, and no claim was denied. Each series has the labels
+    `run_id`, `size`, `concurrency` and `mode`. `chosen` has PromQL label matchers for the runs.
     """
     facts = last(f'aforo_run_info{{{chosen}, mode="burst"}}', *LABELS)
     complete = last("run_id:aforo_run_complete:bool")
@@ -88,11 +85,10 @@ def bursts(validity: str, chosen: str = CHOSEN) -> str:
 
 
 def by_cell(figure: str, chosen: str = CHOSEN) -> str:
-    """Return the PromQL query for the mean of `figure` over the complete bursts of each cell.
+    """Return the PromQL query for the mean of a figure over the complete bursts of each cell.
 
-    `figure` is a query with one value per run. `chosen` is a list of PromQL label matchers that selects the runs. The
-    mean is over the valid complete bursts of the cell. If it has none, the mean is over its indicative ones. `bursts`
-    says which bursts are complete.
+    `figure` is a PromQL query with one value per run. Indicative bursts count only in a cell without a valid complete
+    burst. `chosen` has PromQL label matchers for the runs.
     """
     return " or ".join(
         f"avg by (size, concurrency) ({figure} * on (run_id) group_right () {bursts(validity, chosen)})"
@@ -101,29 +97,30 @@ def by_cell(figure: str, chosen: str = CHOSEN) -> str:
 
 
 def best_cell() -> str:
-    """Return the PromQL query that gives, for each size, the cell with the greatest X_sat.
+    """Return the PromQL query for the greatest mean X_sat of each video size.
 
-    X_sat is the throughput with every slot busy.
+    The labels `size` and `concurrency` of a series name the cell with this X_sat.
     """
     return f"topk by (size) (1, {by_cell(capacity('estimate'))})"
 
 
 def of_best_cell(expression: str) -> str:
-    """Restrict a PromQL query of cells to the cell with the greatest X_sat of each video size.
+    """Return the PromQL query `expression` for the cell with the greatest X_sat of each video size.
 
-    `expression` is a query whose series have the labels of a cell. X_sat is the throughput with every slot busy.
+    `expression` is a query whose series have the labels `size` and `concurrency`. X_sat is the throughput with every
+    slot busy.
     """
     return f"({expression}) and on (size, concurrency) ({best_cell()})"
 
 
 def validity_of_cell() -> str:
-    """Return the PromQL query for the validity of each cell, as its number in wording.VALIDITY_NUMBERS.
+    """Return the PromQL query for the validity of each cell, as a number.
 
-    - 2: the cell has a valid complete burst with a known X_sat.
-    - 1: it has no such burst, but an indicative complete burst with a known X_sat.
-    - 0: it has neither, but an invalid run.
+    - 2: a valid complete burst has a known X_sat.
+    - 1: only an indicative complete burst has a known X_sat.
+    - 0: no such burst has a known X_sat, and the cell has an invalid run.
 
-    Any other cell has no number. X_sat is the throughput with every slot busy.
+    Any other cell has no value. The constant `wording.VALIDITY_NUMBERS` has the word for each number.
     """
     measured = f"0 * {capacity('estimate')}"
     usable = (
@@ -134,10 +131,10 @@ def validity_of_cell() -> str:
 
 
 def invalid_runs() -> str:
-    """Return the PromQL query for the invalid runs among the runs chosen on the dashboard.
+    """Return the PromQL query for all invalid runs that match the user's choice on the dashboard.
 
-    The query gives one series per run, with the value 0. In wording.VALIDITY_NUMBERS, 0 is the validity of a cell that
-    has only invalid runs.
+    The query gives one series per run, with the value 0. In the constant `wording.VALIDITY_NUMBERS`,
+    0 means *only invalid runs*.
     """
     return f'0 * ({FACTS} and on (run_id) aforo_run_validity_info{{validity="invalid"}})'
 
@@ -145,7 +142,8 @@ def invalid_runs() -> str:
 def bottleneck_of_cell() -> str:
     """Return the PromQL query for the most frequent bottleneck of each cell.
 
-    The name of the bottleneck is the label `bottleneck`. Valid and indicative bursts count.
+    Each series has the labels `size`, `concurrency` and `bottleneck`. Its value is the number of complete bursts with
+    that bottleneck. Invalid bursts do not count.
     """
     stored, usable = _stored_verdict("bottleneck"), f"({bursts('valid')} or {bursts('indicative')})"
     counted = (
@@ -155,13 +153,16 @@ def bottleneck_of_cell() -> str:
 
 
 def spaced(expression: str) -> str:
-    """Return the PromQL query `expression` with a space in its label `size`: `50 MB` instead of `50MB`."""
+    """Return the PromQL query `expression` with a space in its label `size`: `50 MB` instead of `50MB`.
+
+    `expression` is a query whose series have this label.
+    """
     return f'label_replace({expression}, "size", "$1 $2", "size", "([0-9.]+)([KMG]B)")'
 
 
 def as_cell(expression: str) -> str:
-    """Return the PromQL query `expression` with a new label `cell`, made of size and concurrency.
+    """Return the PromQL query `expression` with a new label `cell`, such as `50 MB · 2`.
 
-    The label names a bar or a row, such as `50 MB · 2`.
+    The new label joins the labels `size` and `concurrency`, which `expression` must have.
     """
     return f'label_join({spaced(expression)}, "cell", " · ", "size", "concurrency")'

@@ -1,5 +1,5 @@
-"""Run a real Kubernetes control plane with KEDA on this machine.
+"""Run a Kubernetes control plane with KEDA on this machine, to test Aforo's manifests and scaling.
 
-It tests Aforo's manifests and scaling. KEDA sets the number of worker pods by the length of the queue. No container
-runs. Processes of this machine take the place of the pods' containers.
+KEDA sets the number of worker pods by the length of the queue. Processes of this machine take the place of the pods'
+containers.
 """

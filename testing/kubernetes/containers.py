@@ -24,11 +24,10 @@ def command_of(container: Mapping[str, Any], default: list[str]) -> list[str]:
 
 
 def environment_of(plane: ControlPlane, container: Mapping[str, Any], folder: Path) -> dict[str, str]:
-    """Return the environment variables of a container, for a process on this machine.
+    """Return the environment variables for the process that takes the place of a container.
 
-    Each volume of the container becomes a new folder below `folder`. A variable whose value is a path in a volume gets
-    the path in the new folder. But paths in a volume at /tmp stay unchanged, because they can be files of the test
-    itself. For that volume, the variable TMPDIR is set to the new folder.
+    Each volume of the container becomes a subfolder of `folder`. A value that is a path in a volume becomes the path in
+    the subfolder. For a volume at /tmp, only TMPDIR is set.
     """
     variables: dict[str, str] = {}
     for source in container.get("envFrom", []):
@@ -37,6 +36,7 @@ def environment_of(plane: ControlPlane, container: Mapping[str, Any], folder: Pa
     mounts = {mount["mountPath"]: folder / mount["name"] for mount in container.get("volumeMounts", [])}
     for mounted in mounts.values():
         mounted.mkdir(exist_ok=True)
+    # the test has its own files in /tmp, so values with paths in /tmp stay unchanged
     temporary = {"TMPDIR": str(mounts.pop(TEMPORARY))} if TEMPORARY in mounts else {}
     return {name: _moved(value, mounts) for name, value in variables.items()} | temporary
 

@@ -1,8 +1,7 @@
 """Run a Kubernetes control plane on free ports of this machine.
 
-It consists of etcd, API server, controllers, scheduler, KEDA and kwok. KEDA scales the workers by the length of the
-queue. kwok plays the kubelet: it reports nodes and pods as running, although no container runs. Nothing enforces a
-NetworkPolicy.
+KEDA scales the workers by the length of the queue. kwok plays the kubelet: it reports pods as running, although no
+container runs. Nothing enforces a NetworkPolicy.
 """
 
 from __future__ import annotations
@@ -43,7 +42,10 @@ class ControlPlane:
     token: str
 
     def kubectl(self, *words: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run kubectl with these arguments. If it fails, raise AssertionError unless `check` is False."""
+        """Run kubectl with these arguments, and return the ended process.
+
+        `stdin` is the standard input of kubectl. Raise AssertionError if kubectl fails and `check` is True.
+        """
         command = [program("kubectl"), "--kubeconfig", str(self.kubeconfig), *words]
         answer = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
         assert not check or answer.returncode == 0, f"{' '.join(words)}: {answer.stderr}"

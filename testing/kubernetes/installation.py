@@ -25,10 +25,10 @@ NAMESPACE = "aforo"
 
 @dataclass
 class Installation:
-    """Aforo as a test installs it in the namespace `aforo` of a Kubernetes control plane.
+    """Installation of Aforo in the namespace `aforo` of a Kubernetes control plane, for one test.
 
-    `overlay` has the values that the test sets in the Kustomize overlay. The files of the overlay are written to
-    `folder` and applied from there. KEDA reads the queue through `proxy`, which can inject faults.
+    The field `overlay` has the test's values for the Kustomize overlay. The overlay's files are written to `folder`.
+    KEDA reads the queue through `proxy`, in which a test can inject faults.
     """
 
     plane: ControlPlane
@@ -38,7 +38,7 @@ class Installation:
     database_url: str
 
     def change(self, **fields: Any) -> None:
-        """Change fields of the test's Overlay. They take effect with the next `install` or `apply`."""
+        """Change fields of the test's Overlay. The next call of `install` or `apply` uses the new values."""
         self.overlay = replace(self.overlay, **fields)
 
     def install(self) -> None:
@@ -69,7 +69,7 @@ class Installation:
         return {(each["kind"], each["metadata"]["name"]) for each in built}
 
     def created(self) -> set[tuple[str, str]]:
-        """Return kind and name of those objects of the overlay that exist in the cluster."""
+        """Return kind and name of each object of the written overlay that exists in the cluster."""
         answer = self.plane.kubectl("get", "-k", str(self.folder), "--ignore-not-found", "-o", "json")
         return {(each["kind"], each["metadata"]["name"]) for each in json.loads(answer.stdout)["items"]}
 
@@ -82,7 +82,10 @@ class Installation:
         return next((each for each in conditions if each["type"] == name), {})
 
     def await_condition(self, name: str, of: str = "scaledobject/worker", seconds: float = 60.0) -> None:
-        """Wait at most `seconds` until the condition `name` of the Kubernetes object `of` has the status True."""
+        """Wait until the condition `name` of the Kubernetes object `of` has the status True.
+
+        Raise AssertionError after `seconds`. The error message shows the condition.
+        """
         try:
             until(lambda: self.condition(name, of).get("status") == "True", f"{of} is {name}", seconds, 0.5)
         except AssertionError as late:
@@ -93,14 +96,13 @@ class Installation:
         return int(self.plane.get("deployment", "worker")["spec"]["replicas"])
 
     def await_replicas(self, number: int, seconds: float = 60.0) -> None:
-        """Wait until the autoscaler wants this number of worker pods."""
+        """Wait until the autoscaler wants `number` worker pods. Raise AssertionError after `seconds`."""
         until(lambda: self.replicas() == number, f"{number} replicas; there are {self.replicas()}", seconds, 0.5)
 
     def planned_queue_length(self) -> int:
-        """Return the number of messages per worker that `capacity plan` computes for KEDA.
+        """Return the value for KEDA's `queueLength` that `capacity plan` prints: messages per worker.
 
-        KEDA calls this setting `queueLength`. The command gets its options from the annotation `aforo/plan` of the
-        ScaledObject.
+        The command runs with the options in the annotation `aforo/plan` of the ScaledObject.
         """
         options = self.plane.get("scaledobject", "worker")["metadata"]["annotations"]["aforo/plan"]
         command = [sys.executable, "-m", "capacity", "plan", *shlex.split(options), "--json"]
@@ -123,8 +125,8 @@ class Installation:
     def ready_pods(self, name: str = "worker") -> int:
         """Return the number of ready pods with the label `app.kubernetes.io/name`=`name`.
 
-        The pods are counted by their own status. The count in the Deployment's status can be too low here: kwok makes
-        each pod ready at the moment of its creation.
+        The pods are counted one by one. In a control plane without containers, the number in the Deployment's status
+        can be too low.
         """
         conditions = [each for pod in self.pods(name) for each in pod["status"].get("conditions", [])]
         return sum(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

@@ -1,7 +1,7 @@
 """Write the Kustomize overlay with which the tests install the manifests in deploy/kubernetes.
 
-Like a user's own overlay, it sets the queue, the settings and the image tags. It uses an SQS emulator in place of AWS.
-By default it also makes scaling faster, because a test cannot wait five minutes until pods are removed.
+The overlay sets the queue, the settings and the image tags. An SQS emulator takes the place of AWS. By default, scaling
+is faster than in the manifests.
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ SCALE_DOWN = {
 
 @dataclass(frozen=True)
 class Overlay:
-    """Values that the tests' Kustomize overlay sets. `endpoint_url` is the URL at which KEDA reads SQS."""
+    """Values that the tests' Kustomize overlay sets.
+
+    The field `queue` is the SQS queue of the workers. The field `endpoint_url` is the URL at which KEDA reads this
+    queue. The field `settings` has further settings of Aforo.
+    """
 
     queue: TestQueue
     endpoint_url: str

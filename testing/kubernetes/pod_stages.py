@@ -1,16 +1,7 @@
-"""Configure kwok, the program that plays the kubelet and changes the state of nodes and pods.
+"""Configure kwok, the program that changes the states of nodes and pods in place of a kubelet.
 
-In kwok, a stage is a rule for one such change, such as making a pod ready. The tests use stages that come with kwok.
-
-A test can run a real process in place of a pod's container. The pod's annotation `aforo.test/process` then has the
-state of this process: `awaited` (not started yet), `running` or `ended`. This module adds a condition on the annotation
-to three stages:
-
-- kwok makes the pod ready only if the process is `running` or `ended`.
-- kwok completes the pod only if the process is `ended`.
-- kwok deletes the pod only if the process is `ended`.
-
-For a pod without the annotation, the conditions always hold.
+A pod's annotation `aforo.test/process` has the state of the process that replaces the pod's container. kwok makes the
+pod ready only after the process has started. kwok deletes the pod only after the process has ended.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ CACHE = ROOT / ".tools/kubernetes"
 class GoModule:
     """A Go module at one version, with the programs to build from it.
 
-    `programs` has the path of each program's package inside the module.
+    The field `programs` maps the name of each program to the path of its package inside the module.
     """
 
     path: str
@@ -55,7 +55,7 @@ PROMETHEUS_OPERATOR = GoModule("github.com/prometheus-operator/prometheus-operat
 
 
 def missing_requirement() -> str | None:
-    """Return the reason why the control plane cannot run on this machine, or None if it can."""
+    """Return a text that says why the control plane cannot run on this machine, or None if it can."""
     needed = {"go": "it builds the control plane", "openssl": "it makes the certificates"}
     return next((f"there is no {name}: {why}" for name, why in needed.items() if shutil.which(name) is None), None)
 
@@ -69,7 +69,7 @@ def program(name: str) -> str:
 def build_missing() -> None:
     """Build the programs of the control plane that are not built yet.
 
-    To build all takes about half an hour on two cores.
+    The build of all programs takes about half an hour on two cores.
     """
     for module in MODULES:
         if missing := module.missing():

@@ -21,7 +21,8 @@ from testing.ports import free_port, is_open
 def running_prometheus(folder: Path, targets_file: Path) -> Iterator[str]:
     """Context manager: run Prometheus with Aforo's rules, and yield the URL of Prometheus.
 
-    Its data and log are in `folder`. `targets_file` has the addresses of the workers that it scrapes.
+    Prometheus writes its data and log to `folder`. The file `targets_file` has the addresses of the workers that
+    Prometheus scrapes.
     """
     folder.mkdir()
     configuration = {

@@ -1,8 +1,7 @@
 """Run stand-ins: processes of this machine in place of the containers of pods.
 
-The Kubernetes control plane of the tests runs no containers. A stand-in has the command and the environment of its
-pod's container. It is started when the pod is scheduled. When the pod is deleted, the stand-in gets SIGTERM, and
-SIGKILL if it still runs after the pod's grace period. A kubelet does the same with containers.
+A stand-in has the command and the environment of its pod's container. When the pod is deleted, the stand-in gets
+SIGTERM, and SIGKILL after the pod's grace period.
 """
 
 from __future__ import annotations
@@ -69,9 +68,10 @@ class StandIn:
 
 @dataclass
 class StandIns:
-    """Processes in place of the containers of all pods with the label `app.kubernetes.io/name` = `name`.
+    """Processes of this machine that take the place of the containers of one program's pods.
 
-    `name` is a field, for example `worker`.
+    The field `name` is the name of the program, such as `worker`. The pods have this name in the label
+    `app.kubernetes.io/name`.
     """
 
     plane: ControlPlane
@@ -95,9 +95,9 @@ class StandIns:
         return [each for each in list(self.all.values()) if each.was_ready and each.kill_at is None]
 
     def tick(self) -> None:
-        """Read the pods once. Start processes for new pods, and stop those of deleted pods.
+        """Read the pods once. Start a process for each new pod, and stop the process of each deleted pod.
 
-        Processes that are not ready yet are probed.
+        Also run the startup probe of each process that is not ready yet.
         """
         _, pods = self.plane.request(f"{PODS}?labelSelector=app.kubernetes.io/name%3D{self.name}")
         for pod in pods["items"]:
@@ -170,8 +170,8 @@ class StandIns:
 def stand_ins(plane: ControlPlane, name: str, folder: Path, base: Mapping[str, str]) -> Iterator[StandIns]:
     """Context manager: run one process for each pod with the label `app.kubernetes.io/name` = `name`.
 
-    Each process takes the place of its pod's container. At the end of the block, kill the processes that still run.
-    `folder` is created and gets their logs. `base` has the environment variables that the container image would set.
+    The processes write their logs into the new folder `folder`. `base` has the environment variables of the container
+    image. At the end of the block, the processes are killed.
     """
     folder.mkdir()
     group, stopped = StandIns(plane, name, folder, base), threading.Event()

@@ -1,10 +1,6 @@
 """Compute how many threads ffmpeg is allowed to use in one slot, from the available CPU and memory.
 
-The memory constants of this module are upper bounds of what ffmpeg 5.1 used for H.264 from 1080p to 2160p with 1 to 32
-threads. On one machine, 1, 8, 16 and 32 threads used:
-
-- Address space: 390, 1370, 2380 and 4353 MiB. It grows with each thread, up to 8 threads per core.
-- Resident memory at 2160p: 166, 421, 704 and 1251 MiB.
+The memory constants of this module are upper bounds of measurements with ffmpeg 5.1 and H.264 video.
 """
 
 from __future__ import annotations
@@ -19,8 +15,9 @@ from aforo.cgroup import Cgroup
 from core import settings
 
 MIB = 1 << 20
+#: measured: 390, 1370, 2380, 4353 MiB with 1, 8, 16, 32 threads; no growth above 8 threads per core
 ADDRESS_SPACE_BYTES, ADDRESS_SPACE_PER_THREAD_BYTES = 352 * MIB, 144 * MIB
-#: with the Python process of the slot
+#: with the Python process of the slot; measured for ffmpeg at 2160p: 166, 421, 704, 1251 MiB with 1, 8, 16, 32 threads
 RESIDENT_BYTES, RESIDENT_PER_THREAD_BYTES = 300 * MIB, 40 * MIB
 
 
@@ -41,13 +38,10 @@ class HostLimits:
 
 
 def thread_budget(worker: settings.Worker, limits: HostLimits | None = None) -> int:
-    """Return the number of threads for one ffmpeg.
+    """Return the number of threads for one ffmpeg: AFORO_WORKER_THREADS, or what CPU and memory allow.
 
-    If AFORO_WORKER_THREADS is set, return its value. Otherwise, return the slot's share of the cores, or fewer if
-    ffmpeg would need too much memory, but at least 1.
-
-    Too much memory is an address space above AFORO_WORKER_FFMPEG_MEMORY_MIB, or a resident memory above the slot's
-    share of the memory.
+    `limits` has the cores and memory of all slots together, by default those of the container or machine. The result is
+    at least 1.
     """
     if worker.threads:
         return worker.threads

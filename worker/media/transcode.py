@@ -91,8 +91,8 @@ def transcode(
 ) -> TranscodeResult:
     """Transcode the file `source` to `target` and verify the output. On failure, delete `target`.
 
-    `media` holds the properties of `source`. Raise VideoFailed with the reason if ffmpeg fails or is killed, or if its
-    output is not complete.
+    `media` holds the properties of `source`. Raise VideoFailed with the reason if ffmpeg fails, or if its output is not
+    complete.
     """
     _require_sound(profile, media)
     progress = Progress()
@@ -137,12 +137,8 @@ def _usage_on_failure(finished: Finished) -> Iterator[None]:
 def require_whole(source: MediaFacts, output: MediaFacts, progress: Progress, profile: Profile) -> None:
     """Raise VideoFailed unless the transcoded output is complete.
 
-    The first of these defects is the reason of the failure:
-
-    1. `corrupt`: the source has sound, the profile keeps it, and the output has none.
-    2. `truncated`: the output is clearly shorter than the profile's output for a source of this length.
-    3. `truncated`: ffmpeg lost more than a few pictures of the source. This is checked only if the profile encodes all
-       of the video.
+    The reason is `corrupt` if the sound is missing. The reason is `truncated` if the output is too short, or if ffmpeg
+    lost pictures. `progress` has the number of pictures that ffmpeg decoded.
     """
     if profile.keeps_audio and source.has_audio and not output.has_audio:
         raise VideoFailed(Reason.CORRUPT, "the sound is missing from the output")
