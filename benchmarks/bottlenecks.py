@@ -1,4 +1,4 @@
-"""Compare the bottleneck that `report` names with the limit that was injected, and print the confusion table.
+"""Compare the bottleneck that `report` names with the injected limit, and print the confusion table.
 
 Needs root, cgroup v1 and PostgreSQL. All twelve cases take 20 minutes. With --example, the worker is that of
 `examples/own_app`, and its four cases take 10 minutes.

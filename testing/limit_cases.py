@@ -1,6 +1,7 @@
-"""Test cases in which an imposed limit makes one known resource the bottleneck: of our worker, and of the example app.
+"""Test cases in which an imposed limit makes one known resource the bottleneck.
 
-The real programs run each case, and the verdict of `report` is compared with the known bottleneck.
+The worker is ours, or that of the example app. The real programs run each case, and the verdict of `report` is compared
+with the known bottleneck.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Nothing of Aforo runs for a while: no task of a worker that is not ours notices, and each execution comes later once.
+"""Collector, database and Prometheus are away: no task notices, each execution is stored later, once.
 
-Real PostgreSQL, Prometheus and collector are stopped. This is ten minutes with 1,000 tasks:
+The real programs are killed while a worker that is not ours works. This is ten minutes with 1,000 tasks:
 
     AFORO_OUTAGE_SECONDS=600 AFORO_OUTAGE_TASKS=1000 .venv/bin/pytest -s -q tests/collector/test_outage.py
 """
