@@ -26,20 +26,22 @@ CLAIMS = {0.1: (0.92, 0.97), 0.3: (0.92, 0.97), 0.6: (0.90, 1.0)}
 #: generations (videos per slot) from which the claim is made, and more of them
 GENERATIONS = {"warm": (3, 4, 8), "cold": (4, 6, 12)}
 COLD_SERVICE = 1.6
-#: speed of a noisy host: its standard deviation, and its correlation time in service times
-NOISE, NOISE_SERVICES = 0.05, 20.0
 LARGEST_GAP = 0.04
 TRUE_CYCLE = 1 + LARGEST_GAP / 2
 
 
 @dataclass(frozen=True)
 class Case:
-    """One combination of the simulation."""
+    """One combination of the simulation.
+
+    `drift` is that of the host's speed: its standard deviation, and its correlation time in service times.
+    """
 
     start: str
     slots: int
     generations: int
     cv: float
+    drift: tuple[float, float] = (0.0, 1.0)
 
     @property
     def videos(self) -> int:
@@ -58,8 +60,10 @@ def unclaimed() -> Iterator[Case]:
     """Yield combinations for which no claim is made: too few videos, and a host whose speed drifts."""
     yield Case("warm", 4, 2, 0.6)
     yield Case("warm", 8, 2, 0.6)
-    yield Case("noisy", 4, 12, 0.1)
-    yield Case("noisy", 4, 25, 0.1)
+    yield Case("noisy", 4, 12, 0.1, drift=(0.05, 20.0))
+    yield Case("noisy", 4, 25, 0.1, drift=(0.05, 20.0))
+    yield Case("noisy", 2, 37, 0.03, drift=(0.03, 10.0))
+    yield Case("noisy", 4, 25, 0.03, drift=(0.03, 5.0))
 
 
 def estimates(case: Case, repetitions: int, rng: np.random.Generator) -> Iterator[SaturatedThroughput]:
@@ -85,12 +89,13 @@ def _cold(services: Floats, lags: Floats) -> Floats:
 
 def _slowness(rng: np.random.Generator, case: Case) -> Floats:
     """Return a factor per video from an autoregressive speed of the host; `slots` videos start per service time."""
-    kept = np.exp(-1 / (NOISE_SERVICES * case.slots))
-    level = NOISE * rng.standard_normal()
+    deviation, services = case.drift
+    kept = np.exp(-1 / (services * case.slots))
+    level = deviation * rng.standard_normal()
     factors = np.empty(case.videos)
     for video in range(case.videos):
         factors[video] = np.exp(level)
-        level = kept * level + NOISE * np.sqrt(1 - kept**2) * rng.standard_normal()
+        level = kept * level + deviation * np.sqrt(1 - kept**2) * rng.standard_normal()
     return factors
 
 

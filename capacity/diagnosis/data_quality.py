@@ -9,6 +9,7 @@ from enum import StrEnum
 import numpy as np
 from scipy import stats
 
+from capacity.estimators.correlation import FEWEST_VALUES, autocorrelation, neighbours_correlate
 from capacity.estimators.interval import Floats
 from capacity.estimators.littles_law import Agreement
 from capacity.estimators.reason import Reason
@@ -30,9 +31,6 @@ OTHER_CPU_LIMIT = 0.05
 #: coefficient of variation of the CPU seconds that one and the same file costs; 0.02 is usual with full cores
 COST_LIMIT = 0.05
 COST_VIDEOS = 3
-AUTOCORRELATION_LIMIT = 0.3
-AUTOCORRELATION_VIDEOS = 30
-AUTOCORRELATION_P_VALUE = 0.001
 TREND_LIMIT = 0.10
 TREND_P_VALUE = 0.01
 #: largest coefficient of variation of the service time for which the coverage of X_sat's interval is claimed
@@ -164,16 +162,6 @@ def is_valid(warnings: tuple[QualityWarning, ...]) -> bool:
     return all(warning.severity is not Severity.INVALID for warning in warnings)
 
 
-def autocorrelation(values: Floats) -> float:
-    """Return how much each value resembles the next one, from -1 to 1 (lag-1 autocorrelation).
-
-    It is NaN for fewer than three values, or if all are equal.
-    """
-    centred = values - values.mean() if values.size else values
-    variance = float(centred @ centred)
-    return float(centred[1:] @ centred[:-1]) / variance if values.size > 2 and variance > 0 else float("nan")
-
-
 def drift(values: Floats) -> tuple[float, float]:
     """Fit a line through the values in order. Return its slope as a relative change, and its p-value.
 
@@ -286,19 +274,13 @@ def _size(facts: RunFacts) -> Iterator[QualityWarning]:
 
 
 def _sequence(facts: RunFacts) -> Iterator[QualityWarning]:
-    """Check the order of the slot cycles for autocorrelation and trend.
-
-    An interval that assumes independent values shows neither.
-    """
+    """Check the order of the slot cycles for autocorrelation and trend."""
     cycles = facts.settled_cycle_seconds
-    if cycles.size < AUTOCORRELATION_VIDEOS:
+    if cycles.size < FEWEST_VALUES:
         return
-    correlation = autocorrelation(cycles)
+    if neighbours_correlate(cycles):
+        yield _warning(Problem.AUTOCORRELATION, False, correlation=autocorrelation(cycles))
     change, p_value = drift(cycles)
-    # of n independent values the correlation has a standard deviation of 1 / sqrt(n) (Bartlett 1946)
-    chance = float(stats.norm.isf(AUTOCORRELATION_P_VALUE)) / np.sqrt(cycles.size)
-    if correlation > max(AUTOCORRELATION_LIMIT, chance):
-        yield _warning(Problem.AUTOCORRELATION, True, correlation=correlation)
     if abs(change) > TREND_LIMIT and p_value < TREND_P_VALUE:
         yield _warning(Problem.DRIFT, True, change_ratio=change, p_value=p_value)
 

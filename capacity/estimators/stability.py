@@ -9,6 +9,7 @@ from enum import StrEnum
 import numpy as np
 from scipy import stats
 
+from capacity.estimators.correlation import mean_half_width
 from capacity.estimators.interval import SECONDS_PER_MINUTE, Floats, Interval
 from capacity.estimators.littles_law import videos_present
 from core.run import fewest_arrivals
@@ -171,11 +172,9 @@ def utilisation(rate_per_second: float, cycle_seconds: Floats, slots: int) -> tu
     while a message waited.
     """
     rho = rate_per_second * float(cycle_seconds.mean()) / slots
-    count = cycle_seconds.size
-    if count < 2:
+    if cycle_seconds.size < 2:
         return rho, Interval(0.0, float("inf"))
-    spread = float(stats.t.ppf(0.95, count - 1) * cycle_seconds.std(ddof=1) / np.sqrt(count))
-    half = rate_per_second * spread / slots
+    half = rate_per_second * mean_half_width(cycle_seconds, confidence=0.90) / slots
     return rho, Interval(rho - half, rho + half)
 
 

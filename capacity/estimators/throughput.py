@@ -12,13 +12,13 @@ from enum import StrEnum
 
 import numpy as np
 
+from capacity.estimators.correlation import mean_half_width
 from capacity.estimators.interval import (
     SECONDS_PER_MINUTE,
     Booleans,
     Floats,
     Interval,
     quantile_interval,
-    t_half_width,
 )
 from capacity.estimators.reason import Reason
 from capacity.estimators.slots import Executions, successors, working_slots
@@ -218,7 +218,8 @@ def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int, *, is_warm: b
     Two kinds of executions are left out of both sums. The last `slots` executions ran while other slots had no work
     left. They are left out if there are at least three executions per slot. The first execution of each slot can
     include a cold start. It is left out if there are at least four executions per slot, unless the slots processed
-    warm-up videos before the run (`is_warm`). The 95 % interval of X_sat is a t interval.
+    warm-up videos before the run (`is_warm`). The 95 % interval of X_sat is a t interval, of batch means if
+    neighbouring cycles correlate.
 
     X_sat is unknown in each of these cases:
 
@@ -318,7 +319,7 @@ def _from_cycles(cycle: Floats, counted: Booleans, slots: int) -> SaturatedThrou
     per_video = float(cycle.mean()) / share
     if per_video <= 0:
         return _unknown(NoCapacity.CLOCK_SKEW, executions=cycle.size)
-    half = t_half_width(cycle - per_video * counted) / share
+    half = mean_half_width(cycle - per_video * counted) / share
     rate = SECONDS_PER_MINUTE * slots / per_video
     return SaturatedThroughput(rate, _rate_interval(slots, per_video, half))
 

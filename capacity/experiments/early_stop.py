@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import delete, select
 
-from capacity.estimators.interval import Floats, t_half_width
+from capacity.estimators.correlation import mean_half_width
+from capacity.estimators.interval import Floats
 from capacity.estimators.slots import Executions
 from capacity.estimators.throughput import COLD_GENERATIONS, slot_cycles
 from core.database import Sessions
@@ -76,7 +77,7 @@ def precision(cycle_seconds: Floats) -> float:
 
     It is half of the width of the mean's 95 % interval, divided by the mean. It is NaN for fewer than two cycles.
     """
-    return t_half_width(cycle_seconds) / float(cycle_seconds.mean()) if cycle_seconds.size > 1 else float("nan")
+    return mean_half_width(cycle_seconds) / float(cycle_seconds.mean()) if cycle_seconds.size > 1 else float("nan")
 
 
 @dataclass(frozen=True)

@@ -164,8 +164,8 @@ PROBLEMS: Mapping[Problem, Text] = {
         "{videos} {videos:video|videos} on {slots} {slots:slot|slots}: under {generations_needed} generations",
     ),
     Problem.AUTOCORRELATION: Text(
-        "ciclos vecinos correlacionados ({correlation:.2f}): el intervalo de esta prueba no vale",
-        "neighbouring cycles correlate ({correlation:.2f}): the interval of this run is not valid",
+        "ciclos vecinos correlacionados ({correlation:.2f}): el intervalo es más ancho; repita tres veces",
+        "neighbouring cycles correlate ({correlation:.2f}): the interval is wider; repeat three times",
     ),
     Problem.DRIFT: Text(
         "el ciclo cambia {change_ratio:change} durante la prueba (temperatura, créditos, disco)",
