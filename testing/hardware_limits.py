@@ -71,7 +71,7 @@ def slow_disk(folder: Path, bytes_per_second: int) -> Iterator[Path]:
         file.truncate(DISK_BYTES)
     _run("mkfs.ext4", "-q", "-F", "-O", "^has_journal", str(image))
     device = Path(_run("losetup", "--show", "-f", "--direct-io=on", str(image)).strip())
-    mount_point.mkdir()
+    mount_point.mkdir(exist_ok=True)
     try:
         _run("mount", "-o", "sync", str(device), str(mount_point))
         with _cgroup(BLKIO) as group:

@@ -1,6 +1,7 @@
-"""Twelve test cases in which an imposed limit makes one known resource the bottleneck.
+"""Test cases in which an imposed limit makes one known resource the bottleneck.
 
-The real programs run each case. The test compares the bottleneck that the command `report` names with the known one.
+The worker is ours, or that of the example app. The real programs run each case. The test compares the bottleneck that
+the command `report` names with the known one.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ import json
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,11 +22,16 @@ import psycopg
 
 from capacity.diagnosis.bottleneck import Cause
 from testing import hardware_limits, postgresql
-from testing.native_stack import Stack
+from testing.example_app import copied_example, install_aforo
+from testing.native_stack import Stack, copied_stack
 from testing.tcp_proxy import TcpProxy
 
 #: Yields the settings of the stack, and a function that limits its running worker.
 Limit = Callable[[Stack], AbstractContextManager[tuple[dict[str, str], Callable[[Stack], None]]]]
+#: Gives the settings of a limit to the worker under test, and returns the environment variables of the stack for it.
+Configure = Callable[[Mapping[str, str]], Mapping[str, str]]
+#: Setting of the reference worker → setting of the example app that does the same.
+SETTINGS_OF_EXAMPLE = {"AFORO_WORKER_THREADS": "FFMPEG_THREADS", "AFORO_WORKER_WORK_PATH": "OUTPUT_FOLDER"}
 
 
 @dataclass(frozen=True)
@@ -81,14 +87,16 @@ class Diagnosis:
     with_comparable: Verdict
 
 
-def diagnose(case: Case, base: Stack) -> Diagnosis:
+def diagnose(case: Case, base: Stack, configure: Configure = dict) -> Diagnosis:
     """Carry out both runs of a test case under its limit, and return the verdicts.
 
-    The runs use the programs of the stack `base`, with a separate database.
+    The runs use the programs of the stack `base`, with a separate database. `configure` gets the settings that belong
+    to the limit, under the names of the reference worker's settings. It returns the environment variables of the stack
+    that give them to the worker under test.
     """
     with case.limit(base) as (settings, limit_worker):
         database = {"AFORO_DATABASE_URL": f"sqlite:///{base.folder}/.local/{case.name}.db"}
-        stack = Stack(base.folder, base.environment | database | settings)
+        stack = Stack(base.folder, {**base.environment, **database, **configure(settings)})
         try:
             _run(stack, limit_worker, case.comparable_slots, case.comparable_count, case.size)
             run_id = _run(stack, limit_worker, case.slots, case.count, case.size)
@@ -104,7 +112,7 @@ def _run(stack: Stack, limit_worker: Callable[[Stack], None], slots: int, count:
     if stack.run("local", "up", "--concurrency", str(slots)).returncode:  # under a limit the first start may time out
         _done(stack, "local", "up", "--concurrency", str(slots))
     limit_worker(stack)
-    output = _done(stack, "injector", "--count", str(count), "--size", size)
+    output = _done(stack, "injector", "--count", str(count), "--size", size, "--concurrency", str(slots))
     run_id = output.split("run ", 1)[1].split(":", 1)[0]
     _done(stack, "capacity", "wait", run_id)
     _done(stack, "capacity", "report", run_id)
@@ -268,3 +276,22 @@ CASES = {
         Case("download", Cause.NETWORK, _download, 4, 12, comparable_slots=1, comparable_count=4, size="1MB"),
     )
 }
+#: Limits of the example app's worker. A video must take several seconds, because the stock transport of that app polls
+#: once per second. The app only shrinks videos, which takes less time than what the reference worker does.
+EXAMPLE_CASES = {
+    name: replace(CASES[name], size=size)
+    for name, size in {"cpu": "30MB", "cpu_quota": "20MB", "disk": "3MB", "single_thread": "30MB"}.items()
+}
+
+
+def example_stack(folder: Path) -> tuple[Stack, Configure]:
+    """Return a stack in `folder` that measures the example app, and the function that gives settings to the app."""
+    install_aforo(folder / "dist")
+    stack = copied_stack(folder / "s")
+    app = copied_example(folder / "service", stack)
+
+    def configure(settings: Mapping[str, str]) -> dict[str, str]:
+        app.configure({SETTINGS_OF_EXAMPLE[name]: value for name, value in settings.items()})
+        return {"YES": "1"}
+
+    return stack, configure

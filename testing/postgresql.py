@@ -26,15 +26,16 @@ def binaries() -> Path | None:
 
 
 @contextmanager
-def running_server(folder: Path, more: str = "") -> Iterator[str]:
+def running_server(folder: Path, more: str = "", port: int | None = None) -> Iterator[str]:
     """Context manager: run PostgreSQL with its data in `folder`. Yield the URL of its database `postgres`.
 
-    `more` are additional options of the server.
+    `more` are additional options of the server. Without `port`, it listens on a free one. A second server in the same
+    folder continues with the data of the first.
     """
     tools = binaries()
     assert tools is not None
     _let_postgres_in(folder)
-    data, port = folder / "data", free_port()
+    data, port = folder / "data", port or free_port()
     if not (folder / "data").exists():
         _run(tools / "initdb", "-D", data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C")
     options = f"{OPTIONS} {more} -p {port} -k {folder} -c listen_addresses=127.0.0.1"

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from celery import Celery, chain, group
+from celery import Celery, Task, chain, group
 
 import aforo
 import aforo.autoload  # what the entry point of an installed library imports; here the library is only in the path
@@ -91,6 +91,16 @@ def dying() -> None:
 def slow() -> None:
     """Keep a slot busy."""
     time.sleep(1.5)
+
+
+@app.task(bind=True)
+def noting(self: Task) -> None:
+    """Wait for TASK_SECONDS. Then append this task's id, its process, its start and its end to the file NOTES."""
+    started_at = time.time()
+    with aforo.stage("download"):
+        time.sleep(float(os.environ["TASK_SECONDS"]))
+    with open(os.environ["NOTES"], "a", encoding="utf-8") as file:
+        file.write(f"{self.request.id} {os.getpid()} {started_at} {time.time()}\n")
 
 
 def send(kind: str, task_id: str) -> None:

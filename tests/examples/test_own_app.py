@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from testing.emulator import ROOT
+from testing.example_app import copied_example, install_aforo
 from testing.native_stack import copied_stack
 from testing.polling import until
 from testing.ports import free_port
 
 pytestmark = [pytest.mark.stack, pytest.mark.own_app, pytest.mark.timeout(1200)]
-APP = ROOT / "examples/own_app"
 PYTHON = str(ROOT / ".venv/bin/python")
 MATRIX = ("capacity", "matrix", "--sizes", "1MB", "--concurrencies", "1,2", "--modes", "burst", "--count", "8")
 #: X and S as anybody would ask the app's own database for them
@@ -30,44 +28,12 @@ SELECT count(*) * 60.0 / ((max(julianday(updated_at)) - min(julianday(uploaded_a
 FROM videos WHERE status = 'done' AND id IN ({keys})"""
 
 
-@pytest.fixture(scope="session")
-def environment():
-    """Return a virtual environment with the app's own requirements and Aforo's wheel, made once per requirements."""
-    requirements = APP / "requirements.txt"
-    digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    folder = ROOT / ".local" / f"own-app-{digest}"
-    if not (folder / "ready").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=120)
-        subprocess.run([folder / "bin/pip", "install", "-q", "-r", str(requirements)], check=True, timeout=600)
-        (folder / "ready").touch()
-    return folder
-
-
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("dist")
-    options = ["--no-deps", "--no-build-isolation", "--no-index", "-w", str(folder)]
-    subprocess.run([PYTHON, "-m", "pip", "wheel", "-q", *options, "."], cwd=ROOT, check=True, timeout=300)
-    return next(folder.glob("aforo-*.whl"))
-
-
 class Team:
     """A team's folder with the app, and Aforo beside it on free ports."""
 
-    def __init__(self, folder, stack, environment):
+    def __init__(self, folder, stack):
         self.folder, self.stack = folder, stack
-        shutil.copytree(APP, folder, ignore=shutil.ignore_patterns(".venv", "*.db", "uploads", "processed"))
-        endpoint = stack.environment.pop("AWS_ENDPOINT_URL")
-        settings = (APP / ".env.example").read_text().replace("http://127.0.0.1:4566", endpoint)
-        (folder / ".env").write_text(settings)
-        (folder / ".venv").symlink_to(environment)
-        self.python("-m", "core.create_tables")
-        stack.environment.update(AFORO_APP_FILE=str(folder / "aforo.toml"), STACK="native")
-
-    def python(self, *arguments):
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "AFORO_", "PYTHON"))}
-        subprocess.run([self.folder / ".venv/bin/python", *arguments], cwd=self.folder, env=inherited, check=True)
+        copied_example(folder, stack)
 
     def run(self, *arguments, **options):
         """Run `python -m …` of Aforo for as long as a busy machine needs."""
@@ -101,14 +67,12 @@ class Team:
 
 
 @pytest.fixture(scope="module")
-def team(tmp_path_factory, environment, wheel):
+def team(tmp_path_factory):
     for program in ("prometheus", "redis-server", "ffmpeg"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed; `make setup` installs it")
-    pip = [environment / "bin/pip", "install", "-q"]
-    subprocess.run([*pip, str(wheel)], check=True, timeout=300)
-    subprocess.run([*pip, "--no-deps", "--force-reinstall", str(wheel)], check=True, timeout=120)
-    team = Team(tmp_path_factory.mktemp("team") / "service", copied_stack(tmp_path_factory.mktemp("st")), environment)
+    install_aforo(tmp_path_factory.mktemp("dist"))
+    team = Team(tmp_path_factory.mktemp("team") / "service", copied_stack(tmp_path_factory.mktemp("st")))
     yield team
     down = team.run("local", "down")
     assert down.returncode == 0, down.stderr

@@ -13,6 +13,7 @@ class Settings(BaseSettings):
     database_url: str
     queue_name: str
     output_folder: Path
+    ffmpeg_threads: int = 0
 
 
 settings = Settings()

@@ -53,13 +53,16 @@ def process(source: Path, video_id: int) -> Path:
     short, small = (settings.output_folder / f"{video_id}.{name}.mp4" for name in ("short", "small"))
     run("ffprobe", "-v", "error", "-show_streams", str(source))
     run(*FFMPEG, "-i", str(source), "-t", "30", "-c", "copy", str(short))
-    run(*FFMPEG, "-i", str(short), "-vf", "scale=-2:180", "-c:v", "libx264", "-preset", "ultrafast", str(small))
+    run(*FFMPEG, *THREADS, "-i", str(short), "-vf", "scale=-2:180", *H264, *THREADS, str(small))
     run(*FFMPEG, "-i", str(small), "-frames:v", "1", str(small.with_suffix(".jpg")))
     short.unlink()
     return small
 
 
 FFMPEG = ("ffmpeg", "-nostdin", "-loglevel", "error", "-y")
+H264 = ("-c:v", "libx264", "-preset", "ultrafast")
+#: before an input, the threads of its decoder; before an output, those of its encoder
+THREADS = ("-threads", str(settings.ffmpeg_threads))
 
 
 def run(*command: str) -> None:

@@ -14,9 +14,9 @@ from sqlalchemy import select
 from core.database import open_engine, open_sessions
 from core.models import ExecutionRow, RunRow, VideoRow
 from testing.clips import H264, make
-from testing.kubernetes.scraping import running_prometheus
 from testing.kubernetes.stand_ins import stand_ins
 from testing.polling import until
+from testing.prometheus_server import running_prometheus
 from testing.slow_ffmpeg import slow_ffmpeg
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(420)]

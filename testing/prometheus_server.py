@@ -1,7 +1,4 @@
-"""Run a Prometheus that scrapes the processes which take the place of the worker pods.
-
-In a real cluster, the Prometheus operator configures this scraping from Aforo's PodMonitor.
-"""
+"""Run a Prometheus with Aforo's rules for tests."""
 
 from __future__ import annotations
 
@@ -18,13 +15,14 @@ from testing.ports import free_port, is_open
 
 
 @contextmanager
-def running_prometheus(folder: Path, targets_file: Path) -> Iterator[str]:
+def running_prometheus(folder: Path, targets_file: Path, port: int | None = None) -> Iterator[str]:
     """Context manager: run Prometheus with Aforo's rules, and yield the URL of Prometheus.
 
-    Prometheus writes its data and log to `folder`. The file `targets_file` has the addresses of the workers that
-    Prometheus scrapes.
+    Prometheus writes its data and log to `folder`. A second Prometheus in the same folder continues with that data. The
+    file `targets_file` has the addresses of the workers that Prometheus scrapes. Without `port`, it listens on a free
+    port.
     """
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     configuration = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(ROOT / "prometheus/rules/*.yml")],
@@ -33,11 +31,11 @@ def running_prometheus(folder: Path, targets_file: Path) -> Iterator[str]:
         ],
     }
     (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
-    port = free_port()
+    port = port or free_port()
     options = [f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
     # a worker that has gone is seen as gone after this time
     options += [f"--web.listen-address=127.0.0.1:{port}", "--query.lookback-delta=15s"]
-    with (folder / "log").open("wb") as log:
+    with (folder / "log").open("ab") as log:
         process = subprocess.Popen(["prometheus", *options], stdout=log, stderr=log)
     try:
         until(lambda: is_open(port), "Prometheus listens")
