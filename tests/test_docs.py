@@ -147,7 +147,7 @@ def parsed(arguments: list[str], environment: dict[str, str], monkeypatch: pytes
 
 @pytest.mark.parametrize("path", [path for path in WRITTEN if path.name != "CHANGELOG.md"], ids=str)
 def test_every_setting_that_a_page_names_exists(path: Path) -> None:
-    files = [".env.example", "docker-compose.yml", "Makefile", "local/app_worker.py"]
+    files = [".env.example", "docker-compose.yml", "Makefile", "local/app_worker.py", "tests/collector/test_outage.py"]
     files += [str(file.relative_to(ROOT)) for file in (ROOT / "tests/faults").glob("*.py")]
     known = set(re.findall(SETTING, "".join(text_of(Path(file)) for file in files)))
     assert set(re.findall(SETTING, text_of(path))) - known == set()

@@ -34,6 +34,8 @@ SLOTS = 2
 TASK_SECONDS = 0.9 * SLOTS * OUTAGE_SECONDS / TASKS
 #: A task that waited for the answer of a program that is away would take longer by at least this.
 DISTURBED_SECONDS = 3.0
+#: The database is killed, and what it committed has to be there when it comes back.
+DURABLE = "-c synchronous_commit=on"
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.timeout(180 + 3 * OUTAGE_SECONDS)]
 
@@ -51,7 +53,7 @@ class Aforo:
         targets.write_text(json.dumps([{"targets": [f"127.0.0.1:{worker_port}"]}]))
         database, prometheus, collector = self.ports
         with (
-            running_server(self.folder, port=database),
+            running_server(self.folder, DURABLE, database),
             running_prometheus(self.lab.folder / "prometheus", targets, prometheus),
         ):
             process = self.lab.start("collector", "collector", "serve")
@@ -72,7 +74,7 @@ def aforo(tmp_path, tmp_path_factory, sqs_queue):
     if binaries() is None or shutil.which("prometheus") is None:
         pytest.skip("needs PostgreSQL and Prometheus (Debian: apt install postgresql prometheus)")
     folder, ports = tmp_path_factory.mktemp("pg"), (free_port(), free_port(), free_port())
-    with running_server(folder, port=ports[0]) as url, active_run(url) as sessions:
+    with running_server(folder, DURABLE, ports[0]) as url, active_run(url) as sessions:
         pass  # create the tables
     lab = Lab(tmp_path, sqs_queue(visibility_timeout_seconds=60), sessions)
     lab.environment |= {
