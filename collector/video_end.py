@@ -66,8 +66,8 @@ def correct_outcomes(executions: Sequence[ExecutionRow]) -> None:
     """Correct the outcomes of a video's executions in place, so that at most one of them is `done`.
 
     `executions` are all executions of the video, in the order of their ends. The outcome of a successful execution
-    becomes `done` if it is the last execution of the video, and `part` otherwise. The outcome of a failed execution
-    becomes `retried` if its message was executed again.
+    becomes `done` if it is the last execution of the video. Otherwise it becomes `part`, because a later task ended the
+    video. The outcome of a failed execution becomes `retried` if its message was executed again.
     """
     for number, execution in enumerate(executions):
         later = {other.task_id for other in executions[number + 1 :]}

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 class QoS(SQS.QoS):
     """Set of the messages that a worker has received and not yet acknowledged or rejected.
 
-    With this subclass of kombu's QoS, a back-off policy neither raises nor blocks the worker for long.
+    Unlike kombu's QoS, `apply_backoff_policy` never raises an error of SQS, and waits only briefly for its answer.
     """
 
     def apply_backoff_policy(
