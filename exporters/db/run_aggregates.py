@@ -220,8 +220,8 @@ class RunAggregates:
     ) -> None:
         """Replace the execution counts and sums of a run by `sums`, a new result of `Reader.executions_of`.
 
-        `recent` has the executions in `sums` that ended recently. The next query for changed rows can return them again.
-        Their ids are kept, so that they are not added twice.
+        `recent` has the executions in `sums` that ended recently. The next query for changed rows can return them
+        again. Their ids are kept, so that they are not added twice.
         """
         tally = self.executions[run_id] = ExecutionTally(lost=self.executions[run_id].lost)
         for outcome, count, seconds in sums:
