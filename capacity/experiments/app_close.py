@@ -21,7 +21,8 @@ class Comparison:
 
     Only videos that are done or failed in the table are counted.
 
-    - `without_execution`: videos without a recorded execution, or whose last recorded one ended neither as done nor as failed.
+    - `without_execution`: videos without a recorded execution, or whose last recorded one ended neither as done nor as
+      failed.
     - `disagreements`: videos that are done in the table and failed by their last execution, or the reverse.
     """
 
