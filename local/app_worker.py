@@ -29,6 +29,9 @@ IMPORT = "import aforo, aforo.telemetry.instrument; print(aforo.__version__)"
 #: A worker whose log does not say that it is ready counts as ready after this time.
 QUIET_START_SECONDS = 10.0
 STOP_MARGIN_SECONDS = 40.0
+#: SQS's largest WaitTimeSeconds. kombu leaves the last poll of a worker open, and a message that it gets is lost until
+#: its visibility timeout ends.
+LONGEST_POLL_SECONDS = 20.0
 #: What changes the worker: its code and its settings.
 SOURCES = frozenset({".py", ".toml", ".cfg", ".ini", ".yml", ".yaml", ".env"})
 
@@ -75,7 +78,7 @@ def _run_command(settings: Settings, app: AppFile, concurrency: int) -> None:
     text = configuration.app_worker_options(app, concurrency)
     file = configuration.WORKER_OPTIONS
     process = (supervisor.processes() or {}).get("worker")
-    is_running = process is not None and process.is_running
+    is_running = was_running = process is not None and process.is_running
     has_changed = not file.exists() or file.read_text() != text
     if is_running and process and (has_changed or changed_since(app, process.started_at)):
         click.echo("stopping the worker", err=True)
@@ -84,17 +87,31 @@ def _run_command(settings: Settings, app: AppFile, concurrency: int) -> None:
     if not is_running:
         stop_seconds = app.worker.stop_seconds + STOP_MARGIN_SECONDS
         readiness.until(lambda: not _is_alive(), "the end of the worker", stop_seconds, LOG)
+        ended_at = time.monotonic()
         file.write_text(text)
         click.echo(f"starting the worker in {app.worker.directory}: {' '.join(words)}", err=True)
         start = LOG.stat().st_size if LOG.exists() else 0
         supervisor.start("worker")
         _wait(settings, app, concurrency, 1, start)
+        if was_running:
+            _wait_for_last_poll(ended_at)
 
 
 def _scale(settings: Settings, app: AppFile, concurrency: int, workers: int) -> None:
     start = LOG.stat().st_size if LOG.exists() else 0
+    earlier = app_slots(settings, app) if app.worker.instrument else []
     _run_line(app, "worker.scale", substituted(str(app.worker.scale), concurrency, workers))
     _wait(settings, app, concurrency, workers, start)
+    if earlier not in ([], [concurrency] * workers):
+        _wait_for_last_poll(time.monotonic())
+
+
+def _wait_for_last_poll(ended_at: float) -> None:
+    """Wait until SQS has answered the last poll of a worker that ended at `ended_at`, a time of `time.monotonic`."""
+    seconds = ended_at + LONGEST_POLL_SECONDS - time.monotonic()
+    if seconds > 0:
+        click.echo(f"waiting {seconds:.0f} s: the last poll of the ended worker could take a message", err=True)
+        time.sleep(seconds)
 
 
 def _run_line(app: AppFile, key: str, line: str) -> None:
