@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 #: A memory limit of this size or more is no limit: cgroup v1 writes the largest page count.
@@ -63,7 +62,6 @@ class Cgroup:
         """
         return lines_of(self._groups(self.v2, "")[0] / f"{resource}.pressure")
 
-    @lru_cache(maxsize=16)  # noqa: B019 (few values, and a process stays in its cgroup)
     def _groups(self, root: Path, controller: str) -> tuple[Path, ...]:
         """Return this process's cgroup and its ancestors up to `root`.
 

@@ -35,3 +35,12 @@ def test_without_a_limit_it_is_none(tmp_path, limit):
         write(tmp_path / "v2/memory.max", limit)
     write(tmp_path / "memory/memory.limit_in_bytes", 9223372036854771712)
     assert cgroup(tmp_path, "0::/\n4:memory:/\n").memory_limit_bytes() is None
+
+
+def test_a_process_that_was_moved_has_the_limit_of_its_new_cgroup(tmp_path):
+    write(tmp_path / "memory/memory.limit_in_bytes", 9223372036854771712)
+    write(tmp_path / "memory/narrow/memory.limit_in_bytes", 3 * GIB)
+    moved = cgroup(tmp_path, "4:memory:/\n")
+    assert moved.memory_limit_bytes() is None
+    write(tmp_path / "own", "4:memory:/narrow")
+    assert moved.memory_limit_bytes() == 3 * GIB
