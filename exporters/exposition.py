@@ -80,8 +80,8 @@ class Health:
     """How the calls of one source's method `fetch` went: success, duration and number of errors.
 
     A source reads metrics, for example from the database. `succeeded` says whether the newest call succeeded, and
-    `duration_seconds` how long it took. `last_success` is the epoch time at which the last successful call ended. Both
-    figures are None before such a call. `errors` counts the failed calls by reason.
+    `duration_seconds` how long it took. `last_success` is the epoch time at which the last successful call ended, or
+    None before that. `errors` counts the failed calls by reason.
     """
 
     succeeded: bool = False

@@ -146,7 +146,7 @@ VALIDITY_REASONS: dict[str, Text] = {
     "generator_limited": Text("el inyector no llegó a su ritmo", "injector below its rate"),
     "littles_law": Text("no cumple la ley de Little", "Little's law does not hold"),
     "few_videos": Text("pocos videos", "few videos"),
-    "autocorrelation": Text("tiempos correlados", "correlated times"),
+    "autocorrelation": Text("ciclos correlacionados", "correlated cycles"),
     "drift": Text("deriva durante la prueba", "drift during the run"),
     "overlapping_executions": Text("ejecuciones solapadas", "overlapping executions"),
     "faster_than_service": Text("más rápido de lo posible", "faster than possible"),

@@ -29,8 +29,8 @@ IMPORT = "import aforo, aforo.telemetry.instrument; print(aforo.__version__)"
 #: A worker whose log does not say that it is ready counts as ready after this time.
 QUIET_START_SECONDS = 10.0
 STOP_MARGIN_SECONDS = 40.0
-#: SQS's largest WaitTimeSeconds. kombu leaves the last poll of a worker open, and a message that it gets is lost until
-#: its visibility timeout ends.
+#: SQS's largest WaitTimeSeconds. kombu leaves the last poll of a worker open. A message that this poll gets comes back
+#: only when its visibility timeout ends.
 LONGEST_POLL_SECONDS = 20.0
 #: What changes the worker: its code and its settings.
 SOURCES = frozenset({".py", ".toml", ".cfg", ".ini", ".yml", ".yaml", ".env"})
@@ -78,7 +78,7 @@ def _run_command(settings: Settings, app: AppFile, concurrency: int) -> None:
     text = configuration.app_worker_options(app, concurrency)
     file = configuration.WORKER_OPTIONS
     process = (supervisor.processes() or {}).get("worker")
-    is_running = was_running = process is not None and process.is_running
+    is_running = process is not None and process.is_running
     has_changed = not file.exists() or file.read_text() != text
     if is_running and process and (has_changed or changed_since(app, process.started_at)):
         click.echo("stopping the worker", err=True)
@@ -93,7 +93,7 @@ def _run_command(settings: Settings, app: AppFile, concurrency: int) -> None:
         start = LOG.stat().st_size if LOG.exists() else 0
         supervisor.start("worker")
         _wait(settings, app, concurrency, 1, start)
-        if was_running:
+        if process is not None and process.started_at > 0:
             _wait_for_last_poll(ended_at)
 
 
@@ -102,7 +102,7 @@ def _scale(settings: Settings, app: AppFile, concurrency: int, workers: int) -> 
     earlier = app_slots(settings, app) if app.worker.instrument else []
     _run_line(app, "worker.scale", substituted(str(app.worker.scale), concurrency, workers))
     _wait(settings, app, concurrency, workers, start)
-    if earlier not in ([], [concurrency] * workers):
+    if earlier != [concurrency] * workers:  # others ran before, or it is unknown which
         _wait_for_last_poll(time.monotonic())
 
 

@@ -51,7 +51,7 @@ def recorded_facts(
         mixed_conditions=differences.mixed,
         changed_conditions=differences.changed or _more_workers(recorded),
         cycle_seconds=cycles.cycle_seconds,
-        settled_cycle_seconds=cycles.cycle_seconds[: -row.slots][~cycles.is_first[: -row.slots]],
+        settled_cycle_seconds=cycles.settled(row.slots),
         service_mean_seconds=row.service_mean_seconds,
         service_cv=None if row.x_sat_per_minute is None else _service_cv(recorded, row),
         calibration_before_seconds=recorded.run.environment.get("canary_before_seconds"),

@@ -13,7 +13,7 @@ from capacity.estimators.interval import Floats, t_half_width
 CORRELATION_LIMIT = 0.3
 FEWEST_VALUES = 30
 P_VALUE = 0.001
-#: six batches contained the true mean most often in `benchmarks/interval_coverage.py`; eight and ten did less often
+#: eight or ten batches contained the true mean less often (docs/adr/0094)
 BATCHES = 6
 
 
@@ -22,9 +22,10 @@ def autocorrelation(values: Floats) -> float:
 
     The result is NaN for fewer than three values, or if all values are equal.
     """
-    centred = values - values.mean() if values.size else values
-    variance = float(centred @ centred)
-    return float(centred[1:] @ centred[:-1]) / variance if values.size > 2 and variance > 0 else float("nan")
+    if values.size < 3 or np.ptp(values) == 0:
+        return float("nan")
+    centred = values - values.mean()
+    return float(centred[1:] @ centred[:-1]) / float(centred @ centred)
 
 
 def neighbours_correlate(values: Floats) -> bool:
@@ -39,12 +40,9 @@ def neighbours_correlate(values: Floats) -> bool:
     return bool(autocorrelation(values) > max(CORRELATION_LIMIT, chance))
 
 
-def mean_half_width(values: Floats, confidence: float = 0.95) -> float:
-    """Return half the width of the confidence interval of the mean of `values`, which are in time order.
+def batch_half_width(values: Floats) -> float:
+    """Return half the width of the 95 % confidence interval of the mean of `values`, which are in time order.
 
-    If neighbouring values correlate, the interval is the t interval of six batch means (Schmeiser 1982). Otherwise it
-    is the t interval of the values. The result is NaN for fewer than two values.
+    It is the t interval of the means of six batches (Schmeiser 1982), for values whose neighbours correlate.
     """
-    if not neighbours_correlate(values):
-        return t_half_width(values, confidence)
-    return t_half_width(np.array([batch.mean() for batch in np.array_split(values, BATCHES)]), confidence)
+    return t_half_width(np.array([batch.mean() for batch in np.array_split(values, BATCHES)]))

@@ -9,8 +9,7 @@ from enum import StrEnum
 import numpy as np
 from scipy import stats
 
-from capacity.estimators.correlation import mean_half_width
-from capacity.estimators.interval import SECONDS_PER_MINUTE, Floats, Interval
+from capacity.estimators.interval import SECONDS_PER_MINUTE, Floats, Interval, t_half_width
 from capacity.estimators.littles_law import videos_present
 from core.run import fewest_arrivals
 
@@ -175,7 +174,7 @@ def utilisation(rate_per_second: float, cycle_seconds: Floats, slots: int) -> tu
     rho = rate_per_second * float(cycle_seconds.mean()) / slots
     if cycle_seconds.size < 2:
         return rho, Interval(0.0, float("inf"))
-    half = rate_per_second * mean_half_width(cycle_seconds, confidence=0.90) / slots
+    half = rate_per_second * t_half_width(cycle_seconds, confidence=0.90) / slots
     return rho, Interval(rho - half, rho + half)
 
 

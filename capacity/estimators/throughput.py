@@ -6,18 +6,20 @@ time is NaN if it is unknown or its event has not happened.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 
-from capacity.estimators.correlation import mean_half_width
+from capacity.estimators.correlation import batch_half_width, neighbours_correlate
 from capacity.estimators.interval import (
     SECONDS_PER_MINUTE,
     Booleans,
     Floats,
     Interval,
     quantile_interval,
+    t_half_width,
 )
 from capacity.estimators.reason import Reason
 from capacity.estimators.slots import Executions, successors, working_slots
@@ -102,6 +104,13 @@ class SlotCycles:
     service_seconds: Floats
     counted: Booleans
     is_first: Booleans
+
+    def settled(self, slots: int) -> Floats:
+        """Return the cycles without the first of each slot, and without the last `slots` of the run.
+
+        The first can include a cold start, and the last ones ran while other slots had no work left.
+        """
+        return self.cycle_seconds[:-slots][~self.is_first[:-slots]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +248,8 @@ def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int, *, is_warm: b
     used = np.arange(count) < (count - slots if count >= FEWEST_GENERATIONS * slots else count)
     if first_videos is FirstVideos.LEFT_OUT:
         used &= ~cycles.is_first
-    saturated = _from_cycles(cycles.cycle_seconds[used], cycles.counted[used], slots)
+    half_width = batch_half_width if neighbours_correlate(cycles.settled(slots)) else t_half_width
+    saturated = _from_cycles(cycles.cycle_seconds[used], cycles.counted[used], slots, half_width)
     return _possible(replace(saturated, first_videos=first_videos), cycles, used, slots)
 
 
@@ -311,10 +321,12 @@ def _unknown(code: NoCapacity, **values: int) -> SaturatedThroughput:
     return SaturatedThroughput(None, None, Reason(code, values))
 
 
-def _from_cycles(cycle: Floats, counted: Booleans, slots: int) -> SaturatedThroughput:
+def _from_cycles(
+    cycle: Floats, counted: Booleans, slots: int, half_width: Callable[[Floats], float]
+) -> SaturatedThroughput:
     """Return X_sat by a ratio estimate: slot seconds per completed video.
 
-    Failed executions count in the slot seconds only.
+    Failed executions count in the slot seconds only. `half_width` computes half the width of a mean's 95 % interval.
     """
     share = float(counted.mean())
     if share == 0:
@@ -322,7 +334,7 @@ def _from_cycles(cycle: Floats, counted: Booleans, slots: int) -> SaturatedThrou
     per_video = float(cycle.mean()) / share
     if per_video <= 0:
         return _unknown(NoCapacity.CLOCK_SKEW, executions=cycle.size)
-    half = mean_half_width(cycle - per_video * counted) / share
+    half = half_width(cycle - per_video * counted) / share
     rate = SECONDS_PER_MINUTE * slots / per_video
     return SaturatedThroughput(rate, _rate_interval(slots, per_video, half))
 

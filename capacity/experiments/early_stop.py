@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import delete, select
 
-from capacity.estimators.correlation import mean_half_width
-from capacity.estimators.interval import Floats
+from capacity.estimators.interval import Floats, t_half_width
 from capacity.estimators.slots import Executions
 from capacity.estimators.throughput import COLD_GENERATIONS, slot_cycles
 from core.database import Sessions
@@ -73,7 +72,7 @@ def precision(cycle_seconds: Floats) -> float:
 
     Return NaN for fewer than two cycles.
     """
-    return mean_half_width(cycle_seconds) / float(cycle_seconds.mean()) if cycle_seconds.size > 1 else float("nan")
+    return t_half_width(cycle_seconds) / float(cycle_seconds.mean()) if cycle_seconds.size > 1 else float("nan")
 
 
 @dataclass(frozen=True)

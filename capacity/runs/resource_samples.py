@@ -22,9 +22,9 @@ RangeQuery = Callable[[str, float, float, float], list[Series]]
 
 #: only queues that our workers read; other watched queues hold other people's messages
 _READ = "and on (queue) aforo_worker_queue_info"
-#: Aforo's own programs on the workers' machines, which have the address of a worker
-_MONITORING = """
-sum (label_replace(
+#: Aforo's exporters and its Prometheus, where a worker has the same address: they use CPU of the worker's machine
+_EXPORTERS = """
+sum by (instance) (label_replace(
   aforo_exporter_cpu_seconds_total or process_cpu_seconds_total{job="prometheus"},
   "address", "$1", "instance", "(.+):.*"
 ) and on (address) label_replace(aforo_node_info, "address", "$1", "instance", "(.+):.*"))
@@ -36,7 +36,7 @@ COUNTERS = {
     "network": "sum by (direction) (aforo_node_network_bytes_total)",
     "videos": "sum by (direction) (aforo_worker_video_bytes_total)",
     "worker": "sum (aforo_worker_cpu_seconds_total)",
-    "monitoring": _MONITORING,
+    "exporters": _EXPORTERS,
     "swap": summed_over_machines("aforo_node_swap_in_bytes_total"),
     "periods": "sum (aforo_node_cgroup_periods_total)",
     "throttled": "sum (aforo_node_cgroup_throttled_periods_total)",
@@ -133,12 +133,12 @@ class Resources:
         return QueueReadings(moments, messages[known][first])
 
     def other_cpu_ratio(self, start: float, end: float, started_at: Floats, ended_at: Floats) -> float | None:
-        """Return the share of the machines' CPU that processes other than our programs used, or None if unknown.
+        """Return the share of the machines' CPU that other processes used, or None if unknown.
 
         The share is a mean from `start` to `end`. `started_at` and `ended_at` have one time per execution. All times
         are epoch seconds.
 
-        Share = (busy cores − cores of our tasks − cores of our exporters and Prometheus) / all cores.
+        Share = (busy cores − cores of our tasks − cores of the exporters and Prometheus there) / all cores.
 
         Cores of our tasks = CPU seconds of our tasks / seconds of their executions × mean number of simultaneous
         executions.
@@ -154,7 +154,8 @@ class Resources:
             return None
         inside = (np.minimum(ended_at, span[1]) - np.maximum(started_at, span[0])).clip(min=0).sum()
         our_cores = ours / slot_seconds * float(inside) / (span[1] - span[0])
-        return max(0.0, busy - our_cores - (within.rate("monitoring") or 0.0)) / cores
+        exporters = [within.rate(key) or 0.0 for key in self.samples if key.startswith("exporters.")]
+        return max(0.0, busy - our_cores - sum(exporters)) / cores
 
     def span(self, key: str) -> tuple[float, float] | None:
         """Return the times of the first and the last known sample of the metric `key`, in epoch seconds.

@@ -110,7 +110,7 @@ def longest(notes):
     return max(note.ended_at - note.started_at for note in notes), max(pauses)
 
 
-def test_ten_minutes_without_aforo_disturb_no_task_and_each_execution_comes_later_once(aforo):
+def test_an_outage_of_aforo_disturbs_no_task_and_each_execution_comes_later_once(aforo):
     lab, total = aforo.lab, EARLIER + TASKS
     file = lab.folder / "notes"
     worker, port = lab.worker(slots=SLOTS, HARDEN="1", TASK_SECONDS=str(TASK_SECONDS), NOTES=str(file))
@@ -130,7 +130,6 @@ def test_ten_minutes_without_aforo_disturb_no_task_and_each_execution_comes_late
         assert Counter(note.task_id for note in notes) == {f"m{n}": 1 for n in range(total)}
         assert by_video == {f"x{n}": 1 for n in range(total)}
         assert set(lab.states().values()) == {"done"}
-        assert value(aforo.ports[2], "aforo_collector_executions_missed") == 0
         with lab.sessions() as session:
             assert session.get(RunRow, "r").executions_missed == 0
     assert worker.poll() is None

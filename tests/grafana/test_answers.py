@@ -127,6 +127,21 @@ def test_a_machine_counts_once_in_the_report_and_in_the_record_of_the_injector(a
     )
 
 
+def test_exporters_and_prometheus_count_one_by_one_where_they_have_the_address_of_a_worker(answers):
+    """One by one, because a scrape that fails must not look like a counter that started again."""
+    answers(
+        {
+            'aforo_node_info{instance="10.0.0.1:9101",host="one"}': "1x60",
+            'aforo_node_info{instance="10.0.0.1:9105",host="one"}': "1x60",
+            'aforo_exporter_cpu_seconds_total{instance="10.0.0.1:9102",job="sqs-exporter"}': "0+1x60",
+            'aforo_exporter_cpu_seconds_total{instance="10.0.0.9:9102",job="sqs-exporter"}': "0+3x60",
+            'process_cpu_seconds_total{instance="10.0.0.1:9090",job="prometheus"}': "0+2x60",
+            'process_cpu_seconds_total{instance="10.0.0.1:9100",job="of-others"}': "0+5x60",
+        },
+        [(COUNTERS["exporters"], {'{instance="10.0.0.1:9102"}': 40, '{instance="10.0.0.1:9090"}': 80})],
+    )
+
+
 def test_messages_of_other_queues_do_not_count_for_the_run(answers):
     waiting, taken, dead = queries("aforo-capacity", "Queue now")
     visible, in_flight = queries("aforo-run", "Queue")

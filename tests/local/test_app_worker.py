@@ -43,20 +43,30 @@ def app_with(**worker):
 
 
 def test_a_restarted_worker_gets_no_message_until_the_last_poll_of_the_former_one_has_ended(clock, monkeypatch):
-    process = SimpleNamespace(is_running=True, started_at=0.0)
+    process = SimpleNamespace(is_running=True, started_at=50.0)
     monkeypatch.setattr(app_worker.supervisor, "processes", lambda: {"worker": process})
     app_worker.run_app_worker(None, app_with(command="celery worker"), 2, 1)
     assert clock.slept == [6.0, 14.0]
 
 
+def test_a_worker_that_crashed_is_waited_for_too(clock, monkeypatch):
+    crashed = SimpleNamespace(is_running=False, started_at=50.0)
+    monkeypatch.setattr(app_worker.supervisor, "processes", lambda: {"worker": crashed})
+    app_worker.run_app_worker(None, app_with(command="celery worker"), 2, 1)
+    assert clock.slept == [6.0, 14.0]
+
+
 def test_the_first_start_of_a_worker_does_not_wait(clock, monkeypatch):
-    monkeypatch.setattr(app_worker.supervisor, "processes", dict)
+    never = SimpleNamespace(is_running=False, started_at=0.0)
+    monkeypatch.setattr(app_worker.supervisor, "processes", lambda: {"worker": never})
     app_worker.run_app_worker(None, app_with(command="celery worker"), 2, 1)
     assert clock.slept == [6.0]
 
 
-@pytest.mark.parametrize(("earlier", "slept"), [([1], [6.0, 20.0]), ([2, 2], [6.0, 20.0]), ([2], [6.0]), ([], [6.0])])
-def test_workers_that_scale_replaced_are_waited_for_and_unchanged_ones_are_not(clock, monkeypatch, earlier, slept):
+@pytest.mark.parametrize(
+    ("earlier", "slept"), [([1], [6.0, 20.0]), ([2, 2], [6.0, 20.0]), ([2], [6.0]), ([], [6.0, 20.0])]
+)
+def test_after_scale_only_workers_that_are_known_to_be_unchanged_are_not_waited_for(clock, monkeypatch, earlier, slept):
     monkeypatch.setattr(app_worker, "app_slots", lambda settings, app: earlier)
     app = app_with(command=None, scale="scale")
     app.worker.instrument = True

@@ -150,7 +150,8 @@ def test_the_cpu_of_other_processes_is_what_the_workers_did_not_use():
 def test_the_cpu_of_our_exporters_and_prometheus_is_not_that_of_other_processes():
     started = np.repeat(np.arange(0.0, 60, 6.0), 2)
     resources = machine(started, started + 6, 60.0, other=0.15)
-    with_ours = replace(resources, samples={**resources.samples, "monitoring": 0.1 * resources.times})
+    ours = {"exporters.127.0.0.1:9102": 0.04 * resources.times, "exporters.127.0.0.1:9090": 0.06 * resources.times}
+    with_ours = replace(resources, samples={**resources.samples, **ours})
     assert with_ours.other_cpu_ratio(0, 60, started, started + 6) == pytest.approx(0.025, abs=0.002)
 
 

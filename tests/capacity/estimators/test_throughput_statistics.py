@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from capacity.estimators.correlation import neighbours_correlate
 from capacity.estimators.queue_simulation import lognormal
 from capacity.estimators.slots import Executions
-from capacity.estimators.throughput import saturated_throughput, scenario_burst
+from capacity.estimators.throughput import saturated_throughput, scenario_burst, slot_cycles
 from testing.burst_simulation import burst
 
 REPETITIONS = 300
@@ -48,3 +49,21 @@ def test_the_makespan_underestimates_the_capacity():
     runs = simulated_bursts(0, 50, 4, 0.3)
     rates = [scenario_burst(np.zeros(50), run.ended_at).throughput_per_minute for run in runs]
     assert -0.08 <= np.mean(rates) / true_capacity(4) - 1 <= -0.03
+
+
+def test_a_machine_whose_speed_wanders_widens_the_interval_of_its_run():
+    rng = np.random.default_rng(3)
+    services = lognormal(rng, 1.0, 0.02, 100) * (1 + 0.05 * np.sin(np.arange(100) / 10))
+    widths = []
+    for order in (np.arange(100), rng.permutation(100)):
+        interval = saturated_throughput(executions_of(burst(services[order], 4)), 4).interval
+        widths.append(interval.high - interval.low)
+    assert widths[0] > 1.5 * widths[1]
+
+
+def test_cold_starts_do_not_pass_for_a_machine_whose_speed_wanders():
+    services = lognormal(np.random.default_rng(3), 1.0, 0.05, 120)
+    services[:4] *= 1.6
+    cycles = slot_cycles(executions_of(burst(services, 4)), 4)
+    assert neighbours_correlate(cycles.cycle_seconds)
+    assert not neighbours_correlate(cycles.settled(4))
