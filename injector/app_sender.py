@@ -13,6 +13,7 @@ from typing import Any
 
 from celery import Celery
 
+from aforo.telemetry.task_start import RUN_ID
 from core.app_file import AppFile
 from core.app_file.injected import InjectedVideo, append, header
 from core.app_file.placeholders import filled, row_values, video_values
@@ -82,7 +83,7 @@ class AppSender:
             queue_url=self.sender.queue_url,
             args=args,
             kwargs=kwargs,
-            headers=filled(self.app.headers, values),
+            headers={**filled(self.app.headers, values), RUN_ID: video.run_id},
             protocol=self.app.protocol,
             priority=self.app.priority or 0,
         )

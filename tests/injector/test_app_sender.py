@@ -82,6 +82,7 @@ def test_integers_stay_integers_and_each_row_is_committed_before_its_message(rig
     assert sorted(body[0][0] for _, body in sent.messages()) == list(range(1, 13))
     assert (headers["task"], headers["id"], headers["root_id"]) == ("app.tasks.process_video", task_ids[0], task_ids[0])
     assert isinstance(headers["aforo_sent_at"], float)
+    assert headers["aforo_run_id"] == "r"
 
 
 def test_keyword_arguments_and_headers_take_the_same_placeholders(rig):
