@@ -97,8 +97,9 @@ def _place_file(settings: Settings, app: AppFile, media: MediaFile) -> Inputs:
 def _environment(app: AppFile, target: Target, fleet: WorkerFleet) -> dict[str, Any]:
     """Return the conditions that only a run of an app has, or has in another way."""
     worker = probe_worker(app)
+    known = {"acks_late": worker.acks_late, "dead_letter_queue": target.queue.dead_letter_arn is not None}
     environment: dict[str, Any] = {
-        "app": app_facts(app, target.table, fleet) | {"acks_late": worker.acks_late},
+        "app": app_facts(app, target.table, fleet) | known,
         END_OF_VIDEO: EndOfVideo.TABLE if target.table else EndOfVideo.EXECUTIONS,
         "messages_before": target.queue.total,
         "dead_letters_before": sqs_queue.dead_letter_depth(target.client, target.queue),

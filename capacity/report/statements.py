@@ -74,6 +74,10 @@ FIRST_VIDEOS = {
     FirstVideos.INCLUDED: Text("; con el primer video de cada slot", "; with the first video of each slot"),
     FirstVideos.WARM: Text("; slots calentados antes", "; slots warmed up before"),
 }
+NO_DEAD_LETTER_QUEUE = Text(
+    "no tiene cola de mensajes muertos: un mensaje que siempre falla se entrega una y otra vez",
+    "it has no dead-letter queue: a message that always fails is delivered again and again",
+)
 NO_BURST = Text("no hay ninguna ráfaga", "there is no burst")
 NO_COMPLETE_BURST = Text("ninguna ráfaga está completa", "no burst is complete")
 
@@ -318,6 +322,8 @@ def facts(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
     yield Text("etapas", "stages"), _stages(run, lang)
     yield Text("conservación", "conservation"), conservation(run, lang)
     yield Text("ley de Little", "Little's law"), littles_law(run, lang)
+    if (run.recorded.run.environment.get("app") or {}).get("dead_letter_queue") is False:
+        yield Text("aviso de la cola", "queue warning"), NO_DEAD_LETTER_QUEUE.to(lang)
     if row.conditions.shape is not None:
         seed = run.recorded.run.environment.get(SEED)
         seeded = "" if seed is None else Text(f" (semilla {seed})", f" (seed {seed})").to(lang)

@@ -117,7 +117,7 @@ ENVIRONMENT_FIELDS: Mapping[str, Values] = {
     **dict.fromkeys(("host.name", "host.system", "host.cpu_model"), TEXT.or_null),
     **dict.fromkeys(("host.cpu_count", "host.memory_bytes"), _number("a number over 0", 1, LARGEST_NUMBER).or_null),
     **dict.fromkeys(("app.name", "app.version", "app.task", "app.queue", "app.started_by"), TEXT.or_null),
-    **dict.fromkeys(("app.instrumented", "app.acks_late"), FLAG.or_null),
+    **dict.fromkeys(("app.instrumented", "app.acks_late", "app.dead_letter_queue"), FLAG.or_null),
     **dict.fromkeys(("app.observed_ends", "app.disagreements"), COUNT),
     **dict.fromkeys(("app.upload_offset_seconds", "app.database_clock_offset_seconds"), ANY_NUMBER.or_null),
     **dict.fromkeys(("messages.in_queue", "messages.dead_lettered", "other_work.executions"), COUNT),

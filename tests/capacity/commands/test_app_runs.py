@@ -154,3 +154,14 @@ def test_900_of_1000_executions_lost_stand_in_table_and_report(store):
     assert (shown["done"], shown["validity"], shown["validity_reasons"]) == (1000, "invalid", ["missed_executions"])
     assert "; 900 executions lost;" in run("table").stdout
     assert "900 executions lost" in " ".join(run("report", "b2").stdout.split())
+
+
+@pytest.mark.parametrize(("has_one", "warned"), [(False, True), (True, False), (None, False)])
+def test_a_queue_without_a_dead_letter_queue_is_a_warning_and_lowers_no_validity(store, has_one, warned):
+    sessions, settings, run = store
+    row, start, end, slot = burst(2, 16, 5.0, 1e9, "w2")
+    record(sessions, settings, of_app(row, dead_letter_queue=has_one), start, end, slot)
+    output = run("report", "w2").output
+    assert ("it has no dead-letter queue" in output) is warned
+    assert "validity" in output
+    assert "INVALID" not in output
