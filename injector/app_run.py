@@ -50,7 +50,8 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
     run_id, inputs, placed = _place_inputs(settings, app, request, fleet, say)
     request = dataclasses.replace(request, profile=dataclasses.replace(request.profile, name=app.name))
     row = run_row(settings, run_id, request, inputs, fleet)
-    row.environment |= _environment(app, target, fleet)
+    worker = probe_worker(app)
+    row.environment |= _environment(app, target, fleet, worker)
     row.executions_missed = 0 if fleet.is_measured else None
     maker = AppSender(
         app=app,
@@ -60,6 +61,7 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
         folder=run_folder(settings.results.path, run_id),
         inputs=placed,
         table=target.table,
+        routing_key=worker.routing_key,
     )
     return Injection(settings, request, run_id, inputs, sessions, maker, row)
 
@@ -94,9 +96,8 @@ def _place_file(settings: Settings, app: AppFile, media: MediaFile) -> Inputs:
     return place_source(app, folder, media.path, name, lambda: aws.client(settings, "s3"))
 
 
-def _environment(app: AppFile, target: Target, fleet: WorkerFleet) -> dict[str, Any]:
+def _environment(app: AppFile, target: Target, fleet: WorkerFleet, worker: WorkerFacts) -> dict[str, Any]:
     """Return the conditions that only a run of an app has, or has in another way."""
-    worker = probe_worker(app)
     known = {"acks_late": worker.acks_late, "dead_letter_queue": target.queue.dead_letter_arn is not None}
     environment: dict[str, Any] = {
         "app": app_facts(app, target.table, fleet) | known,

@@ -30,6 +30,7 @@ class AppSender:
 
     `inputs` has the input file of each video. `table` is the app's table of videos, or None. `upload_offset_seconds` is
     the upload time in the app's row minus this machine's time. Of all rows, the offset furthest from 0 is kept.
+    `routing_key` is the name of the queue in Celery, or None if unknown.
     """
 
     app: AppFile
@@ -39,6 +40,7 @@ class AppSender:
     folder: Path
     inputs: Sequence[PlacedInput]
     table: VideosTable | None
+    routing_key: str | None = None
     upload_offset_seconds: float = 0.0
 
     def make(self, videos: Sequence[NewVideo]) -> Batch:
@@ -86,6 +88,7 @@ class AppSender:
             headers={**filled(self.app.headers, values), RUN_ID: video.run_id},
             protocol=self.app.protocol,
             priority=self.app.priority or 0,
+            routing_key=self.routing_key,
         )
         return row, message
 

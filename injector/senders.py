@@ -89,6 +89,8 @@ class TaskMessage:
     """A Celery task to send as a message, before it is encoded.
 
     `headers` has headers in addition to Celery's own. `protocol` is the version of Celery's message format, 1 or 2.
+    `routing_key` is the name of the queue in Celery. None means the name in SQS. kombu deletes no message whose routing
+    key is not a name of its own.
     """
 
     name: str
@@ -99,6 +101,7 @@ class TaskMessage:
     headers: Mapping[str, Any] = field(default_factory=dict)
     protocol: int = 2
     priority: int = 0
+    routing_key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,7 @@ def encode_task(app: Celery, task: TaskMessage) -> str:
     encode = app.amqp.as_task_v2 if task.protocol == 2 else app.amqp.as_task_v1
     message = encode(task.task_id, task.name, args=list(task.args), kwargs=dict(task.kwargs))
     body = json.dumps(message.body).encode()
-    queue_name = task.queue_url.rsplit("/", 1)[-1]
+    routing_key = task.routing_key or task.queue_url.rsplit("/", 1)[-1]
     envelope = {
         "body": base64.b64encode(body).decode(),
         "content-encoding": "utf-8",
@@ -172,7 +175,7 @@ def encode_task(app: Celery, task: TaskMessage) -> str:
         "properties": {
             **message.properties,
             "delivery_mode": 2,
-            "delivery_info": {"exchange": "", "routing_key": queue_name},
+            "delivery_info": {"exchange": "", "routing_key": routing_key},
             "priority": task.priority,
             "body_encoding": "base64",
             "delivery_tag": str(uuid.uuid4()),

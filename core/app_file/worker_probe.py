@@ -1,7 +1,7 @@
 """Read facts about the app under test with the Python interpreter that runs its worker.
 
-The facts are versions, the names of the registered tasks, and whether a message is acknowledged before or after its
-task.
+The facts are versions, the names of the registered tasks, whether a message is acknowledged before or after its task,
+and the app's own name of its queue.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from core.app_file.sections import AppFile
 from core.errors import first_line
 
 ANSWER_SECONDS = 60
-#: run by the worker's Python, with the name of its Celery app and of the task
+#: run by the worker's Python, with the name of its Celery app, of the task, and of the queue in SQS
 SCRIPT = """
 import json, sys
 facts = {"python": sys.version.split()[0]}
@@ -32,6 +32,10 @@ try:
         task = app.tasks.get(sys.argv[2])
         facts["tasks"] = sorted(name for name in app.tasks if not name.startswith("celery."))
         facts["acks_late"] = None if task is None else bool(task.acks_late)
+        options = app.conf.broker_transport_options or {}
+        queues = (options.get("predefined_queues") or {}).items()
+        names = [name for name, queue in queues if queue["url"].rsplit("/", 1)[-1] == sys.argv[3]]
+        facts["routing_key"] = (names or [sys.argv[3]])[0].removeprefix(options.get("queue_name_prefix") or "")
 except Exception as error:
     facts["error"] = f"{type(error).__name__}: {error}"
 print("\\n" + json.dumps(facts))
@@ -43,8 +47,9 @@ class WorkerFacts:
     """Facts about the app under test, read with the Python interpreter that runs its worker.
 
     `python`, `celery` and `kombu` are versions. `tasks` are the names of the registered tasks. `acks_late` is True if
-    Celery acknowledges a message after its task, and False if before. None means unknown. `error` is the error that
-    stopped the reading, or None.
+    Celery acknowledges a message after its task, and False if before. `routing_key` is the name of the queue in Celery.
+    It differs from the name in SQS if the app has a `queue_name_prefix`, or other names in `predefined_queues`. None
+    means unknown. `error` is the error that stopped the reading, or None.
     """
 
     python: str | None = None
@@ -52,6 +57,7 @@ class WorkerFacts:
     kombu: str | None = None
     tasks: tuple[str, ...] | None = None
     acks_late: bool | None = None
+    routing_key: str | None = None
     error: str | None = None
 
 
@@ -62,7 +68,7 @@ def probe_worker(app: AppFile) -> WorkerFacts:
     """
     if app.worker.python is None:
         return WorkerFacts()
-    command = [str(app.worker.python), "-c", SCRIPT, celery_app(app) or "", app.task]
+    command = [str(app.worker.python), "-c", SCRIPT, celery_app(app) or "", app.task, app.queue]
     try:
         answer = run_as_worker(app, command, timeout_seconds=ANSWER_SECONDS)
         facts: dict[str, Any] = json.loads(answer.stdout.strip().splitlines()[-1])

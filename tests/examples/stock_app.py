@@ -8,7 +8,7 @@ from celery import Celery
 
 import aforo
 
-QUEUE = os.environ["QUEUE_NAME"]
+QUEUE = os.environ.get("NAME_IN_CELERY") or os.environ["QUEUE_NAME"]
 app = Celery("stock", broker="sqs://")
 app.conf.update(
     task_default_queue=QUEUE,

@@ -60,11 +60,13 @@ class App:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
-    def send(self, count, path):
+    def send(self, count, path, routing_key=None):
         """Send tasks with positional arguments, as the injector does for an aforo.toml."""
         celery = make_celery(Settings.from_env({}), self.queue.url)
         messages = {
-            f"m{k}": encode_task(celery, TaskMessage(TASK, f"task-{path}-{k}", self.queue.url, args=(k, path)))
+            f"m{k}": encode_task(
+                celery, TaskMessage(TASK, f"task-{path}-{k}", self.queue.url, (k, path), routing_key=routing_key)
+            )
             for k in range(count)
         }
         Sender(sqs_client(self.queue.endpoint_url), self.queue.url).send(messages)
@@ -128,6 +130,25 @@ def test_an_app_on_stock_transport_and_settings_is_measured_too(app):
         until(ended, "the end of three tasks", seconds=60)
         waits = lambda: app.count("aforo_worker_queue_wait_seconds", task=TASK)  # noqa: E731
         assert until(waits, "their waits: SentTimestamp was requested from SQS") == 3
+
+
+STOCK_WORKER = ("celery", "-A", "tests.examples.stock_app", "worker", "--concurrency", "1", "--loglevel", "INFO")
+
+
+def test_messages_are_deleted_if_their_routing_key_is_the_name_of_the_queue_in_celery(app):
+    app.environment["NAME_IN_CELERY"] = "jobs"
+    app.send(3, "/in.mp4", routing_key="jobs")
+    with app.running(*STOCK_WORKER):
+        until(lambda: sum(app.queue.counts().values()) == 0, "the end of three messages", seconds=60)
+
+
+def test_control_kombu_deletes_no_message_whose_routing_key_is_the_name_in_sqs(app):
+    app.environment["NAME_IN_CELERY"] = "jobs"
+    app.send(3, "/in.mp4")
+    with app.running(*STOCK_WORKER):
+        log = app.folder / "worker.out"
+        until(lambda: "must be defined in 'predefined_queues'" in log.read_text(), "kombu's refusal", seconds=60)
+        assert sum(app.queue.counts().values()) == 3
 
 
 def test_instrumentation_imports_no_database_driver():
