@@ -167,7 +167,8 @@ bundle: setup-dev ## Pack rules, alerts and dashboards for your own Prometheus a
 
 wheel: setup-dev ## Build the library for your own worker into dist/, and print how to install it
 	@rm -f dist/aforo-*.whl && $(PY) -m pip wheel -q --no-deps --no-build-isolation -w dist . && \
-	  for file in $$PWD/dist/aforo-*.whl; do echo "pip install '$$file[sqs,events]'"; done
+	  for file in $$PWD/dist/aforo-*.whl; do echo "pip install '$$file'"; \
+	    echo "with harden() or events for celery-exporter: pip install '$$file[sqs,events]'"; done
 
 sbom: options ## Write a bill of materials (CycloneDX) of each lock file into dist/sbom/
 	@local/setup.sh sbom && mkdir -p dist/sbom && for name in app services emulator celery-exporter mysql dev; do \
