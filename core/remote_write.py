@@ -20,6 +20,7 @@ from core import cli
 from core.errors import EnvironmentFault, UsageError, first_line
 from core.metrics import CATALOGUE
 from core.settings import Prometheus, Settings
+from core.user_files import read_text
 
 URL, LABELS, FILE = "AFORO_REMOTE_WRITE_URL", "AFORO_PROMETHEUS_LABELS", "AFORO_REMOTE_WRITE_CREDENTIALS_FILE"
 #: Labels that some series have already. Prometheus keeps theirs, so an external label of that name would be lost.
@@ -41,6 +42,7 @@ REMEDIES = {
 #: A write request without samples: the snappy encoding of zero bytes.
 EMPTY_WRITE = b"\x00"
 ANSWER_SECONDS = 5.0
+MOST_SECRET_BYTES = 100_000
 
 
 def check_remote_write(prometheus: Prometheus) -> None:
@@ -150,11 +152,7 @@ def _secret(prometheus: Prometheus) -> str:
     file = prometheus.remote_write_credentials_file
     if file is None:
         return ""
-    try:
-        secret = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = f"it cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}"
-        raise UsageError(FILE, why, "name a readable file", value=file) from None
+    secret = read_text(FILE, file, "name a readable file", MOST_SECRET_BYTES).strip()
     if not secret or not secret.isprintable():
         raise UsageError(FILE, "it must hold one line", "write the password or the token into it", value=file)
     return secret

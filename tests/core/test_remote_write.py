@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -129,7 +130,7 @@ def test_labels_that_would_not_keep_stacks_apart_are_an_error(labels, line):
 
 @pytest.mark.parametrize(
     ("content", "why"),
-    [(None, "it cannot be read: No such file"), ("", "it must hold one line"), ("a\nb", "it must hold one line")],
+    [(None, "there is no such file"), ("", "it must hold one line"), ("a\nb", "it must hold one line")],
 )
 def test_an_unusable_credentials_file_is_an_error(content, why, tmp_path):
     file = tmp_path / "token"
@@ -137,6 +138,13 @@ def test_an_unusable_credentials_file_is_an_error(content, why, tmp_path):
         file.write_text(content)
     with pytest.raises(UsageError, match=why):
         check_remote_write(prometheus("http://m/w", credentials_file=file))
+
+
+def test_a_pipe_in_place_of_the_credentials_file_is_an_error_and_does_not_hang(tmp_path):
+    pipe = tmp_path / "token"
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match="it is not a regular file"):
+        check_remote_write(prometheus("http://m/w", credentials_file=pipe))
 
 
 def test_a_user_without_a_password_is_an_error():
