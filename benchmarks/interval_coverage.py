@@ -90,12 +90,12 @@ def _cold(services: Floats, lags: Floats) -> Floats:
 def _slowness(rng: np.random.Generator, case: Case) -> Floats:
     """Return a factor per video from an autoregressive speed of the host; `slots` videos start per service time."""
     deviation, services = case.drift
-    kept = np.exp(-1 / (services * case.slots))
+    persistence = np.exp(-1 / (services * case.slots))
     level = deviation * rng.standard_normal()
     factors = np.empty(case.videos)
     for video in range(case.videos):
         factors[video] = np.exp(level)
-        level = kept * level + deviation * np.sqrt(1 - kept**2) * rng.standard_normal()
+        level = persistence * level + deviation * np.sqrt(1 - persistence**2) * rng.standard_normal()
     return factors
 
 

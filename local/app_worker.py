@@ -31,7 +31,7 @@ QUIET_START_SECONDS = 10.0
 STOP_MARGIN_SECONDS = 40.0
 #: SQS's largest WaitTimeSeconds. kombu leaves the last poll of a worker open. A message that this poll gets comes back
 #: only when its visibility timeout ends.
-LONGEST_POLL_SECONDS = 20.0
+LAST_POLL_SECONDS = 20.0
 #: What changes the worker: its code and its settings.
 SOURCES = frozenset({".py", ".toml", ".cfg", ".ini", ".yml", ".yaml", ".env"})
 
@@ -108,7 +108,7 @@ def _scale(settings: Settings, app: AppFile, concurrency: int, workers: int) -> 
 
 def _wait_for_last_poll(ended_at: float) -> None:
     """Wait until SQS has answered the last poll of a worker that ended at `ended_at`, a time of `time.monotonic`."""
-    seconds = ended_at + LONGEST_POLL_SECONDS - time.monotonic()
+    seconds = ended_at + LAST_POLL_SECONDS - time.monotonic()
     if seconds > 0:
         click.echo(f"waiting {seconds:.0f} s: the last poll of the ended worker could take a message", err=True)
         time.sleep(seconds)

@@ -88,7 +88,7 @@ def _stop(settings: Settings) -> int:
 
 
 def _stop_seconds() -> float:
-    """Return how long the worker of the running stack may take to stop, whoever's worker it is."""
+    """Return how long the worker of the running stack may take to stop: ours, or that of an app."""
     try:
         return float(STOP_SECONDS.read_text())
     except (FileNotFoundError, ValueError):

@@ -28,8 +28,8 @@ class ExampleApp:
         """Write the app's `.env`: that of the example, with the emulator's endpoint and these `settings`."""
         example = (APP / ".env.example").read_text(encoding="utf-8")
         changed = {"AWS_ENDPOINT_URL": self.endpoint_url, **settings}
-        kept = [line for line in example.splitlines() if line.partition("=")[0] not in changed]
-        text = "\n".join([*kept, *(f"{name}={value}" for name, value in changed.items())])
+        unchanged = [line for line in example.splitlines() if line.partition("=")[0] not in changed]
+        text = "\n".join([*unchanged, *(f"{name}={value}" for name, value in changed.items())])
         (self.folder / ".env").write_text(f"{text}\n", encoding="utf-8")
 
     def python(self, *arguments: str) -> None:

@@ -37,7 +37,7 @@ class StallWatch:
         self._checked_at = self._since = clock()
 
     def polled(self) -> None:
-        """Record that a receive call has returned or failed. The minute without a result then starts anew."""
+        """Record that a receive call has returned or failed. The minute without a result then starts again."""
         self._results += 1
 
     def is_stalled(self, has_free_slots: bool) -> bool:

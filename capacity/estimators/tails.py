@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from capacity.estimators.correlation import autocorrelation
 from capacity.estimators.interval import Booleans, Floats, Interval, quantile_interval
 
 UNBOUNDED = Interval(-math.inf, math.inf)
@@ -44,19 +45,11 @@ def tail(seconds: Floats, *, is_lower_bound: bool = False, is_sustained: bool = 
     if not known.size:
         return Tail(0, None, UNBOUNDED, None, UNBOUNDED, is_lower_bound)
     p50, p95 = (float(value) for value in np.quantile(known, (0.5, 0.95), method="inverted_cdf"))
-    is_correlated = is_sustained and _neighbours_correlate(known)
+    is_correlated = is_sustained and autocorrelation(known) > CORRELATION_POINT / math.sqrt(known.size)
     bounds = [UNBOUNDED if is_correlated else quantile_interval(known, probability) for probability in (0.5, 0.95)]
     if is_lower_bound:
         bounds = [Interval(interval.low, math.inf) for interval in bounds]
     return Tail(known.size, p50, bounds[0], p95, bounds[1], is_lower_bound, is_correlated)
-
-
-def _neighbours_correlate(values: Floats) -> bool:
-    deviations = values - values.mean()
-    total = float((deviations**2).sum())
-    return total > 0 and float((deviations[1:] * deviations[:-1]).sum()) / total > CORRELATION_POINT / math.sqrt(
-        values.size
-    )
 
 
 def response_times(uploaded_at: Floats, updated_at: Floats, done: Booleans) -> tuple[Floats, bool]:

@@ -322,7 +322,7 @@ def facts(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
     yield Text("etapas", "stages"), _stages(run, lang)
     yield Text("conservación", "conservation"), conservation(run, lang)
     yield Text("ley de Little", "Little's law"), littles_law(run, lang)
-    if (run.recorded.run.environment.get("app") or {}).get("dead_letter_queue") is False:
+    if run.recorded.run.environment.get("app", {}).get("dead_letter_queue") is False:
         yield Text("aviso de la cola", "queue warning"), NO_DEAD_LETTER_QUEUE.to(lang)
     if row.conditions.shape is not None:
         seed = run.recorded.run.environment.get(SEED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -154,8 +154,8 @@ class Resources:
             return None
         inside = (np.minimum(ended_at, span[1]) - np.maximum(started_at, span[0])).clip(min=0).sum()
         our_cores = ours / slot_seconds * float(inside) / (span[1] - span[0])
-        exporters = [within.rate(key) or 0.0 for key in self.samples if key.startswith("exporters.")]
-        return max(0.0, busy - our_cores - sum(exporters)) / cores
+        exporters = within.sum_of_rates(key for key in self.samples if key.startswith("exporters.")) or 0.0
+        return max(0.0, busy - our_cores - exporters) / cores
 
     def span(self, key: str) -> tuple[float, float] | None:
         """Return the times of the first and the last known sample of the metric `key`, in epoch seconds.
@@ -168,9 +168,12 @@ class Resources:
 
     def cpu_rate(self, modes: frozenset[str]) -> float | None:
         """Return how many cores were busy on average in these CPU modes, such as `user`. None means unknown."""
-        rates = [self.rate(key) for key in self.samples if key.startswith("cpu.") and key[4:] in modes]
-        finite = [rate for rate in rates if rate is not None]
-        return sum(finite) if finite else None
+        return self.sum_of_rates(f"cpu.{mode}" for mode in modes)
+
+    def sum_of_rates(self, keys: Iterable[str]) -> float | None:
+        """Return the sum of the known rates of these counters, or None if no rate is known."""
+        known = [rate for key in keys if (rate := self.rate(key)) is not None]
+        return sum(known) if known else None
 
     def steal_ratios(self) -> tuple[float | None, float | None]:
         """Return which share of the CPU the hypervisor took away (steal): on average, and in the worst 30 s.

@@ -65,7 +65,7 @@ class ResultRow:
     #: upload to final state, and upload to start; None for a row that did not measure them
     response: Tail | None = None
     queue_wait: Tail | None = None
-    #: executions of an app's worker that nobody read before they left its full spool
+    #: executions of an app's worker that left its full spool before they were read
     missed_executions: int = 0
 
     @property

@@ -187,7 +187,7 @@ class SqsSources:
     def _wait(self, stop: threading.Event) -> None:
         """Wait until the next poll is due. The start of a run ends the wait.
 
-        During a run each wait is drawn anew. A fixed interval aliases with paced arrivals: polls every 5 s always see
+        During a run each wait is drawn again. A fixed interval aliases with paced arrivals: polls every 5 s always see
         the same moment of an arrival every 5 s.
         """
         if self.active_runs.exist():

@@ -92,8 +92,12 @@ def app(tmp_path, sqs_queue):
 @pytest.mark.parametrize(
     ("pool", "slots", "options"),
     [
-        *(("prefork", 1, ()), ("prefork", 2, ()), ("prefork", 4, ()), ("prefork", 2, ("--max-tasks-per-child", "1"))),
-        *(("threads", 4, ()), ("solo", 1, ())),
+        ("prefork", 1, ()),
+        ("prefork", 2, ()),
+        ("prefork", 4, ()),
+        ("prefork", 2, ("--max-tasks-per-child", "1")),
+        ("threads", 4, ()),
+        ("solo", 1, ()),
     ],
 )
 def test_every_task_stage_and_wait_of_their_app_is_counted(app, pool, slots, options):

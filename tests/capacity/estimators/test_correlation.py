@@ -35,9 +35,9 @@ def test_batch_means_contain_the_mean_of_a_wandering_sequence_more_often():
     """Values with a standard deviation of 3 %, on a machine whose speed wanders by 3 % within 20 values."""
     rng, plain, batched = np.random.default_rng(1), [], []
     for _ in range(300):
-        speed, kept = [rng.standard_normal()], np.exp(-1 / 20)
+        speed, persistence = [rng.standard_normal()], np.exp(-1 / 20)
         for step in rng.standard_normal(73):
-            speed.append(kept * speed[-1] + np.sqrt(1 - kept**2) * step)
+            speed.append(persistence * speed[-1] + np.sqrt(1 - persistence**2) * step)
         values = (1 + 0.03 * rng.standard_normal(74)) * (1 + 0.03 * np.array(speed))
         if neighbours_correlate(values):
             plain.append(abs(values.mean() - 1) <= t_half_width(values))
