@@ -58,9 +58,10 @@ def follow_child_programs() -> None:
 def _started_after(start: Callable[..., None]) -> Callable[..., None]:
     @wraps(start)
     def start_and_note(self: Any, args: Any, *rest: Any, **options: Any) -> None:
+        before = time.perf_counter()  # the program already runs when `start` returns
         start(self, args, *rest, **options)
         with never_an_outage():
-            _note_start(self, args)
+            _note_start(self, args, before)
 
     return start_and_note
 
@@ -77,7 +78,7 @@ def _ended_after(wait: Callable[..., Any]) -> Callable[..., Any]:
     return wait_and_note
 
 
-def _note_start(program: Any, args: Any) -> None:
+def _note_start(program: Any, args: Any, before: float) -> None:
     stage, delivery = _stage_of(args), current_delivery()
     if stage is None or not delivery:
         return
@@ -85,7 +86,7 @@ def _note_start(program: Any, args: Any) -> None:
     if running.delivery != delivery:  # programs of an ended task
         running = _of_thread.running = _Running(delivery)
     if not running.programs:
-        running.stage, running.since = stage, time.perf_counter()
+        running.stage, running.since = stage, before
     running.programs.add(id(program))
     setattr(program, _MARK, delivery)
 
