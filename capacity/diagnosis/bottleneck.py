@@ -424,12 +424,13 @@ def _slots(cell: CellEvidence) -> list[Criterion]:
     """Test for a cell that has room for more slots.
 
     No resource is busy and no stage has slowed down. A resource that is 75 % busy caps the gain from doubling the
-    slots at 1/0.75 - 1 = 33 %. A gain of 50 % rules it out as the limit.
+    slots at 1/0.75 - 1 = 33 %. A gain of 50 % rules it out as the limit. A wait for the database is no evidence for
+    more slots, because the database itself may be the limit.
     """
     pressures = (cell.cpu_pressure_some, cell.io_pressure_some, cell.memory_pressure_full)
     highest = max((p for p in pressures if p is not None), default=None)
     computing = cell.share("transcode")
-    waiting = None if computing is None else 1 - computing
+    waiting = None if computing is None else 1 - computing - (cell.share("db") or 0.0)
     idle = _idle(cell, 0.75)
     return _vetoes_of_more_slots(cell) or [
         all_of(idle, at_least(Measurement(Quantity.GAIN_FROM_HERE, cell.gain_from_here), 0.50)),

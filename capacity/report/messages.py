@@ -493,7 +493,10 @@ QUANTITIES: Mapping[Quantity, Text] = {
         "cada slot ocioso {value} del ciclo con mensajes en espera",
         "each slot idle for {value} of its cycle while messages waited",
     ),
-    Quantity.WAIT_SHARE: Text("{value} del servicio sin computar", "{value} of the service without computing"),
+    Quantity.WAIT_SHARE: Text(
+        "{value} del servicio sin computar ni usar la base de datos",
+        "{value} of the service with neither computing nor the database",
+    ),
     Quantity.FFMPEG_CORES: Text(
         "cada ffmpeg usa {value} {value:núcleo|núcleos}", "each ffmpeg uses {value} {value:core|cores}"
     ),

@@ -309,6 +309,14 @@ def test_a_slower_database_that_explains_little_of_the_loss_is_not_the_cause_wit
     assert find_bottleneck(cell).confidence is not Confidence.HIGH
 
 
+def test_a_wait_for_the_database_is_no_evidence_for_more_slots():
+    """The case of tests/limits in which each insert holds a lock for 3 s, without the comparable run."""
+    cell = replace(SLOW_DATABASE, efficiency=None, gain_up_to_here=None, stage_slowdown={}, ffmpeg_slowdown=None)
+    assert find_bottleneck(cell).cause is Cause.UNCLEAR
+    elsewhere = replace(cell, stage_seconds={"transcode": 6.0, "download": 5.4})
+    assert find_bottleneck(elsewhere).cause is Cause.SLOTS
+
+
 def test_two_causes_at_once_are_no_certainty():
     """Slots in step: the line is full while they download, the cores while they compute."""
     cell = CellEvidence(
