@@ -48,7 +48,7 @@ STEPS = """
 "$PYTHON" -c 'import os; print(os.getloadavg()[0])'
 "$PYTHON" -m local up >&2
 "$PYTHON" -m capacity wait --queue >&2
-"$PYTHON" -m injector >&2
+"$PYTHON" -m injector --monitor >&2
 "$PYTHON" -m capacity wait "$RUN_ID" >&2
 "$PYTHON" -m capacity report "$RUN_ID" --json --lang en
 """
