@@ -7,7 +7,7 @@ list of records means that no worker answered.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from core import promql
@@ -57,8 +57,24 @@ def app_slots(settings: Settings, app: AppFile) -> list[int]:
 
     A worker whose page does not answer is left out.
     """
+    return [record["slots"] for record in app_records(settings, app)]
+
+
+def app_records(settings: Settings, app: AppFile) -> list[WorkerRecord]:
+    """Return the conditions of each instrumented worker of an app as a record, read from its /metrics page.
+
+    A worker whose page does not answer is left out.
+    """
     pages = [promql.scrape(host, port) or {} for host, port in app_addresses(settings, app)]
-    return [int(sample.value) for page in pages for sample in page.get(SLOTS, [])]
+    return [record for page in pages if (record := record_of_page(page)) is not None]
+
+
+def autoscale(records: Iterable[WorkerRecord]) -> str | None:
+    """Return the value of Celery's option `--autoscale`, such as `8,2`, of the first worker that has it.
+
+    `records` has the conditions of each worker. Return None if no worker is known to have the option.
+    """
+    return next((str(record["autoscale"]) for record in records if "autoscale" in record), None)
 
 
 def record_of_page(families: Mapping[str, Sequence[promql.Sample]]) -> WorkerRecord | None:

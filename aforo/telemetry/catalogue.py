@@ -58,7 +58,7 @@ WORKER = (
         (
             *("worker", "version", "python", "celery", "kombu", "transport", "pool", "profile", "threads_setting"),
             *("threads", "ffmpeg", "image", "cpu_model", "instance_type", "cores", "smt", "memory_bytes"),
-            *("cpu_quota_cores", "memory_limit_bytes"),
+            *("cpu_quota_cores", "memory_limit_bytes", "autoscale"),
         ),
     ),
     Metric("aforo_worker_queue_info", G, "Always 1; a queue that this worker reads.", ("queue",)),

@@ -186,7 +186,8 @@ def _count_tasks(app: Celery, worker_metrics: WorkerMetrics, pool: Any) -> None:
 
 
 def _describe(app: Celery, worker_metrics: WorkerMetrics, consumer: Any, facts: Mapping[str, str]) -> None:
-    worker_metrics.info.labels(**worker_conditions(app, consumer.pool, facts)).set(1)
+    autoscale = ",".join(str(slots) for slots in getattr(consumer.controller, "autoscale", None) or ())
+    worker_metrics.info.labels(**worker_conditions(app, consumer.pool, {**facts, "autoscale": autoscale})).set(1)
     for queue in _queues(app):
         worker_metrics.queues.labels(queue).set(1)
     worker_metrics.slots.set_function(lambda: consumer.pool.num_processes if consumer.pool else 0)

@@ -26,8 +26,8 @@ def worker_conditions(app: Any, pool: Any, facts: Mapping[str, str]) -> dict[str
     """Return the conditions of this worker by name, such as `cpu_model`, as labels of aforo_worker_info.
 
     Call this in the worker's main process. `pool` is the Celery pool. `facts` has what only the app knows: `profile`,
-    `threads` (of one ffmpeg) and `threads_setting` (`auto` or a number). An unknown profile is an empty text. Any other
-    unknown condition is `unknown`.
+    `threads` (of one ffmpeg), `threads_setting` (`auto` or a number) and `autoscale`, the value of Celery's option. An
+    unknown profile and no autoscaling are an empty text. Any other unknown condition is `unknown`.
     """
     return {
         "worker": WorkerProcess.this().owner,
@@ -42,6 +42,7 @@ def worker_conditions(app: Any, pool: Any, facts: Mapping[str, str]) -> dict[str
         "threads": facts.get("threads", UNKNOWN),
         "ffmpeg": ffmpeg_version(),
         "image": settings.read(settings.IMAGE) or UNKNOWN,
+        "autoscale": facts.get("autoscale", ""),
         **_machine(Cgroup()),
     }
 

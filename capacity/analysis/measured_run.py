@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from capacity.analysis.run_facts import recorded_facts
+from capacity.analysis.run_facts import autoscale_at_start, recorded_facts
 from capacity.diagnosis.data_quality import RunFacts, quality_warnings
 from capacity.diagnosis.validity import Level, Validity, combined, judge_validity
 from capacity.estimators import throughput
 from capacity.estimators.completion_times import saturated_from_completions
+from capacity.estimators.reason import Reason
 from capacity.estimators.stability import StabilityVerdict, judge_backlog, judge_stability
 from capacity.estimators.tails import Tail, response_times, tail
 from capacity.runs.conditions import Conditions, workers_at_start
@@ -167,7 +168,12 @@ def _response(recorded: RecordedRun) -> Tail:
 
 
 def _saturated(recorded: RecordedRun, cycles: throughput.SlotCycles) -> throughput.SaturatedThroughput:
-    """Return X_sat from the executions, or from the ends of the videos if no execution was recorded."""
+    """Return X_sat from the executions, or from the ends of the videos if no execution was recorded.
+
+    It is unknown if the worker changed its number of slots.
+    """
+    if (autoscale := autoscale_at_start(recorded)) is not None:
+        return throughput.SaturatedThroughput(None, None, Reason(NoCapacity.AUTOSCALE, {"autoscale": autoscale}))
     if recorded.has_only_ends:
         return saturated_from_completions(recorded.updated_at, recorded.done, recorded.run.slots)
     run, is_warm = recorded.run, bool(recorded.run.environment.get("is_warm"))
@@ -185,7 +191,7 @@ def _stability(recorded: RecordedRun, cycles: throughput.SlotCycles) -> Stabilit
     shape = recorded.run.environment.get(SHAPE)
     if recorded.is_burst or not has_constant_rate(shape):
         return None
-    if recorded.has_only_ends:
+    if recorded.has_only_ends or autoscale_at_start(recorded) is not None:
         return judge_backlog(recorded.uploaded_at, recorded.updated_at, recorded.run.slots)
     return judge_stability(
         recorded.uploaded_at,

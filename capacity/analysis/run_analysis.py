@@ -18,6 +18,7 @@ from capacity.diagnosis.bottleneck import BottleneckVerdict, Cause, Confidence, 
 from capacity.diagnosis.conservation import Conservation
 from capacity.diagnosis.data_quality import QualityWarning, quality_warnings
 from capacity.diagnosis.validity import judge_validity
+from capacity.estimators.interval import Floats
 from capacity.estimators.littles_law import NO_READINGS, LittleCheck, check_littles_law
 from capacity.estimators.response_time import Decomposition, decompose
 from capacity.estimators.stability import OfferedRate, offered_rate
@@ -112,15 +113,33 @@ def _parts(recorded: RecordedRun) -> Decomposition:
 def _little(recorded: RecordedRun, resources: Resources) -> LittleCheck:
     """Check Little's law.
 
-    It is unknown if queued videos were cancelled, because the queue counted them until then, and if an app's tasks are
-    acknowledged early, because SQS does not count running ones.
+    It is unknown if it is unknown when the messages left the queue.
     """
-    environment, (start, end) = recorded.run.environment, run_window(recorded)
-    delay = AWS_DELAY_SECONDS if environment.get("stack") == "aws" else EMULATOR_DELAY_SECONDS
+    start, end = run_window(recorded)
+    delay = AWS_DELAY_SECONDS if recorded.run.environment.get("stack") == "aws" else EMULATOR_DELAY_SECONDS
+    left_at = _left_queue_at(recorded)
+    readings = NO_READINGS if left_at is None else resources.queue_readings(start, end)
+    left_at = recorded.updated_at if left_at is None else left_at
+    return check_littles_law(readings, recorded.uploaded_at, left_at, end, delay)
+
+
+def _left_queue_at(recorded: RecordedRun) -> Floats | None:
+    """Return when the message of each video left the queue, in epoch seconds. NaN means not yet.
+
+    That is the end of the video, or the start of its execution if messages are acknowledged early. The result is None
+    if it is unknown: queued videos were cancelled, or messages are acknowledged early and a video has no start or more
+    than one execution.
+    """
+    environment = recorded.run.environment
     app = environment.get("app")
-    is_unknown = "asked_count" in environment or (app is not None and not app.get("acks_late"))
-    readings = NO_READINGS if is_unknown else resources.queue_readings(start, end)
-    return check_littles_law(readings, recorded.uploaded_at, recorded.updated_at, end, delay)
+    if "asked_count" in environment:
+        return None
+    if app is None or app.get("acks_late"):
+        return recorded.updated_at
+    started = np.isfinite(recorded.started_at)
+    has_one_message_each = recorded.executions.started_at.size == started.sum()
+    is_known = app.get("acks_late") is False and has_one_message_each and started[recorded.done].all()
+    return recorded.started_at if is_known and started.any() else None
 
 
 def _offered(recorded: RecordedRun) -> OfferedRate | None:

@@ -32,6 +32,7 @@ from capacity.runs.result_row import ResultRow
 from core.run import FINAL_STATUSES, RunStatus
 from core.size_mix import is_mix
 from core.video import Outcome
+from core.worker_conditions import autoscale
 
 #: other work in the slots, as a share of the run's own, that changes X and S by more than their precision
 OTHER_WORK_RATIO = 0.02
@@ -45,13 +46,15 @@ def recorded_facts(
     `cycles` and `saturated` are the run's slot cycles and X_sat. Facts that need resource samples or other runs stay
     unknown.
     """
-    differences = fleet_differences(recorded.run.environment)
+    differences, option = fleet_differences(recorded.run.environment), autoscale_at_start(recorded)
     return RunFacts(
         slots=row.slots,
         mixed_conditions=differences.mixed,
-        changed_conditions=differences.changed or _more_workers(recorded),
+        autoscale=option,
+        changed_conditions=(differences.changed if option is None else tuple(set(differences.changed) - {"slots"}))
+        or _more_workers(recorded),
         cycle_seconds=cycles.cycle_seconds,
-        settled_cycle_seconds=cycles.settled(row.slots),
+        settled_cycle_seconds=np.empty(0) if option else cycles.settled(row.slots),
         service_mean_seconds=row.service_mean_seconds,
         service_cv=None if row.x_sat_per_minute is None else _service_cv(recorded, row),
         calibration_before_seconds=recorded.run.environment.get("canary_before_seconds"),
@@ -76,6 +79,7 @@ def recorded_facts(
         includes_cold_start=saturated is not None and saturated.first_videos is FirstVideos.INCLUDED,
         from_completion_times=recorded.has_only_ends,
         upload_offset_seconds=_upload_offset(recorded),
+        clock_difference_seconds=clock_difference(recorded),
         observed_ends=recorded.run.environment.get("app", {}).get("observed_ends", 0),
         table_disagreements=recorded.run.environment.get("app", {}).get("disagreements", 0),
     )
@@ -107,7 +111,28 @@ def with_conditions(
         ),
         generator_limited=offered.generator_limited if offered else None,
         littles_law=little.agreement,
+        early_uploads_seconds=little.early_seconds,
     )
+
+
+def autoscale_at_start(recorded: RecordedRun) -> str | None:
+    """Return the value of Celery's option `--autoscale`, such as `8,2`, with which a worker of the run was started.
+
+    Return None if no worker is known to have the option.
+    """
+    return autoscale(recorded.run.environment.get("workers", {}).get("start", ()))
+
+
+def clock_difference(recorded: RecordedRun) -> float | None:
+    """Return by how many seconds the clocks of an app's workers, of its database and of this machine differ at most.
+
+    S may be wrong by as much, because the upload and the end of a video may be times of different clocks. None means
+    that no other clock was compared with that of this machine.
+    """
+    app = recorded.run.environment.get("app", {})
+    database = app.get("database_clock_offset_seconds")
+    offsets = [*app.get("worker_clock_offsets_seconds", ()), *([] if database is None else [database])]
+    return max(0.0, *offsets) - min(0.0, *offsets) if offsets else None
 
 
 def conservation(recorded: RecordedRun) -> Conservation:

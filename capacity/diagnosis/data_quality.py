@@ -53,8 +53,10 @@ class Problem(StrEnum):
     CALIBRATION_UNUSUAL = "canary_unusual"
     CLOCK_OFFSET = "clock_offset"
     CLOCK_SKEW = "clock_skew"
+    CLOCK_DIFFERENCE = "clock_difference"
     MIXED_FLEET = "mixed_fleet"
     CHANGED_FLEET = "changed_fleet"
+    AUTOSCALE = "autoscale"
     OTHER_PROCESSES = "other_processes"
     MACHINE_SPEED = "machine_speed"
     SPEED_CHANGED = "speed_changed"
@@ -81,6 +83,7 @@ class Problem(StrEnum):
     UNEVEN_SERVICE = "uneven_service"
     COMPLETION_TIMES = "completion_times"
     UPLOAD_TIMES = "upload_times"
+    EARLY_UPLOADS = "early_uploads"
     OBSERVED_ENDS = "observed_ends"
     TABLE_DISAGREES = "table_disagrees"
 
@@ -106,6 +109,8 @@ class RunFacts:
     #: conditions in which the workers differed, with the value of each node, and conditions that changed during the run
     mixed_conditions: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     changed_conditions: tuple[str, ...] = ()
+    #: value of Celery's option `--autoscale`, such as `8,2`, if a worker has it
+    autoscale: str | None = None
     cycle_seconds: Floats = field(default_factory=lambda: np.empty(0))
     #: without the first of each slot, which may include a cold start, and the last, of an emptying machine
     settled_cycle_seconds: Floats = field(default_factory=lambda: np.empty(0))
@@ -125,6 +130,8 @@ class RunFacts:
     unfinished_videos: int = 0
     generator_limited: bool | None = None
     littles_law: Agreement = Agreement.UNKNOWN
+    #: by how much the upload times are too early, if that explains the readings of the queue
+    early_uploads_seconds: float | None = None
     #: why the recorded executions are impossible on the declared slots
     impossible: Reason | None = None
     superseded_executions: int = 0
@@ -146,6 +153,8 @@ class RunFacts:
     from_completion_times: bool = False
     #: largest difference of an app's own upload time and our clock at the insert, without the offset of its clock
     upload_offset_seconds: float | None = None
+    #: largest difference of the clocks of an app's workers, of its database and of this machine
+    clock_difference_seconds: float | None = None
     #: videos whose app left the time of the end alone; the collector's own clock was used
     observed_ends: int = 0
     #: videos that the app's table and their last execution end differently
@@ -204,11 +213,13 @@ def _calibration(facts: RunFacts) -> Iterator[QualityWarning]:
 
 
 def _clock(facts: RunFacts) -> Iterator[QualityWarning]:
-    offset = facts.clock_offset_seconds
-    if offset is not None:
-        share = CLOCK_OFFSET_SHARE * (facts.service_mean_seconds or np.inf)
-        if abs(offset) > max(CLOCK_RESOLUTION_SECONDS, min(CLOCK_OFFSET_SECONDS, share)):
-            yield _warning(Problem.CLOCK_OFFSET, True, offset_seconds=offset)
+    share = CLOCK_OFFSET_SHARE * (facts.service_mean_seconds or np.inf)
+    limit = max(CLOCK_RESOLUTION_SECONDS, min(CLOCK_OFFSET_SECONDS, share))
+    offset, difference = facts.clock_offset_seconds, facts.clock_difference_seconds
+    if offset is not None and abs(offset) > limit:
+        yield _warning(Problem.CLOCK_OFFSET, True, offset_seconds=offset)
+    if difference is not None and difference > limit:
+        yield _warning(Problem.CLOCK_DIFFERENCE, False, difference_seconds=difference)
     if facts.skewed_stamps:
         yield _warning(Problem.CLOCK_SKEW, True, executions=facts.skewed_stamps)
 
@@ -224,6 +235,9 @@ def _fleet(facts: RunFacts) -> Iterator[QualityWarning]:
     if facts.changed_conditions:
         values = {"names": list(facts.changed_conditions)}
         yield QualityWarning(Problem.CHANGED_FLEET, Severity.INVALID, Reason(Problem.CHANGED_FLEET, values))
+    if facts.autoscale is not None:
+        values = {"autoscale": facts.autoscale}
+        yield QualityWarning(Problem.AUTOSCALE, Severity.WARNING, Reason(Problem.AUTOSCALE, values))
 
 
 def _other_processes(facts: RunFacts) -> Iterator[QualityWarning]:
@@ -269,6 +283,9 @@ def _generator(facts: RunFacts) -> Iterator[QualityWarning]:
 def _little(facts: RunFacts) -> Iterator[QualityWarning]:
     if facts.littles_law in {Agreement.WARN, Agreement.INVALID}:
         yield _warning(Problem.LITTLES_LAW, facts.littles_law is Agreement.INVALID)
+    early = facts.early_uploads_seconds
+    if early is not None and early > UPLOAD_OFFSET_SECONDS:
+        yield _warning(Problem.EARLY_UPLOADS, False, early_seconds=early)
 
 
 def _size(facts: RunFacts) -> Iterator[QualityWarning]:

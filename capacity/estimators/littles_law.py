@@ -15,6 +15,7 @@ from capacity.estimators.interval import Floats
 OK_EXCESS = 0.05
 LARGEST_EXCESS = 0.10
 FEWEST_READINGS = 10
+SHIFT_RESOLUTION_SECONDS = 0.01
 
 
 class Agreement(StrEnum):
@@ -56,8 +57,10 @@ class LittleCheck:
     - `agreement`: the verdict on `excess`.
     - `excess`: mean number of videos present at the moments of the readings / `counted_mean` - 1.
     - `limit`: the absolute value of `excess` above which `agreement` is INVALID.
+    - `early_seconds`: how many seconds too early all arrivals are, if that alone explains a positive `excess`. None
+      means that it does not, or that nothing needs an explanation.
 
-    If `agreement` is UNKNOWN, all figures except `readings` are NaN.
+    If `agreement` is UNKNOWN, all figures except `readings` and `early_seconds` are NaN.
     """
 
     counted_mean: float
@@ -67,6 +70,7 @@ class LittleCheck:
     excess: float
     limit: float
     readings: int
+    early_seconds: float | None = None
 
 
 def check_littles_law(
@@ -74,7 +78,7 @@ def check_littles_law(
 ) -> LittleCheck:
     """Compare the queue's message counts with the number of videos present by their recorded times.
 
-    `arrived_at` and `left_at` have one time per video. `left_at` is NaN for an unfinished video. All times are in epoch
+    `arrived_at` and `left_at` have one time per video. `left_at` is NaN for a video that has not left. All times are in epoch
     seconds. The queue may count a video up to `delay_seconds` late. The field `agreement` of the result is UNKNOWN if
     there is too little to compare.
     """
@@ -88,10 +92,32 @@ def check_littles_law(
     implied = implied_mean(arrived, left, float(readings.at[0]), run_end)
     excess = float(recorded.mean()) / counted - 1
     delay = largest_delay_excess(arrived, left, readings.at, delay_seconds)
-    limit = max(LARGEST_EXCESS, delay)
+    limit, agreement = max(LARGEST_EXCESS, delay), judge_excess(excess, delay)
+    early = early_arrivals(readings, arrived, left) if agreement is not Agreement.OK and excess > 0 else None
     return LittleCheck(
-        counted, implied, implied / counted - 1, judge_excess(excess, delay), excess, limit, readings.at.size
+        counted, implied, implied / counted - 1, agreement, excess, limit, readings.at.size, early
     )
+
+
+def early_arrivals(readings: QueueReadings, arrived_at: Floats, left_at: Floats) -> float | None:
+    """Return by how many seconds all arrivals are recorded too early, if that explains the readings.
+
+    It is the shift of the arrivals with which the mean number of videos present equals that of the messages. It
+    explains the readings if it halves their mean absolute difference. Otherwise the result is None. All times are in
+    seconds.
+    """
+    known = np.isfinite(left_at)
+
+    def difference(seconds: float) -> Floats:
+        shifted = np.where(known, np.minimum(arrived_at + seconds, left_at), arrived_at + seconds)
+        return videos_present(shifted, left_at, readings.at) - readings.messages
+
+    low, high = 0.0, float((left_at - arrived_at)[known].max(initial=0.0))
+    while high - low > SHIFT_RESOLUTION_SECONDS:
+        middle = (low + high) / 2
+        low, high = (middle, high) if difference(middle).mean() > 0 else (low, middle)
+    explains = np.abs(difference(high)).mean() <= 0.5 * np.abs(difference(0.0)).mean()
+    return high if explains else None
 
 
 def videos_present(arrived_at: Floats, left_at: Floats, moments: Floats) -> Floats:

@@ -42,14 +42,16 @@ class NoCapacity(StrEnum):
     OVERLAPPING_EXECUTIONS = "overlapping_executions"
     FASTER_THAN_SERVICE = "faster_than_service"
     IDLE_SLOTS = "idle_slots"
+    AUTOSCALE = "autoscale"
 
     @property
     def is_impossible(self) -> bool:
         """Return True if this reason for an unknown X_sat also makes the run invalid.
 
-        Too few executions, or no completed video, do not make the run invalid. Every other reason does.
+        Too few executions, no completed video, or a number of slots that changes do not make the run invalid. Every
+        other reason does.
         """
-        return self not in {NoCapacity.NO_SECOND_GENERATION, NoCapacity.NO_COMPLETED_VIDEO}
+        return self not in {NoCapacity.NO_SECOND_GENERATION, NoCapacity.NO_COMPLETED_VIDEO, NoCapacity.AUTOSCALE}
 
 
 class CapacitySource(StrEnum):

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.database import Sessions
-from core.models import ExecutionRow, RunRow, VideoRow
+from core.models import ExecutionRow, RunRow, SpoolRow, VideoRow
 from core.video import FINAL_STATES, Outcome, VideoState
 
 #: outcomes after which no execution of the same message follows
@@ -33,7 +33,8 @@ class Comparison:
 def close_app_run(sessions: Sessions, run_id: str) -> None:
     """Store two counts of a run: videos without a recorded end, and videos with contradicting outcomes.
 
-    The state of a video in the app's table is compared with the outcome of its last recorded execution. Call this after
+    The state of a video in the app's table is compared with the outcome of its last recorded execution. The offsets of
+    the workers' clocks are stored too. Call this after
     the collector has read the executions of every worker. Nothing is stored if the column `executions_missed` of the
     run's row is null.
     """
@@ -44,8 +45,21 @@ def close_app_run(sessions: Sessions, run_id: str) -> None:
         compared = compare(session, run_id)
         # executions that left a full spool may be those that are missing here
         run.executions_missed = max(run.executions_missed, compared.without_execution)
-        app = {**run.environment["app"], "disagreements": compared.disagreements}
-        run.environment = {**run.environment, "app": app}
+        facts = {"disagreements": compared.disagreements, "worker_clock_offsets_seconds": clock_offsets(session, run_id)}
+        run.environment = {**run.environment, "app": {**run.environment["app"], **facts}}
+
+
+def clock_offsets(session: Session, run_id: str) -> list[float]:
+    """Return the lowest and the highest offset of the clocks of a run's workers from ours, in seconds.
+
+    Negative is behind ours. Each offset is widened by half of its request's time, because the answer may be from any
+    moment of it. The list is empty if no recorded execution is of a worker with a known offset.
+    """
+    workers = select(ExecutionRow.worker).where(ExecutionRow.run_id == run_id).distinct()
+    known = (SpoolRow.id.in_(workers), SpoolRow.clock_offset_seconds.is_not(None))
+    spools = session.execute(select(SpoolRow.clock_offset_seconds, SpoolRow.round_trip_seconds).where(*known)).all()
+    bounds = [offset + side * (trip or 0.0) / 2 for offset, trip in spools for side in (-1, 1)]
+    return [min(bounds), max(bounds)] if bounds else []
 
 
 def compare(session: Session, run_id: str) -> Comparison:

@@ -21,7 +21,7 @@ from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.load_and_analyse import load_and_analyse
 from capacity.experiments.app_close import close_app_run
 from capacity.experiments.early_stop import QueuedVideos, knows_enough
-from capacity.experiments.worker_levels import WorkerLevel, level_of_app, require_up
+from capacity.experiments.worker_levels import WorkerLevel, level_of_app, require_fixed_slots, require_up
 from capacity.report.written_files import write_results
 from capacity.runs.recorded_run import find_run, load_own_records, unfinished_since
 from capacity.runs.result_row import ResultRow
@@ -368,6 +368,8 @@ class RunLauncher:
             profile = {"PROFILE": request.profile} if is_profile(request.profile) else {}
             workers = {} if request.workers is None else {"WORKERS": str(request.workers)}
             _run_program({"CONCURRENCY": str(request.concurrency), **workers, **profile}, "local", "up")
+            if self.settings.app is not None:
+                require_fixed_slots(self.settings, self.settings.app)
         else:
             require_up(self.settings, request.concurrency, request.workers)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from core.app_file import AppFile
 from core.errors import EnvironmentFault, UsageError
 from core.settings import Settings
-from core.worker_conditions import app_slots, records_in_prometheus
+from core.worker_conditions import app_records, app_slots, autoscale, records_in_prometheus
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,18 @@ def require_up(settings: Settings, concurrency: int, workers: int | None) -> Non
         number = "" if workers is None else f" WORKERS={workers}"
         remedy = f"run `make up STACK=compose CONCURRENCY={concurrency}{number}`, then this again"
     raise EnvironmentFault("worker", f"{_described(slots)}", remedy, value=settings.stack)
+
+
+def require_fixed_slots(settings: Settings, app: AppFile) -> None:
+    """Raise EnvironmentFault if a worker of the app runs with Celery's option `--autoscale`.
+
+    Its number of slots changes, so its runs are no level of an experiment.
+    """
+    value = autoscale(app_records(settings, app))
+    if value is not None:
+        why = "the worker changes its slots during a run"
+        remedy = "start it without that option, or measure single runs: X and S hold there"
+        raise EnvironmentFault("--autoscale", why, remedy, value=value)
 
 
 def level_of_app(settings: Settings, app: AppFile) -> WorkerLevel | None:

@@ -53,6 +53,10 @@ NO_CAPACITY: Mapping[NoCapacity, Text] = {
         "X_sat = {x_sat_per_minute:.2f} supera {most_per_minute:.2f}/min, el máximo que permite el tiempo de servicio",
         "X_sat = {x_sat_per_minute:.2f} exceeds {most_per_minute:.2f}/min, the most that the service time allows",
     ),
+    NoCapacity.AUTOSCALE: Text(
+        "el worker cambia su número de slots (--autoscale {autoscale})",
+        "the worker changes its number of slots (--autoscale {autoscale})",
+    ),
     NoCapacity.IDLE_SLOTS: Text(
         "solo {working:trabajó|trabajaron} {working} de {slots} slots aunque había mensajes en espera{shown}",
         "only {working} of {slots} slots worked although messages waited{shown}",
@@ -127,6 +131,10 @@ PROBLEMS: Mapping[Problem, Text] = {
         "the same CPU work took {reference_seconds:.3f} → {measured_seconds:.3f} s",
     ),
     Problem.CLOCK_OFFSET: Text("reloj desviado {offset_seconds:.3f} s", "clock off by {offset_seconds:.3f} s"),
+    Problem.CLOCK_DIFFERENCE: Text(
+        "los relojes de la aplicación difieren hasta {difference_seconds:.3f} s: S es exacto solo hasta ahí",
+        "the clocks of the app differ by up to {difference_seconds:.3f} s: S is exact to that only",
+    ),
     Problem.CLOCK_SKEW: Text(
         "{executions} {executions:ejecución|ejecuciones} con tiempo negativo",
         "{executions} {executions:execution|executions} with negative time",
@@ -134,6 +142,10 @@ PROBLEMS: Mapping[Problem, Text] = {
     Problem.MIXED_FLEET: Text("los workers no son iguales: {shown}", "the workers are not alike: {shown}"),
     Problem.CHANGED_FLEET: Text(
         "los workers cambiaron durante la prueba: {shown}", "the workers changed during the run: {shown}"
+    ),
+    Problem.AUTOSCALE: Text(
+        "el worker cambia sus slots (--autoscale {autoscale}): X y S valen para esos cambios",
+        "the worker changes its slots (--autoscale {autoscale}): X and S hold for those changes",
     ),
     Problem.OTHER_PROCESSES: Text(
         "otros procesos usan {cpu_ratio:percent1} de CPU", "other processes use {cpu_ratio:percent1} CPU"
@@ -229,6 +241,12 @@ PROBLEMS: Mapping[Problem, Text] = {
         "larga?): S no vale",
         "the app's uploaded_at is {offset_seconds:.1f} s off the moment of the upload (now() of a long transaction?): "
         "S is not valid",
+    ),
+    Problem.EARLY_UPLOADS: Text(
+        "uploaded_at parece {early_seconds:.1f} s anterior a la subida (¿now() de una transacción larga?): eso "
+        "explicaría la diferencia con la cola, y S sobraría tanto",
+        "uploaded_at seems {early_seconds:.1f} s before the upload (now() of a long transaction?): that would explain "
+        "the difference from the queue, and S would be that much too long",
     ),
     Problem.TABLE_DISAGREES: Text(
         "{videos} {videos:video termina|videos terminan} en la tabla de otro modo que su última ejecución: vale la "

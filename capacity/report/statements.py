@@ -13,6 +13,7 @@ import numpy as np
 
 from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.run_analysis import RunAnalysis
+from capacity.analysis.run_facts import clock_difference
 from capacity.diagnosis.bottleneck import Confidence
 from capacity.diagnosis.conservation import Conservation
 from capacity.diagnosis.data_quality import is_valid
@@ -39,6 +40,11 @@ AGREEMENTS = {
     Agreement.WARN: Text("difieren", "differ"),
     Agreement.INVALID: Text("NO COINCIDEN", "DISAGREE"),
 }
+CLOCKS = Text("(relojes de workers, base de datos e inyector)", "(clocks of workers, database and injector)")
+WAITING_ONLY = Text(
+    "; solo los que esperan, porque la aplicación confirma al empezar",
+    "; only waiting ones, because the app acknowledges at the start",
+)
 NOT_FETCHING = Text(
     "crece con slots libres: los workers no toman los mensajes", "it grows with slots free: the workers do not fetch"
 )
@@ -259,8 +265,10 @@ def littles_law(run: RunAnalysis, lang: Language) -> str:
     check = run.little
     if check.agreement is Agreement.UNKNOWN:
         return Text(
-            f"no se puede comparar con la cola SQS (menos de {FEWEST_READINGS} lecturas, o videos cancelados)",
-            f"not comparable with the SQS queue (under {FEWEST_READINGS} readings, or cancelled videos)",
+            f"no se puede comparar con la cola SQS (menos de {FEWEST_READINGS} lecturas, videos cancelados o "
+            "confirmación temprana sin ejecuciones)",
+            f"not comparable with the SQS queue (under {FEWEST_READINGS} readings, cancelled videos, or early "
+            "acknowledgement without executions)",
         ).to(lang)
     counted, implied = number(check.counted_mean, lang), number(check.implied_mean, lang)
     excess, limit = percent(check.excess, lang, 1), percent(check.limit, lang, 0)
@@ -270,7 +278,7 @@ def littles_law(run: RunAnalysis, lang: Language) -> str:
         f"{check.readings} lecturas: {excess} (límite {limit}, {name.es})",
         f"SQS queue: {counted} videos counted, {implied} by X·R; difference at the moments of the "
         f"{check.readings} readings: {excess} (limit {limit}, {name.en})",
-    ).to(lang)
+    ).to(lang) + (WAITING_ONLY.to(lang) if run.recorded.run.environment.get("app", {}).get("acks_late") is False else "")
 
 
 def stability(run: RunAnalysis, lang: Language) -> str:
@@ -311,7 +319,7 @@ def facts(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
     row = run.row
     yield Text("validez", "validity"), validity_text(row.validity, lang)
     yield Text("X del escenario", "scenario's X"), f"{number(row.x, lang)} videos/min ({_agreement(run, lang)})"
-    yield Text("S del escenario", "scenario's S"), f"{bounded(row.s, row.s_is_lower_bound, lang)} s"
+    yield Text("S del escenario", "scenario's S"), _response_mean(run, lang)
     yield Text("datos", "data"), f"{number(row.megabytes_per_minute, lang, 1)} MB/min"
     if run.recorded.is_burst:
         yield Text("X_sat", "X_sat"), _capacity(run, lang)
@@ -336,6 +344,14 @@ def facts(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
     if not run.recorded.is_burst:
         yield Text("estabilidad", "stability"), stability(run, lang)
     yield Text("ancho de banda", "bandwidth limits"), bandwidth_limits(run, lang)
+
+
+def _response_mean(run: RunAnalysis, lang: Language) -> str:
+    """Return S, with its error by the clocks of an app where they are known."""
+    seconds, difference = bounded(run.row.s, run.row.s_is_lower_bound, lang), clock_difference(run.recorded)
+    if difference is None:
+        return f"{seconds} s"
+    return f"{seconds} s ± {number(difference, lang, 3)} s " + CLOCKS.to(lang)
 
 
 def tail_text(tail: Tail | None, lang: Language) -> str:

@@ -83,6 +83,7 @@ RECORDS = Values(
 TEXTS = Values(
     "a list of texts", lambda value: isinstance(value, list) and all(isinstance(each, str) for each in value)
 )
+OFFSETS = Values("a list of numbers", lambda value: isinstance(value, list) and all(map(ANY_NUMBER.accepts, value)))
 SIZE_LABEL = Values(
     "a size such as 50MB or 50MB:3+100MB:1", lambda value: isinstance(value, str) and is_sizes_label(value)
 )
@@ -120,6 +121,7 @@ ENVIRONMENT_FIELDS: Mapping[str, Values] = {
     **dict.fromkeys(("app.instrumented", "app.acks_late", "app.dead_letter_queue"), FLAG.or_null),
     **dict.fromkeys(("app.observed_ends", "app.disagreements"), COUNT),
     **dict.fromkeys(("app.upload_offset_seconds", "app.database_clock_offset_seconds"), ANY_NUMBER.or_null),
+    "app.worker_clock_offsets_seconds": OFFSETS,
     **dict.fromkeys(("messages.in_queue", "messages.dead_lettered", "other_work.executions"), COUNT),
     "messages.at": TIME,
     "other_work.seconds": SECONDS,

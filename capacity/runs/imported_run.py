@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from core.app_file import AppFile
 from core.app_file.videos_table import TheirVideo, VideosTable
+from core.app_file.worker_probe import probe_worker
 from core.database import Sessions
 from core.errors import UsageError
 from core.models import RunRow, VideoRow
@@ -78,6 +79,7 @@ def _run(app: AppFile, found: Mapping[Any, TheirVideo], request: ImportRequest) 
         "task": app.task,
     }
     facts |= {"queue": app.queue, "started_by": app.worker.command or app.worker.scale, "instrumented": False}
+    facts["acks_late"] = probe_worker(app).acks_late
     window = None if request.rate_per_minute is None else len(found) * 60.0 / request.rate_per_minute
     return RunRow(
         id=new_run_id(request.mode, label, request.concurrency, f"{app.name}-{NOTE}", nodes=request.workers),

@@ -169,5 +169,6 @@ def test_under_autoscale_the_slots_are_those_of_the_moment_and_each_execution_is
     lab.collector(port)
     lab.send(*["slow"] * 9)
     until(lambda: value(port, "aforo_worker_slots") == 3, "the pool has grown", seconds=60)
+    assert value(port, "aforo_worker_info", autoscale="3,1") == 1
     assert done(lab, 9) == {f"x{number}": 1 for number in range(9)}
     assert {execution.slot for execution in lab.executions()} == {0, 1, 2}

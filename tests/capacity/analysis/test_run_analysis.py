@@ -16,10 +16,11 @@ from capacity.analysis.run_analysis import analyse
 from capacity.diagnosis.bottleneck import Cause
 from capacity.estimators.littles_law import videos_present
 from capacity.estimators.stability import judge_stability
-from capacity.report.statements import bandwidth_limits, stability
+from capacity.report.statements import bandwidth_limits, facts, stability
 from capacity.runs.conditions import Conditions
 from capacity.runs.recorded_run import load_run
 from capacity.runs.resource_samples import AFTERMATH_SECONDS, SAMPLE_POINTS, Resources, sample_times
+from core.language import Text
 from core.models import ExecutionRow, RunRow
 from core.run import Mode, RunStatus
 from core.video import Outcome, Reason
@@ -202,11 +203,14 @@ def test_conditions_of_the_run_become_warnings(recorded):
     assert analysis.bottleneck.cause is Cause.CPU
 
 
-def with_readings(recorded, share=1.0):
-    """Return a sample per second of a queue that is read every 0.7 s and counts `share` of the messages."""
+def with_readings(recorded, share=1.0, left_at=None):
+    """Return a sample per second of a queue that is read every 0.7 s and counts `share` of the messages.
+
+    A message leaves the queue at `left_at`, or at the end of its video.
+    """
     times = recorded.run.created_at + np.arange(30.0)
     read_at = recorded.run.created_at + 0.7 * np.floor(np.arange(30.0) / 0.7)
-    present = videos_present(recorded.uploaded_at, recorded.updated_at, read_at)
+    present = videos_present(recorded.uploaded_at, recorded.updated_at if left_at is None else left_at, read_at)
     return Resources(times, {"messages": share * present, "messages_read_at": read_at})
 
 
@@ -235,14 +239,40 @@ def test_littles_law_is_unknown_for_a_burst_that_stopped_early(recorded):
     assert (analysis.little.agreement, analysis.warnings) == ("unknown", ())
 
 
-@pytest.mark.parametrize("facts", [{"acks_late": False}, {"acks_late": None}, {}])
-def test_littles_law_is_unknown_for_an_app_that_acknowledges_early_or_may(recorded, facts):
+@pytest.mark.parametrize("facts", [{"acks_late": None}, {}])
+def test_littles_law_is_unknown_for_an_app_that_may_acknowledge_early(recorded, facts):
     """SQS does not count running tasks then: on one slot it shows one message too few, which is no fault."""
     recorded.run.environment = recorded.run.environment | {"app": {"name": "x", "instrumented": False, **facts}}
     analysis = analyse(measure(recorded), with_readings(recorded, share=0.5))
     assert analysis.little.agreement == "unknown"
     assert "littles_law" not in [warning.name for warning in analysis.warnings]
     assert analysis.row.validity.level != "invalid"
+
+
+def test_littles_law_compares_the_waiting_videos_of_an_app_that_acknowledges_early(recorded):
+    recorded.run.environment = recorded.run.environment | {"app": {"name": "x", "acks_late": False}}
+    waiting = with_readings(recorded, left_at=recorded.started_at)
+    assert analyse(measure(recorded), waiting).little.agreement == "ok"
+    assert analyse(measure(recorded), with_readings(recorded)).little.agreement == "invalid"
+    with_two_tasks = replace(recorded, started_at=np.append(recorded.started_at[:-1], np.nan))
+    assert analyse(measure(with_two_tasks), waiting).little.agreement == "unknown"
+
+
+def test_x_sat_is_unknown_where_the_worker_changes_its_slots(recorded):
+    start, end = ([{"slots": slots, "autoscale": "3,1"}] for slots in (1, 3))
+    recorded.run.environment = recorded.run.environment | {"workers": {"start": start, "end": end}}
+    analysis = analyse(measure(recorded), with_readings(recorded))
+    assert (analysis.row.x_sat_per_minute, analysis.row.x) == (None, pytest.approx(30.0))
+    assert [warning.name for warning in analysis.warnings] == ["autoscale"]
+    assert analysis.row.validity.level == "indicative"
+
+
+def test_the_clocks_of_an_app_bound_the_error_of_s(recorded):
+    app = {"name": "x", "acks_late": True, "database_clock_offset_seconds": -0.2}
+    recorded.run.environment = recorded.run.environment | {"app": app | {"worker_clock_offsets_seconds": [0.1, 0.3]}}
+    analysis = analyse(measure(recorded), with_readings(recorded))
+    assert analysis.facts.clock_difference_seconds == pytest.approx(0.5)
+    assert "± 0.500 s" in dict(facts(analysis, "en"))[Text("S del escenario", "scenario's S")]
 
 
 def test_littles_law_is_checked_for_an_app_that_acknowledges_late(recorded):

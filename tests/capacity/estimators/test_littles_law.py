@@ -119,3 +119,27 @@ def test_under_ten_readings_or_without_any_the_agreement_is_unknown():
         readings = read(golden.UPLOADED, golden.ENDED, MOMENTS[:count])
         check = check_littles_law(readings, golden.UPLOADED, golden.ENDED, 156.0, PROMPT)
         assert (check.agreement, check.readings) == (Agreement.UNKNOWN, count)
+
+
+def test_upload_times_a_whole_period_too_early_are_suspected_with_their_size():
+    """now() of a transaction that stayed open during the sleep: 10 videos a minute, each stamped 6 s early."""
+    arrived = 6.0 * np.arange(40)
+    moments = np.arange(0.0, 240.0)
+    readings = read(arrived, arrived + 9.0, moments)
+    check = check_littles_law(readings, arrived - 6.0, arrived + 9.0, 243.0, PROMPT)
+    assert check.agreement == Agreement.INVALID
+    assert check.early_seconds == pytest.approx(6.0, abs=0.7)
+
+
+@pytest.mark.parametrize("slots", [1, 4])
+def test_a_queue_that_counts_fewer_messages_is_no_sign_of_early_uploads(slots):
+    ended = 20.0 * (1 + np.arange(24) // slots)
+    readings = read(np.zeros(24), ended, np.arange(0.5, ended.max()), 0.7)
+    check = check_littles_law(readings, np.zeros(24), ended, ended.max(), PROMPT)
+    assert (check.agreement, check.early_seconds) == (Agreement.INVALID, None)
+
+
+def test_records_that_agree_need_no_explanation():
+    arrived = 6.0 * np.arange(40)
+    check = check_littles_law(read(arrived, arrived + 9.0, np.arange(0.0, 240.0)), arrived, arrived + 9.0, 243.0, PROMPT)
+    assert (check.agreement, check.early_seconds) == (Agreement.OK, None)

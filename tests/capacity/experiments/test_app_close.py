@@ -1,8 +1,9 @@
 import pytest
+from sqlalchemy import select
 
 from capacity.experiments.app_close import Comparison, close_app_run, compare
 from core import database
-from core.models import ExecutionRow, RunRow
+from core.models import ExecutionRow, RunRow, SpoolRow
 from testing.rows import run_row, video_row
 
 
@@ -41,7 +42,21 @@ def test_a_video_whose_last_execution_was_not_read_counts_as_missed(sessions):
     with sessions() as session:
         run = session.get_one(RunRow, "r")
         assert run.executions_missed == 2  # the spool's gap is one of them
-        assert run.environment["app"] == {"name": "mi-app", "disagreements": 0}
+        assert run.environment["app"] == {"name": "mi-app", "disagreements": 0, "worker_clock_offsets_seconds": []}
+
+
+def test_the_offsets_of_the_workers_clocks_are_stored_with_half_of_the_request_as_their_error(sessions):
+    record(sessions, ("done", "done"), ("done", "done"))
+    with sessions.begin() as session:
+        first, second = session.scalars(select(ExecutionRow).order_by(ExecutionRow.id))
+        first.worker, second.worker = "a", "b"
+        seen = {"node": "n", "address": "h:1", "last_number": 1, "missed": 0, "read_at": 1.0}
+        for key, offset, trip in (("a", -0.20, 0.02), ("b", 0.30, 0.04), ("of another run", 9.0, 0.0)):
+            session.add(SpoolRow(id=key, clock_offset_seconds=offset, round_trip_seconds=trip, **seen))
+    close_app_run(sessions, "r")
+    with sessions() as session:
+        app = session.get_one(RunRow, "r").environment["app"]
+        assert app["worker_clock_offsets_seconds"] == pytest.approx([-0.21, 0.32])
 
 
 def test_a_video_of_several_tasks_is_compared_by_its_last_one(sessions):
