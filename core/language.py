@@ -108,6 +108,7 @@ VALIDITY_REASON_NAMES: Mapping[str, Text] = {
     "retried_executions": Text("ejecuciones reintentadas", "retried executions"),
     "lost_messages": Text("mensajes perdidos", "lost messages"),
     "other_messages": Text("mensajes de otras pruebas", "messages of other runs"),
+    "surplus_messages": Text("mensajes de otro trabajo", "messages of other work"),
     "sources_disagree": Text("Prometheus y la base de datos no coinciden", "Prometheus and database disagree"),
     "interrupted": Text("prueba no terminada", "run not finished"),
     "failed_videos": Text("videos fallidos", "failed videos"),

@@ -158,6 +158,7 @@ VALIDITY_REASONS: dict[str, Text] = {
     "retried_executions": Text("ejecuciones repetidas", "retried executions"),
     "lost_messages": Text("mensajes perdidos", "lost messages"),
     "other_messages": Text("mensajes de otro trabajo", "messages of other work"),
+    "surplus_messages": Text("mensajes de otro trabajo", "messages of other work"),
     "sources_disagree": Text("las fuentes no coinciden", "sources disagree"),
     "interrupted": Text("prueba interrumpida", "run interrupted"),
     "failed_videos": Text("videos fallidos", "failed videos"),

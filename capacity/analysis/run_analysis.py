@@ -12,7 +12,7 @@ import numpy as np
 from capacity.analysis.baseline_costs import VideoCost
 from capacity.analysis.bottleneck_evidence import cell_evidence
 from capacity.analysis.measured_run import MeasuredRun
-from capacity.analysis.run_facts import conservation, with_conditions
+from capacity.analysis.run_facts import conservation, queue_delay_seconds, with_conditions
 from capacity.analysis.run_windows import run_window
 from capacity.diagnosis.bottleneck import BottleneckVerdict, Cause, Confidence, find_bottleneck
 from capacity.diagnosis.conservation import Conservation
@@ -27,10 +27,6 @@ from capacity.runs.resource_samples import Resources
 from capacity.runs.result_row import ResultRow
 from core.run import SHAPE, has_constant_rate
 
-#: largest delay between a change of the queue and its counters: an emulator's, with the time of the calls
-EMULATOR_DELAY_SECONDS = 0.25
-#: AWS calls its counters approximate and states no delay; this is an assumption
-AWS_DELAY_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -116,11 +112,10 @@ def _little(recorded: RecordedRun, resources: Resources) -> LittleCheck:
     It is unknown if it is unknown when the messages left the queue.
     """
     start, end = run_window(recorded)
-    delay = AWS_DELAY_SECONDS if recorded.run.environment.get("stack") == "aws" else EMULATOR_DELAY_SECONDS
     left_at = _left_queue_at(recorded)
     readings = NO_READINGS if left_at is None else resources.queue_readings(start, end)
     left_at = recorded.updated_at if left_at is None else left_at
-    return check_littles_law(readings, recorded.uploaded_at, left_at, end, delay)
+    return check_littles_law(readings, recorded.uploaded_at, left_at, end, queue_delay_seconds(recorded))
 
 
 def _left_queue_at(recorded: RecordedRun) -> Floats | None:

@@ -11,9 +11,9 @@ import numpy as np
 
 from capacity.analysis.run_windows import run_window
 from capacity.diagnosis.conservation import Conservation, MessageCounts, lost_messages
-from capacity.diagnosis.data_quality import RunFacts
+from capacity.diagnosis.data_quality import UPLOAD_OFFSET_SECONDS, RunFacts
 from capacity.estimators.interval import Floats
-from capacity.estimators.littles_law import LittleCheck
+from capacity.estimators.littles_law import LittleCheck, QueueReadings, videos_present
 from capacity.estimators.reason import Reason
 from capacity.estimators.response_time import reversed_times
 from capacity.estimators.slots import most_workers_at_once, working_slots
@@ -36,6 +36,10 @@ from core.worker_conditions import autoscale
 
 #: other work in the slots, as a share of the run's own, that changes X and S by more than their precision
 OTHER_WORK_RATIO = 0.02
+#: largest delay between a change of the queue and its counters: an emulator's, with the time of the calls
+EMULATOR_DELAY_SECONDS = 0.25
+#: AWS calls its counters approximate and states no delay; this is an assumption
+AWS_DELAY_SECONDS = 15.0
 
 
 def recorded_facts(
@@ -110,6 +114,7 @@ def with_conditions(
             *window, recorded.executions.started_at, recorded.executions.ended_at
         ),
         generator_limited=offered.generator_limited if offered else None,
+        surplus_messages=_surplus_messages(recorded, resources.queue_readings(*window), queue_delay_seconds(recorded)),
         littles_law=little.agreement,
         early_uploads_seconds=little.early_seconds,
     )
@@ -197,6 +202,25 @@ def _other_executions(recorded: RecordedRun, cycles: SlotCycles) -> int:
     if other is None or other.seconds <= OTHER_WORK_RATIO * float(cycles.service_seconds.sum()):
         return 0
     return other.executions
+
+
+def queue_delay_seconds(recorded: RecordedRun) -> float:
+    """Return how late the message counts of the run's queue may be, in seconds."""
+    return AWS_DELAY_SECONDS if recorded.run.environment.get("stack") == "aws" else EMULATOR_DELAY_SECONDS
+
+
+def _surplus_messages(recorded: RecordedRun, readings: QueueReadings, delay_seconds: float) -> int:
+    """Return the most messages at a time beyond the videos present, in a run whose worker records no executions.
+
+    A video present has at most one message, whenever the app acknowledges. 0 means no more than the usual share of
+    other work. Uploads and ends may be recorded a second apart from those of the messages.
+    """
+    if recorded.run.environment.get("app", {}).get("instrumented") is not False or not readings.at.size:
+        return 0
+    slack = delay_seconds + UPLOAD_OFFSET_SECONDS
+    left_at = np.where(np.isfinite(recorded.updated_at), recorded.updated_at + slack, np.inf)
+    surplus = int((readings.messages - videos_present(recorded.uploaded_at - slack, left_at, readings.at)).max())
+    return surplus if surplus > max(1, OTHER_WORK_RATIO * recorded.run.count) else 0
 
 
 def _skewed_stamps(recorded: RecordedRun) -> int:

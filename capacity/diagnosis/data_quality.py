@@ -76,6 +76,7 @@ class Problem(StrEnum):
     RETRIED_EXECUTIONS = "retried_executions"
     LOST_MESSAGES = "lost_messages"
     OTHER_MESSAGES = "other_messages"
+    SURPLUS_MESSAGES = "surplus_messages"
     SOURCES_DISAGREE = "sources_disagree"
     INTERRUPTED = "interrupted"
     FAILED_VIDEOS = "failed_videos"
@@ -144,6 +145,8 @@ class RunFacts:
     #: messages that were in the queue before the run, and executions of other runs during it
     earlier_messages: int | None = None
     other_executions: int = 0
+    #: most messages at a time beyond the videos present, where executions of other work are not recorded
+    surplus_messages: int = 0
     sources_agree: bool | None = None
     is_finished: bool = True
     failed_videos: int = 0
@@ -331,6 +334,8 @@ def _conservation(facts: RunFacts) -> Iterator[QualityWarning]:
     if facts.earlier_messages or facts.other_executions:
         values = {"messages": facts.earlier_messages, "executions": facts.other_executions}
         yield _warning(Problem.OTHER_MESSAGES, True, **values)
+    if facts.surplus_messages:
+        yield _warning(Problem.SURPLUS_MESSAGES, False, messages=facts.surplus_messages)
     if facts.sources_agree is False:
         yield _warning(Problem.SOURCES_DISAGREE, True)
 

@@ -211,6 +211,12 @@ PROBLEMS: Mapping[Problem, Text] = {
         "los workers atendieron otras pruebas a la vez{shown}",
         "the workers processed other runs at the same time{shown}",
     ),
+    Problem.SURPLUS_MESSAGES: Text(
+        "hasta {messages} {messages:mensaje|mensajes} en la cola más que videos presentes: trabajo de otros, u otras "
+        "tareas de la aplicación",
+        "up to {messages} {messages:message|messages} in the queue beyond the videos present: work of others, or "
+        "further tasks of the app",
+    ),
     Problem.SOURCES_DISAGREE: Text(
         "Prometheus y la base de datos no dan los mismos X y S", "Prometheus and the database differ in X or S"
     ),

@@ -275,6 +275,15 @@ def test_the_clocks_of_an_app_bound_the_error_of_s(recorded):
     assert "± 0.500 s" in dict(facts(analysis, "en"))[Text("S del escenario", "scenario's S")]
 
 
+@pytest.mark.parametrize(("instrumented", "names"), [(False, ["surplus_messages"]), (True, [])])
+def test_messages_of_others_are_seen_where_no_execution_is_recorded(recorded, instrumented, names):
+    recorded.run.environment = recorded.run.environment | {"app": {"name": "x", "instrumented": instrumented}}
+    readings = with_readings(recorded)
+    assert "surplus_messages" not in [warning.name for warning in analyse(measure(recorded), readings).warnings]
+    readings.samples["messages"][-3:] += 5.0
+    assert [warning.name for warning in analyse(measure(recorded), readings).warnings] == names
+
+
 def test_littles_law_is_checked_for_an_app_that_acknowledges_late(recorded):
     recorded.run.environment = recorded.run.environment | {"app": {"name": "x", "acks_late": True}}
     assert analyse(measure(recorded), with_readings(recorded, share=0.5)).little.agreement == "invalid"
