@@ -47,16 +47,37 @@ class FolderInputs:
     folder: Path
     source: Path
 
+    def place(self, media: Path) -> None:
+        """Copy the video file `media` to the place of the shared file, unless it is there already.
+
+        Raise EnvironmentFault if the folder cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not self.source.is_file() or self.source.stat().st_size != media.stat().st_size:
+                partial = self.source.with_suffix(".part")
+                shutil.copyfile(media, partial)
+                partial.replace(self.source)
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise EnvironmentFault(
+                self.app.place("input.folder"), why, "give a folder that can be written", value=self.folder
+            ) from None
+
     def shared(self) -> PlacedInput:
         """Return the input file that all videos of one size share."""
         return self._seen(self.source, made=None)
+
+    def address(self, name: str | None = None) -> str:
+        """Return the path of the file with this name, or of the shared file."""
+        return str(self.source if name is None else self.folder / name)
 
     def own(self, name: str) -> PlacedInput:
         """Create and return the input file of one video: a copy or a hard link of the shared file.
 
         `name` is the name of the new file. Raise EnvironmentFault if the file cannot be created.
         """
-        target = self.folder / name
+        target = Path(self.address(name))
         try:
             (os.link if self.app.input.per_video == "link" else shutil.copyfile)(self.source, target)
         except OSError as error:
@@ -85,9 +106,19 @@ class BucketInputs:
     prefix: str
     source_key: str
 
+    def place(self, media: Path) -> None:
+        """Upload the video file `media` as the shared object, unless it is there already."""
+        storage = S3Storage(self.client, self.bucket)
+        if not storage.exists(self.source_key):
+            storage.upload(media, self.source_key)
+
     def shared(self) -> PlacedInput:
         """Return the input object that all videos of one size share."""
-        return PlacedInput(f"s3://{self.bucket}/{self.source_key}", self.source_key)
+        return PlacedInput(self.address(), self.source_key)
+
+    def address(self, name: str | None = None) -> str:
+        """Return the s3:// address of the object with this name, or of the shared object."""
+        return f"s3://{self.bucket}/{self.source_key if name is None else f'{self.prefix}{name}'}"
 
     def own(self, name: str) -> PlacedInput:
         """Create and return the input object of one video: a copy of the shared object.
@@ -101,50 +132,47 @@ class BucketInputs:
             raise EnvironmentFault(
                 self.app.place("input.folder"), str(error), "check bucket and policy", value=key
             ) from None
-        address = f"s3://{self.bucket}/{key}"
-        return PlacedInput(address, key, address)
+        return PlacedInput(self.address(name), key, self.address(name))
 
 
 Inputs = FolderInputs | BucketInputs
 
 
-def place_source(app: AppFile, default_folder: Path, media: Path, name: str, s3: Callable[[], S3Client]) -> Inputs:
-    """Copy the video file `media` to where the app expects its input files, under the file name `name`.
+def inputs_of(app: AppFile, default_folder: Path, name: str, s3: Callable[[], S3Client]) -> Inputs:
+    """Return where the inputs of an app's videos of one size belong. Nothing is placed there yet.
 
-    If `aforo.toml` names no folder or S3 bucket, the copy goes to `default_folder`. The methods `shared` and `own` of
-    the result return input files for videos. `s3` returns the S3 client. Raise EnvironmentFault if the folder cannot be
-    written.
+    `name` is the name of the shared file. If `aforo.toml` names no folder or S3 bucket, the folder is `default_folder`.
+    `s3` returns the S3 client.
     """
     if app.input.is_s3:
         bucket, _, prefix = str(app.input.folder).removeprefix("s3://").partition("/")
         prefix = f"{prefix.rstrip('/')}/" if prefix else ""
-        client = s3()
-        storage = S3Storage(client, bucket)
-        if not storage.exists(f"{prefix}{name}"):
-            storage.upload(media, f"{prefix}{name}")
-        return BucketInputs(app, client, bucket, prefix, f"{prefix}{name}")
+        return BucketInputs(app, s3(), bucket, prefix, f"{prefix}{name}")
     folder = Path(app.input.folder) if app.input.folder else default_folder.absolute()
-    target = folder / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not target.is_file() or target.stat().st_size != media.stat().st_size:
-            partial = target.with_suffix(".part")
-            shutil.copyfile(media, partial)
-            partial.replace(target)
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise EnvironmentFault(
-            app.place("input.folder"), why, "give a folder that can be written", value=folder
-        ) from None
-    return FolderInputs(app, folder, target)
+    return FolderInputs(app, folder, folder / name)
+
+
+def addresses(inputs: Sequence[Inputs], app: AppFile, run_id: str) -> list[str]:
+    """Return the paths or s3:// addresses of all files that `place` and `place_all` make for a run, without repetitions.
+
+    `inputs` has the place of each video's input.
+    """
+    shared = [each.address() for each in inputs]
+    own = [] if app.input.per_video == "shared" else [each.address(name) for each, name in _names(inputs, run_id)]
+    return list(dict.fromkeys([*shared, *own]))
 
 
 def place_all(inputs: Sequence[Inputs], app: AppFile, run_id: str) -> list[PlacedInput]:
     """Return the input file of each video of a run, in the order of the videos.
 
-    `inputs` has the result of the function `place_source` for each video. If `aforo.toml` demands a separate file for
-    each video, this function creates the files. Call it before any video is sent.
+    `inputs` has the place of each video's input, and the shared files are there. If `aforo.toml` demands a separate
+    file for each video, this function creates the files. Call it before any video is sent.
     """
     if app.input.per_video == "shared":
         return [each.shared() for each in inputs]
-    return [each.own(f"aforo-{run_id}-{number}.mp4") for number, each in enumerate(inputs, start=1)]
+    return [each.own(name) for each, name in _names(inputs, run_id)]
+
+
+def _names(inputs: Sequence[Inputs], run_id: str) -> list[tuple[Inputs, str]]:
+    """Return the name of each video's own file, beside its place."""
+    return [(each, f"aforo-{run_id}-{number}.mp4") for number, each in enumerate(inputs, start=1)]

@@ -11,6 +11,7 @@ from typing import Any
 from core import aws, database, sqs_queue
 from core.app_file import AppFile
 from core.app_file.brake import Target, confirm
+from core.app_file.injected import start_list
 from core.app_file.placeholders import placeholders, video_values
 from core.app_file.videos_table import VideosTable
 from core.app_file.worker_probe import WorkerFacts, probe_worker
@@ -20,7 +21,7 @@ from core.results_folder import run_folder
 from core.run import END_OF_VIDEO, UNKNOWN_VERSION, EndOfVideo, Host, new_run_id
 from core.settings import Settings
 from core.size import size_label
-from injector.app_inputs import Inputs, PlacedInput, place_all, place_source
+from injector.app_inputs import Inputs, PlacedInput, addresses, inputs_of, place_all
 from injector.app_sender import AppSender
 from injector.injection import Injection, Request, input_media, open_store, run_row
 from injector.input_video import MediaFile
@@ -69,9 +70,12 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
 def _place_inputs(
     settings: Settings, app: AppFile, request: Request, fleet: WorkerFleet, say: Say
 ) -> tuple[str, RunInputs, list[PlacedInput]]:
-    """Make or check the inputs, and put them where the app expects them. Return run id, files and placed inputs."""
+    """Make or check the inputs, and put them where the app expects them. Return run id, files and placed inputs.
+
+    They are listed in the run's folder first, so that `make clean APP=…` can remove them whatever happens.
+    """
     files = input_media(settings, request, say)
-    stored = [_place_file(settings, app, media) for media in files]
+    stored = [_inputs(settings, app, media) for media in files]
     order = request.order()
     sources = tuple(
         Source(
@@ -87,13 +91,17 @@ def _place_inputs(
     run_id = request.run_id or new_run_id(
         request.mode, run_inputs.label, fleet.slots_per_node, app.name, nodes=fleet.nodes
     )
-    return run_id, run_inputs, place_all([stored[position] for position in order], app, run_id)
+    each = [stored[position] for position in order]
+    start_list(run_folder(settings.results.path, run_id), app, addresses(each, app, run_id))
+    for inputs, media in zip(stored, files, strict=True):
+        inputs.place(media.path)
+    return run_id, run_inputs, place_all(each, app, run_id)
 
 
-def _place_file(settings: Settings, app: AppFile, media: MediaFile) -> Inputs:
+def _inputs(settings: Settings, app: AppFile, media: MediaFile) -> Inputs:
     folder = settings.storage.path / settings.storage.upload_prefix
     name = f"aforo-{media.sha256[:16]}.mp4"
-    return place_source(app, folder, media.path, name, lambda: aws.client(settings, "s3"))
+    return inputs_of(app, folder, name, lambda: aws.client(settings, "s3"))
 
 
 def _environment(app: AppFile, target: Target, fleet: WorkerFleet, worker: WorkerFacts) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from celery import Celery
 
 from aforo.telemetry.task_start import RUN_ID
 from core.app_file import AppFile
-from core.app_file.injected import InjectedVideo, append, header
+from core.app_file.injected import InjectedVideo, append
 from core.app_file.placeholders import filled, row_values, video_values
 from core.app_file.videos_table import VideosTable
 from core.database import Sessions
@@ -49,7 +49,6 @@ class AppSender:
         The Batch also has the rows for Aforo's own table, which the caller inserts. Raise an AforoError if the app's
         database or producer script rejects a row.
         """
-        self._copy_app_file()
         prepared = [self._prepare(video) for video in videos]
         facts = {"upload_offset_seconds": self.upload_offset_seconds}
         return Batch([row for row, _ in prepared], [message for _, message in prepared], facts)
@@ -57,14 +56,6 @@ class AppSender:
     def encode(self, batch: Batch) -> dict[str, str]:
         """Return the SQS message bodies of a batch, by video id."""
         return encode_batch(self.celery, batch)
-
-    def _copy_app_file(self) -> None:
-        """Keep the file with which this run was made in the run's folder, without passwords."""
-        copy = self.folder / self.app.path.name
-        if not copy.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            first_line = f"{header(self.app.name)}sha256 of the original: {self.app.sha256}\n"
-            copy.write_text(first_line + self.app.redacted, encoding="utf-8")
 
     def _prepare(self, video: NewVideo) -> tuple[dict[str, object], TaskMessage]:
         """Insert the app's row of one video, and list it. Return our row and the message."""

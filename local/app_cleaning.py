@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from core import aws
 from core.app_file import AppFile
-from core.app_file.injected import FILE, InjectedVideo, header, injected
+from core.app_file.injected import FILE, INPUTS_FILE, InjectedVideo, header, injected, listed_inputs
 from core.app_file.videos_table import VideosTable
 from core.aws import aws_fault
 from core.errors import UsageError
@@ -28,22 +28,28 @@ CLEANED = ".cleaned"
 class Leftovers:
     """Rows and input files that the runs of one app left in its systems.
 
-    The field `lists` has the path of each run's list of videos. The field `videos` has all these videos, each with the
-    key of its row and the place of its input file.
+    The field `lists` has the path of each run's lists. The field `videos` has all listed videos, each with the key of
+    its row. The field `inputs` has the path or s3:// address of each input file.
     """
 
     lists: tuple[Path, ...]
     videos: tuple[InjectedVideo, ...]
+    inputs: tuple[str, ...]
 
 
 def leftovers(settings: Settings, app: AppFile) -> Leftovers:
     """Return the rows and input files that the runs of `app` left in the app's systems.
 
-    They are read from the list of videos in the results folder of each run.
+    They are read from the lists in the results folder of each run.
     """
-    lists = [file for file in settings.results.path.glob(f"runs/*/{FILE}") if _is_of(file.parent, app)]
-    videos = [video for file in lists for video in injected(file.parent)]
-    return Leftovers(tuple(lists), tuple(videos))
+    files = [file for name in (FILE, INPUTS_FILE) for file in settings.results.path.glob(f"runs/*/{name}")]
+    lists = [file for file in files if _is_of(file.parent, app)]
+    folders = dict.fromkeys(file.parent for file in lists)
+    videos = [video for folder in folders for video in injected(folder)]
+    # runs of earlier versions have listed their inputs with the videos
+    inputs = [address for folder in folders for address in listed_inputs(folder)]
+    inputs += [video.made for video in videos if video.made]
+    return Leftovers(tuple(lists), tuple(videos), tuple(dict.fromkeys(inputs)))
 
 
 def clean_app(settings: Settings, app: AppFile, *, rows: bool, outputs: bool, ask: Callable[[str], bool]) -> str:
@@ -57,7 +63,7 @@ def clean_app(settings: Settings, app: AppFile, *, rows: bool, outputs: bool, as
         raise UsageError("clean", "with APP it removes only what runs made in the app's systems", remedy)
     left = leftovers(settings, app)
     files = outputs_of(app, left.videos) if outputs else []
-    if not ask(_question(app, left.videos if rows else (), files)):
+    if not ask(_question(app, left if rows else Leftovers((), (), ()), files)):
         raise UsageError("clean", "it was not confirmed", "answer y, or give YES=1")
     removed = [f"{_remove_rows(settings, app, left)}"] if rows else []
     for file in files:
@@ -82,11 +88,10 @@ def outputs_of(app: AppFile, videos: Sequence[InjectedVideo]) -> list[Path]:
     return [Path(found) for name in names for found in glob.glob(str(app.folder / name))]
 
 
-def _question(app: AppFile, videos: Sequence[InjectedVideo], files: Sequence[Path]) -> str:
-    rows = [video.row for video in videos if video.row is not None]
+def _question(app: AppFile, left: Leftovers, files: Sequence[Path]) -> str:
+    rows = [video.row for video in left.videos if video.row is not None]
     parts = [f"{len(rows)} rows of {app.videos.table}"] if app.videos and rows else []
-    made = [video.made for video in videos if video.made]
-    parts += [f"{len(made)} inputs"] if made else []
+    parts += [f"{len(left.inputs)} inputs"] if left.inputs else []
     parts += [f"{len(files)} outputs, such as {files[0]}"] if files else []
     return f"remove {', '.join(parts) or 'nothing'}"
 
@@ -94,12 +99,11 @@ def _question(app: AppFile, videos: Sequence[InjectedVideo], files: Sequence[Pat
 def _remove_rows(settings: Settings, app: AppFile, left: Leftovers) -> str:
     keys = [video.row for video in left.videos if video.row is not None]
     rows = VideosTable.open(app).delete(keys) if app.videos and keys else 0
-    made = [video.made for video in left.videos if video.made]
-    for address in made:
+    for address in left.inputs:
         _remove_input(settings, address)
     for file in left.lists:
-        file.rename(file.with_name(f"{FILE}{CLEANED}"))
-    return f"{rows} rows, {len(made)} inputs"
+        file.rename(file.with_name(f"{file.name}{CLEANED}"))
+    return f"{rows} rows, {len(left.inputs)} inputs"
 
 
 def _remove_input(settings: Settings, address: str) -> None:

@@ -1,7 +1,7 @@
-"""`injected.jsonl`: list of the videos that one run sent to the app under test, one line per video.
+"""Lists of what one run made in the systems of the app under test. `make clean APP=…` removes nothing else.
 
-Each line holds the key of the video's row in the app's table. `make clean APP=…` deletes only rows and files of the
-listed videos.
+`injected.jsonl` has one line per video that was sent, with the key of its row in the app's table. `inputs.txt` has the
+path or s3:// address of each input file, one per line.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from core.app_file.sections import AppFile
+
 FILE = "injected.jsonl"
+INPUTS_FILE = "inputs.txt"
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,23 @@ class InjectedVideo:
     row: Any = None
     status: Any = None
     made: str | None = None
+
+
+def start_list(folder: Path, app: AppFile, inputs: Iterable[str]) -> None:
+    """List the input files that a run will make, in its run folder `folder`.
+
+    A copy of the app's aforo.toml without passwords is written there too. `inputs` has paths or s3:// addresses.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    first_line = f"{header(app.name)}sha256 of the original: {app.sha256}\n"
+    (folder / app.path.name).write_text(first_line + app.redacted, encoding="utf-8")
+    (folder / INPUTS_FILE).write_text("".join(f"{address}\n" for address in inputs), encoding="utf-8")
+
+
+def listed_inputs(folder: Path) -> list[str]:
+    """Return the paths or s3:// addresses that `inputs.txt` in the run folder `folder` lists."""
+    file = folder / INPUTS_FILE
+    return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 
 
 def append(folder: Path, videos: Iterable[InjectedVideo]) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from core.app_file import read_app_file
 from core.errors import UsageError
-from injector.app_inputs import place_all, place_source
+from injector.app_inputs import addresses, inputs_of, place_all
 from testing.emulator import KEY, REGION
 from tests.core.app_file.conftest import team  # noqa: F401 (a fixture)
 
@@ -27,9 +27,12 @@ def test_objects_are_placed_under_the_prefix(s3, team, tmp_path, how, objects): 
     app = read_app_file(team(lines, f'folder = "s3://their-uploads/in"\nper_video = "{how}"'))
     media = tmp_path / "a.mp4"
     media.write_bytes(b"video")
-    placed = place_all([place_source(app, tmp_path, media, "a.mp4", lambda: s3)] * 2, app, "r")
+    inputs = inputs_of(app, tmp_path, "a.mp4", lambda: s3)
+    inputs.place(media)
+    placed = place_all([inputs] * 2, app, "r")
     found = s3.list_objects_v2(Bucket="their-uploads")["Contents"]
     assert len(found) == objects
+    assert {f"s3://their-uploads/{item['Key']}" for item in found} == set(addresses([inputs] * 2, app, "r"))
     assert {item["Size"] for item in found} == {5}
     assert [input.path for input in placed] == [f"s3://their-uploads/{input.key}" for input in placed]
     assert all(input.key.startswith("in/") for input in placed)

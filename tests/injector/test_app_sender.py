@@ -114,7 +114,6 @@ def test_what_a_run_made_is_listed_with_keys_status_and_files(rig):
     with sent.sessions() as session:
         assert {row.id for row in session.query(VideoRow)} == {video.video_id for video in listed}
         assert session.get_one(RunRow, "r").environment["app"]["upload_offset_seconds"] == pytest.approx(0, abs=2)
-    assert (sent.folder / "aforo.toml").read_text().startswith("# app mi-app, sha256 of the original: ")
 
 
 def test_a_row_that_the_database_refuses_sends_nothing(rig):
