@@ -133,7 +133,7 @@ def doctor(send: bool, user_id: str | None) -> None:
         if app is None:
             raise UsageError("doctor", "--send is for an app", "give APP=path/aforo.toml too")
         up.main([], standalone_mode=False)  # with CONCURRENCY and WORKERS, as the injector reads them
-        send_one(settings, app)
+        send_one(settings, app, user_id)
         return
     for finding in checks.findings(settings) if app is None else app_doctor.findings(settings, app, user_id):
         levels.add(finding.level)

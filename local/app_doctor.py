@@ -15,8 +15,9 @@ from core.app_file.worker_probe import WorkerFacts, celery_app, probe_worker
 from core.errors import AforoError, EnvironmentFault, UsageError, printable
 from core.queue_contract import Finding, Level
 from core.settings import Settings, is_local
-from local import supervisor
+from local import app_worker, supervisor
 from local.app_command import words_of
+from local.app_trial import try_worker
 from local.app_worker import require_aforo
 
 SHOWN_TASKS = 5
@@ -40,6 +41,8 @@ def findings(settings: Settings, app: AppFile, user_id: str | None) -> Iterator[
     yield _run("row", lambda: _row(app, user_id))
     yield _run("input", lambda: _input(app))
     yield _run("stack", _stack)
+    if app.worker.command is not None:
+        yield _start(settings, app)
 
 
 def _run(subject: str, check: Callable[[], str]) -> Finding:
@@ -146,6 +149,25 @@ def _input(app: AppFile) -> str:
         return str(app.input.folder or "Aforo's own folder")
     seen = f", seen by the worker as {app.input.seen_by_worker_as}" if app.input.seen_by_worker_as else ""
     return f"{app.input.folder}, {app.input.per_video}{seen}"
+
+
+def _start(settings: Settings, app: AppFile) -> Finding:
+    """Check that the worker starts. It is started only where it has no message to take."""
+    process = (supervisor.processes() or {}).get("worker")
+    if process is not None:
+        if process.pid:
+            return Finding("worker", Level.OK, "it runs")
+        error = EnvironmentFault("worker", f"it does not run: {app_worker.last_line()}", "correct it, then `make up APP=…`")
+        return Finding("worker", Level.ERROR, str(error))
+    try:
+        client = aws.client(settings, "sqs")
+        messages = sqs_queue.read_attributes(client, sqs_queue.find_queue(client, app.queue)).total
+    except AforoError:
+        return Finding("worker", Level.WARN, "not started here: its queue does not answer", "`make up APP=…` starts it")
+    if messages:
+        why = f"not started here: it would take the {messages} messages of its queue"
+        return Finding("worker", Level.WARN, why, "`make up APP=…` starts it")
+    return _run("worker", lambda: try_worker(settings, app))
 
 
 def _stack() -> str:

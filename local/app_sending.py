@@ -25,15 +25,15 @@ WAIT_SECONDS = 120
 ERROR_WORDS = ("raised unexpected", "Received unregistered task", "Error", "Exception")
 
 
-def send_one(settings: Settings, app: AppFile) -> None:
+def send_one(settings: Settings, app: AppFile, user_id: str | None) -> None:
     """Send one small video with the injector, and wait at most 120 s until the app has processed it.
 
-    Raise RunFailed if the video is `failed` or still open after the wait. If the injector fails, exit with the
-    injector's exit code.
+    `user_id` is the owner of its row, or None. Raise RunFailed if the video is `failed` or still open after the wait.
+    If the injector fails, exit with the injector's exit code.
     """
     start = LOG.stat().st_size if LOG.exists() else 0
     wait_seconds = min(WAIT_SECONDS, settings.app_stuck_seconds)
-    run_id = _inject(wait_seconds)
+    run_id = _inject(wait_seconds, user_id)
     subprocess.run([sys.executable, "-m", "capacity", "wait", run_id], check=False)  # it closes the run
     state, execution = _state(settings, run_id)
     if state == VideoState.DONE:
@@ -48,9 +48,10 @@ def send_one(settings: Settings, app: AppFile) -> None:
     raise RunFailed(app.place("app.task"), why, "see app.args, app.queue and videos.status", value=run_id)
 
 
-def _inject(wait_seconds: float) -> str:
+def _inject(wait_seconds: float, user_id: str | None) -> str:
     """Run the injector for one video that no table shows. Return the id of its run."""
     options = ["--count", "1", "--size", VIDEO_SIZE, "--mode", "burst", "--note", WARM_UP, "--monitor"]
+    options += [] if user_id is None else ["--user-id", user_id]
     command = [sys.executable, "-m", "injector", *options]
     environment = {**os.environ, "AFORO_APP_STUCK_SECONDS": str(wait_seconds)}
     ended = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)

@@ -142,9 +142,9 @@ def _wait(settings: Settings, app: AppFile, concurrency: int, workers: int, log_
     while not _is_ready(settings, app, (concurrency, workers), time.monotonic() - started, log_start):
         if app.worker.command is not None and not _is_starting():
             supervisor.stop("worker")
-            raise EnvironmentFault("worker", f"it ended at its start: {_last_line(log_start)}", f"its log is {LOG}")
+            raise EnvironmentFault("worker", f"it ended at its start: {last_line(log_start)}", f"its log is {LOG}")
         if time.monotonic() > deadline:
-            raise _not_ready(app)
+            raise not_ready(app)
         time.sleep(POLL_SECONDS)
 
 
@@ -161,7 +161,8 @@ def _is_ready(settings: Settings, app: AppFile, wanted: tuple[int, int], seconds
     return "ready." in _log_since(log_start) or (_is_starting() and seconds > QUIET_START_SECONDS)
 
 
-def _not_ready(app: AppFile) -> EnvironmentFault:
+def not_ready(app: AppFile) -> EnvironmentFault:
+    """Return the error of a worker that is not ready after `worker.ready_seconds`."""
     if app.worker.ready is not None:
         why = f"it did not succeed in {app.worker.ready_seconds} s"
         return EnvironmentFault(app.place("worker.ready"), why, f"correct it, or see {LOG}")
@@ -189,7 +190,8 @@ def _log_since(start: int) -> str:
         return file.read().decode(errors="replace")
 
 
-def _last_line(start: int) -> str:
+def last_line(start: int = 0) -> str:
+    """Return the last line that the worker has written into its log since the position `start` in bytes."""
     lines = [line for line in _log_since(start).splitlines() if line.strip()]
     return first_line(lines[-1]) if lines else "without a line in its log"
 

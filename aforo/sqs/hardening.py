@@ -10,6 +10,7 @@ from importlib.util import find_spec
 import kombu
 from celery import Celery
 from kombu import transport as kombu_transport
+from kombu.serialization import registry as serializers
 
 from aforo.sqs.observer import Observer, SilentObserver
 from aforo.sqs.slots import keep_slots
@@ -21,7 +22,6 @@ from aforo.sqs.validation import MessagePolicy
 SCHEME = "aforo-sqs"
 #: the transport overrides private methods of kombu, so it supports the series that it is tested with
 OLDEST_KOMBU, NEWEST_KOMBU = (5, 3), (5, 7)
-_JSON = {"json", "application/json"}
 #: the transport option that carries the Hardening of an app to its channels
 OPTION = "aforo"
 
@@ -51,8 +51,8 @@ def harden(app: Celery, observer: Observer | None = None, policy: MessagePolicy 
     are valid: by default, every message that Celery can deliver. Raise UnsupportedApp if the transport cannot serve the
     app.
     """
-    hardening = Hardening(observer, policy)
-    _require_support(app, hardening.policy)
+    _require_support(app)
+    hardening = Hardening(observer, _deliverable(app, policy))
     keep_slots(app)
     watch_for_stalls(app, hardening.stall)
     watch_for_stopped_slots(app, hardening.observer)
@@ -67,7 +67,35 @@ def register() -> str:
     return f"{SCHEME}://"
 
 
-def _require_support(app: Celery, policy: MessagePolicy) -> None:
+def _deliverable(app: Celery, policy: MessagePolicy | None) -> MessagePolicy:
+    """Return the policy, by default one of every content type that the app accepts.
+
+    Raise UnsupportedApp if the app sends or accepts messages that the policy refuses.
+    """
+    conf = app.conf
+    accepted = {"accept_content": tuple(conf.accept_content or ()), "task_serializer": (conf.task_serializer,)}
+    types = {key: frozenset(_content_type(key, name) for name in names) for key, names in accepted.items()}
+    if policy is None:
+        return MessagePolicy(content_types=types["accept_content"])
+    for key, each in types.items():
+        if others := sorted(each - policy.content_types):
+            raise UnsupportedApp(f"{key} ({', '.join(others)}); the message policy refuses that type; use 'json'")
+    if conf.task_compression and not policy.allows_compression:
+        raise UnsupportedApp(
+            f"task_compression ({conf.task_compression}); the message policy refuses compressed messages; remove it"
+        )
+    return policy
+
+
+def _content_type(key: str, serializer: str) -> str:
+    """Return the content type of a serializer, which Celery's setting `key` names by it or by a short name."""
+    content_type = serializer if "/" in serializer else serializers.name_to_type.get(serializer)
+    if content_type is None:
+        raise UnsupportedApp(f"{key} ({serializer}); kombu has no such serializer; use 'json', or install it")
+    return str(content_type)
+
+
+def _require_support(app: Celery) -> None:
     conf, url = app.conf, app.conf.broker_url or ""
     if not OLDEST_KOMBU <= tuple(kombu.VERSION[:2]) <= NEWEST_KOMBU:
         raise UnsupportedApp(f"kombu ({kombu.__version__}); it was not tested; install kombu 5.3 to 5.7")
@@ -75,14 +103,6 @@ def _require_support(app: Celery, policy: MessagePolicy) -> None:
         raise UnsupportedApp("pycurl; it is not installed; install aforo[sqs]")
     if not url.startswith(("sqs:", f"{SCHEME}:")):
         raise UnsupportedApp(f"broker_url ({url.partition('@')[2] or url}); it is not SQS; use sqs://")
-    if others := sorted({str(name) for name in conf.accept_content or ()} - _JSON):
-        raise UnsupportedApp(f"accept_content ({', '.join(others)}); only JSON is delivered; use ['json']")
-    if conf.task_serializer not in _JSON:
-        raise UnsupportedApp(f"task_serializer ({conf.task_serializer}); only JSON is delivered; use 'json'")
     timeout = (conf.broker_transport_options or {}).get("visibility_timeout", 0)
     if timeout > LONGEST_INVISIBLE_SECONDS:
         raise UnsupportedApp(f"visibility_timeout ({timeout}); SQS allows 12 h; use at most 43200")
-    if conf.task_compression and not policy.allows_compression:
-        raise UnsupportedApp(
-            f"task_compression ({conf.task_compression}); the message policy refuses compressed messages; remove it"
-        )

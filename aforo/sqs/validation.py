@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Set
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -18,13 +18,15 @@ from aforo.sqs.observer import InvalidReason
 
 #: what SQS accepts
 LARGEST_BODY_BYTES = 1024 * 1024
+JSON_TYPE = "application/json"
 
 
 @dataclass(frozen=True)
 class Call:
     """Task call in a message: task name, arguments, and the options (such as `eta`) that are set.
 
-    `options` has only names from the constant OPTIONS. For a compressed message, `args` and `kwargs` are empty.
+    `options` has only names from the constant OPTIONS. For a compressed message, and for one that is not JSON, `args`
+    and `kwargs` are empty.
     """
 
     task: str
@@ -44,13 +46,15 @@ class MessagePolicy:
     """Rules of an app that decide which messages are valid, in addition to the checks of `read_call`.
 
     `tasks` has the accepted task names, or is None to accept all. A body above `largest_body_bytes` is invalid. If
-    `allows_compression` is False, a compressed message is invalid. `check` gets the task call, and returns a reason to
-    reject the call, or None.
+    `allows_compression` is False, a compressed message is invalid. `content_types` has the content types of the accepted
+    bodies: only JSON is read, and others are left to Celery. `check` gets the task call, and returns a reason to reject
+    the call, or None.
     """
 
     tasks: Container[str] | None = None
     largest_body_bytes: int = LARGEST_BODY_BYTES
     allows_compression: bool = True
+    content_types: Set[str] = frozenset({JSON_TYPE})
     check: Callable[[Call], InvalidReason | None] = accept_any
 
     def invalid_reason(self, body: object) -> InvalidReason | None:
@@ -66,7 +70,7 @@ class MessagePolicy:
 
         Raise InvalidMessage if the policy does not accept the body.
         """
-        call = read_call(body, self.largest_body_bytes, self.allows_compression)
+        call = read_call(body, self.largest_body_bytes, self.allows_compression, self.content_types)
         _require(self.tasks is None or call.task in self.tasks, InvalidReason.UNKNOWN_TASK)
         if (reason := self.check(call)) is not None:
             raise InvalidMessage(reason)
@@ -81,11 +85,17 @@ class InvalidMessage(Exception):
         self.reason = reason
 
 
-def read_call(body: object, largest_body_bytes: int = LARGEST_BODY_BYTES, allows_compression: bool = False) -> Call:
+def read_call(
+    body: object,
+    largest_body_bytes: int = LARGEST_BODY_BYTES,
+    allows_compression: bool = False,
+    content_types: Set[str] = frozenset({JSON_TYPE}),
+) -> Call:
     """Parse the task call in the body of an SQS message. Raise InvalidMessage if the body is malformed.
 
     The body must be Celery's task protocol 2 in kombu's JSON object. InvalidMessage is also raised for a body above
-    `largest_body_bytes`, and for a compressed body without `allows_compression`. Nothing is decompressed or unpickled.
+    `largest_body_bytes`, for a content type that is not in `content_types`, and for a compressed body without
+    `allows_compression`. Nothing is decompressed or unpickled.
     """
     _require(isinstance(body, str), InvalidReason.BAD_ENVELOPE)
     _require(len(str(body).encode("utf-8", "replace")) <= largest_body_bytes, InvalidReason.TOO_LARGE)
@@ -98,9 +108,11 @@ def read_call(body: object, largest_body_bytes: int = LARGEST_BODY_BYTES, allows
     for name, is_good in _HEADERS.items():
         _require(is_good(headers.get(name)), InvalidReason.BAD_HEADERS)
     _check_properties(envelope.get("properties"))
-    _require(envelope.get("content-type") == "application/json", InvalidReason.BAD_CONTENT_TYPE)
-    _require(envelope.get("content-encoding") == "utf-8", InvalidReason.BAD_CONTENT_TYPE)
-    args, kwargs, embed = ([], {}, {}) if is_compressed else _arguments(envelope["body"])
+    content_type, encoding = envelope.get("content-type"), envelope.get("content-encoding")
+    _require(isinstance(content_type, str) and content_type in content_types, InvalidReason.BAD_CONTENT_TYPE)
+    is_json = content_type == JSON_TYPE
+    _require(encoding == "utf-8" if is_json else isinstance(encoding, str), InvalidReason.BAD_CONTENT_TYPE)
+    args, kwargs, embed = _arguments(envelope["body"]) if is_json and not is_compressed else ([], {}, {})
     return Call(headers["task"], args, kwargs, _options(headers | embed), _epoch(headers.get("eta")))
 
 

@@ -1,4 +1,4 @@
-"""The wheel holds the library alone. It measures an app with top-level packages called `worker` and `pipeline`."""
+"""The wheel holds the library alone. It measures an app whose top-level packages have the names of ours."""
 
 from __future__ import annotations
 
@@ -21,18 +21,24 @@ from testing.ports import free_port
 
 MAIN = """
 from celery import Celery
+from collector import LEAST
+from core import NAME
 from pipeline.names import TASK
 from worker import BROKER
 
-app = Celery("own", broker="filesystem://")
+app = Celery(NAME, broker="filesystem://")
 app.conf.update(task_ignore_result=True, worker_enable_remote_control=False, broker_transport_options=BROKER)
 
 @app.task(name=TASK)
 def process_video(number):
-    if number >= 5:
+    if number >= LEAST:
         raise ValueError(number)
 """
-NAMES = 'TASK = "own.process_video"\n'
+FILES = {
+    "pipeline/names.py": 'TASK = "own.process_video"\n',
+    "core/__init__.py": 'NAME = "own"\n',
+    "collector/__init__.py": "LEAST = 5\n",
+}
 BROKER = """
 from pathlib import Path
 FOLDER = Path(__file__).parents[1] / "queue"
@@ -69,7 +75,7 @@ def binaries(wheel, tmp_path_factory):
 
 @pytest.fixture
 def own_app(tmp_path):
-    for name, text in {"main.py": MAIN, "pipeline/names.py": NAMES, "worker/__init__.py": BROKER}.items():
+    for name, text in {"main.py": MAIN, "worker/__init__.py": BROKER, **FILES}.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     return tmp_path
@@ -121,6 +127,33 @@ def test_celery_has_a_command_that_prints_what_is_measured(binaries, own_app):
     text = output(binaries, "python", "-m", "celery", "-A", "main", "aforo", cwd=own_app)
     assert f"aforo {aforo.__version__}; measuring at start: off, set AFORO_INSTRUMENT=1" in text
     assert "aforo_worker_tasks_total: Tasks that ended, by outcome." in text
+
+
+FROM_CODE = {
+    "app.worker_main": ("main.app.worker_main(['worker', '--pool', 'solo'])", True),
+    "app.Worker": ("main.app.Worker(pool='solo').start()", False),
+    "app.Worker after aforo.instrument": ("import aforo; aforo.instrument(main.app); main.app.Worker(pool='solo').start()", True),
+}
+
+
+@pytest.mark.parametrize(("code", "is_measured"), FROM_CODE.values(), ids=FROM_CODE)
+def test_a_worker_that_is_started_from_code_runs_and_is_measured_where_aforo_is_loaded(
+    binaries, own_app, code, is_measured
+):
+    port = free_port()
+    output(binaries, "python", "-c", SEND, cwd=own_app)
+    environment = {"AFORO_INSTRUMENT": "1", "AFORO_METRICS_PORT": str(port)}
+    process = run(binaries, "python", "-c", f"import main; {code}", cwd=own_app, **environment)
+    try:
+        until(lambda: not list((own_app / "queue").glob("*.msg")), "seven messages were received", seconds=40)
+        if is_measured:
+            until(lambda: total(port, "aforo_worker_tasks") == 7, "the end of seven tasks", seconds=40)
+        else:
+            assert scrape("127.0.0.1", port) is None
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])

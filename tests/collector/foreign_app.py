@@ -16,6 +16,7 @@ import aforo.autoload  # what the entry point of an installed library imports; h
 QUEUE = os.environ["QUEUE_NAME"]
 #: URLs of further queues by name
 MORE_QUEUES = json.loads(os.environ.get("MORE_QUEUES", "{}"))
+SERIALIZER = os.environ.get("SERIALIZER", "json")
 app = Celery("foreign", broker="sqs://", set_as_current=True)
 app.conf.update(
     task_default_queue=QUEUE,
@@ -23,6 +24,8 @@ app.conf.update(
     task_acks_late=True,
     worker_prefetch_multiplier=1,
     worker_enable_remote_control=False,
+    task_serializer=SERIALIZER,
+    accept_content=[SERIALIZER],
     broker_transport_options={
         "predefined_queues": {
             name: {"url": url} for name, url in ({QUEUE: os.environ["QUEUE_URL"]} | MORE_QUEUES).items()

@@ -117,6 +117,15 @@ def test_a_worker_that_nothing_can_reach_writes_a_file_that_is_imported_once(lab
     assert Counter(e.outcome for e in lab.executions()) == {"done": 20, "failed": 1}
 
 
+def test_a_hardened_worker_runs_messages_of_another_serializer_that_its_app_accepts(lab):
+    lab.environment |= {"SERIALIZER": "pickle", "C_FORCE_ROOT": "1"}
+    _, port = lab.worker(slots=1, HARDEN="1")
+    lab.send(*["quick"] * 3, "failing")
+    until(lambda: value(port, "aforo_worker_tasks") == 4, "all tasks", seconds=60)
+    assert value(port, "aforo_worker_tasks", outcome="succeeded") == 3
+    assert lab.queue.counts() == {"visible": 0, "in_flight": 0, "dead": 0}
+
+
 @pytest.mark.parametrize(("pool", "slots"), [("prefork", 2), ("threads", 2)])
 def test_the_time_in_ffmpeg_and_ffprobe_is_a_stage_without_a_change_of_the_app(lab, pool, slots):
     for name in ("ffmpeg", "ffprobe"):

@@ -27,6 +27,12 @@ SELECT count(*) * 60.0 / ((max(julianday(updated_at)) - min(julianday(uploaded_a
        avg((julianday(updated_at) - julianday(uploaded_at)) * 86400)
 FROM videos WHERE status = 'done' AND id IN ({keys})"""
 
+#: videos that ended by a moment, in epoch seconds, and the mean response time of all
+SELECT_WINDOW = """
+SELECT sum((julianday(updated_at) - 2440587.5) * 86400 <= {until}),
+       avg((julianday(updated_at) - julianday(uploaded_at)) * 86400)
+FROM videos WHERE status = 'done' AND id IN ({keys})"""
+
 
 class Team:
     """A team's folder with the app, and Aforo beside it on free ports."""
@@ -43,6 +49,23 @@ class Team:
             command, cwd=self.stack.folder, env=environment, capture_output=True, text=True, timeout=500, check=False
         )
 
+    def variant(self, name, *replacements):
+        """Write another aforo.toml of the app `own-NAME`, with each (old, new) replaced. Return the options for it."""
+        text = (self.folder / "aforo.toml").read_text()
+        for old, new in (("own-app", f"own-{name}"), *replacements):
+            assert text.count(old) == 1, old
+            text = text.replace(old, new)
+        path = self.folder / f"{name}.toml"
+        path.write_text(text)
+        return {"AFORO_APP_FILE": str(path), "YES": "1"}
+
+    def done(self, *steps, **options):
+        """Run these commands one after the other. Return what the last one printed."""
+        for step in steps:
+            ended = self.run(*step, **options)
+            assert ended.returncode == 0, f"{step}: {ended.stdout}{ended.stderr}"
+        return ended.stdout
+
     def select(self, statement):
         with sqlite3.connect(self.folder / "service.db") as connection:
             return connection.execute(statement).fetchall()
@@ -56,6 +79,10 @@ class Team:
                 return connection.execute("SELECT id, status FROM runs ORDER BY created_at").fetchall()
             except sqlite3.OperationalError:  # the tables are being made
                 return []
+
+    def aforo(self, statement, *values):
+        with sqlite3.connect(self.stack.folder / ".local/aforo.db") as connection:
+            return connection.execute(statement, values).fetchall()
 
     def injected(self, run_id):
         file = self.stack.folder / f"results/runs/{run_id}/injected.jsonl"
@@ -165,6 +192,73 @@ def test_a_worker_that_ends_at_its_start_is_one_line_with_its_last_log_line(team
     assert "Traceback" not in shown.stderr
 
 
+def test_one_video_is_sent_from_end_to_end_and_a_failing_one_is_explained(team, table):
+    shown = team.done(("local", "doctor", "--send"))
+    assert "one video of own-app was processed from end to end; run " in shown
+    wrong = team.variant("wrong", ('"{path}"]', '"/no/such/{key}"]'))
+    failed = team.run("local", "doctor", "--send", **wrong)
+    assert failed.returncode == 1, failed.stdout
+    assert "error: worker.tasks.process_video (" in failed.stderr
+    assert "the app ended the video as failed: " in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_a_sustained_run_has_x_and_s_as_a_select_over_its_window(team, table):
+    options = {"MODE": "sustained", "SIZE": "1MB", "COUNT": "8", "RATE": "20", "CONCURRENCY": "2", "YES": "1"}
+    team.done(("local", "up"), ("injector", "--monitor"), ("capacity", "wait"), **options)
+    row = json.loads(team.done(("capacity", "table", "--json"), MODE="sustained"))["rows"][-1]
+    assert (row["mode"], row["done"]) == ("sustained", 8)
+    run_id = row["runs"].split()[0]
+    (started, seconds), = team.aforo("SELECT started_at, window_seconds FROM runs WHERE id = ?", run_id)
+    keys = ",".join(str(video["row"]) for video in team.injected(run_id))
+    (ended, s), = team.select(SELECT_WINDOW.format(keys=keys, until=started + seconds))
+    assert row["x_per_minute"] == pytest.approx(60 * ended / seconds, rel=0.001)
+    assert row["s_seconds"] == pytest.approx(s, rel=0.001)
+
+
+def test_without_instrumentation_x_and_s_are_the_same_select(team, table):
+    options = team.variant("plain", ("instrument = true", "instrument = false"))
+    options |= {"MODE": "burst", "SIZE": "1MB", "COUNT": "6", "CONCURRENCY": "2"}
+    team.done(("local", "up"), ("injector", "--monitor"), ("capacity", "wait"), **options)
+    (row,) = json.loads(team.done(("capacity", "table", "--json"), **options))["rows"]
+    assert (row["done"], row["x_sat_source"]) == (6, "completion_times")
+    assert (row["x_per_minute"], row["s_seconds"]) == pytest.approx(team.x_and_s(row["runs"].split()[0]), rel=0.001)
+
+
+PRODUCER = """
+import json, sqlite3, sys
+video = json.load(sys.stdin)
+with sqlite3.connect("service.db") as connection:
+    made = connection.execute(
+        "INSERT INTO videos (owner_id, title, source_path, status, uploaded_at, updated_at) "
+        "VALUES (1, 'by a script', ?, 'uploaded', datetime('now', 'subsec'), datetime('now', 'subsec'))", [video["path"]]
+    )
+json.dump({"args": [made.lastrowid, video["path"]], "row": made.lastrowid}, sys.stdout)
+"""
+
+
+def test_a_script_of_the_team_makes_the_rows_and_arguments(team, table):
+    (team.folder / "producer.py").write_text(PRODUCER)
+    options = team.variant("produced", ('args = ["{row.id}", "{path}"]', 'producer = "producer.py"'))
+    options |= {"MODE": "burst", "SIZE": "1MB", "COUNT": "3", "CONCURRENCY": "2"}
+    team.done(("local", "up"), ("injector", "--monitor"), ("capacity", "wait"), **options)
+    (row,) = json.loads(team.done(("capacity", "table", "--json"), **options))["rows"]
+    assert (row["done"], row["failed"]) == (3, 0)
+    assert team.select("SELECT count(*) FROM videos WHERE title = 'by a script' AND status = 'done'") == [(3,)]
+
+
+def test_a_restarted_worker_ends_its_tasks_first_and_no_message_is_lost(team, table):
+    options = {"MODE": "burst", "SIZE": "20MB", "COUNT": "4", "CONCURRENCY": "2", "YES": "1"}
+    team.done(("local", "up"), ("injector",), **options)
+    busy = lambda: team.select("SELECT count(*) FROM videos WHERE status = 'processing'") == [(2,)]  # noqa: E731
+    until(busy, "two tasks at work", 60)
+    team.done(("local", "up"), ("capacity", "wait"), **options | {"CONCURRENCY": "1"})
+    ((run_id,),) = team.aforo("SELECT id FROM runs ORDER BY created_at DESC LIMIT 1")
+    outcomes = team.aforo("SELECT outcome, count(*) FROM executions WHERE run_id = ? GROUP BY outcome", run_id)
+    assert outcomes == [("done", 4)]
+    assert team.select("SELECT count(*) FROM videos WHERE status != 'done' AND title LIKE 'Load test%'") == [(0,)]
+
+
 def test_clean_removes_exactly_the_rows_that_runs_inserted(team, table):
     team.select("INSERT INTO videos VALUES (9000, 1, 'theirs', '/x', NULL, 'done', NULL, '2026-01-01', '2026-01-01')")
     shown = team.run("local", "clean", "--rows", YES="1")
@@ -201,6 +295,13 @@ def scaled(team):
     path.write_text(text[:start].replace("own-app", "own-scaled") + "\n".join(lines) + rest)
     yield path
     subprocess.run([script, "0", "0"], check=True, timeout=120, capture_output=True)
+
+
+def test_a_matrix_ends_with_the_restore_of_the_team(team, table, scaled):
+    cells = ("--sizes", "1MB", "--concurrencies", "1", "--modes", "burst", "--count", "4", "--json")
+    shown = team.done(("capacity", "matrix", *cells), AFORO_APP_FILE=str(scaled), WORKERS="1", YES="1")
+    assert [row["done"] for row in json.loads(shown)["rows"]] == [4]
+    assert not list(team.folder.glob("*.pid")), "`restore` has stopped the workers"
 
 
 def test_two_workers_elsewhere_are_scaled_measured_together_and_restored(team, table, scaled):

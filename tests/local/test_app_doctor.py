@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import socket
+import sys
 
 import pytest
 
+from core.app_file import read_app_file
 from core.errors import EnvironmentFault
 from core.settings import Settings
 from local.app_doctor import CONTAINER_LINES, _no_queue
+from local.app_trial import try_worker
+from local.app_worker import require_aforo
 from testing.emulator import ROOT
 from testing.ports import free_port
+from tests.core.app_file.conftest import team  # noqa: F401 (a fixture)
 
 FAULT = EnvironmentFault("queue", "it did not answer", "check AWS_ENDPOINT_URL")
 
@@ -36,3 +41,62 @@ def test_the_ports_that_a_container_needs_are_those_of_the_page():
     page = (ROOT / "docs/your-own-worker.md").read_text(encoding="utf-8")
     assert CONTAINER_LINES[-1] == "ports 9101-9110:9101"
     assert 'ports: ["9101-9110:9101"]' in page
+
+
+WORKER = """#!/bin/sh
+# A worker as far as its output and its signals show.
+trap 'touch stopped; exit 0' TERM
+echo "$1"
+[ "$1" = dies ] && exit 1
+while true; do sleep 0.05; done
+"""
+
+
+@pytest.fixture
+def app_of(team, tmp_path):  # noqa: F811
+    """Return a function that reads the file of an app whose worker prints a word, with these lines in its section."""
+    (tmp_path / "worker.sh").write_text(WORKER)
+    (tmp_path / "worker.sh").chmod(0o755)
+    command = 'command = "celery -A app.main worker --concurrency={concurrency}"'
+
+    def read(word, *lines):
+        started = f'command = "./worker.sh {word} {{concurrency}}"'
+        return read_app_file(team(command, "\n".join([started, *lines])))
+
+    return read
+
+
+def settings():
+    return Settings.from_env({"AFORO_WORKER_METRICS_PORT": str(free_port())})
+
+
+def test_a_worker_that_starts_is_stopped_again(app_of, tmp_path):
+    app = app_of("ready.", "instrument = false")
+    assert try_worker(settings(), app).startswith("it starts, and is ready after ")
+    assert (tmp_path / "stopped").exists()
+
+
+def test_a_worker_that_ends_is_one_line_with_its_last_output(app_of):
+    with pytest.raises(EnvironmentFault, match=r"worker\.command; it ended at its start: dies; correct the app"):
+        try_worker(settings(), app_of("dies", "instrument = false"))
+
+
+def test_a_worker_that_serves_no_metrics_did_not_load_aforo(app_of, tmp_path):
+    app = app_of("ready.", "instrument = true", "ready_seconds = 1")
+    with pytest.raises(EnvironmentFault) as fault:
+        try_worker(settings(), app)
+    assert str(fault.value) == (
+        "worker (mi-app); aforo is installed but was not loaded within 1 s; start the worker by Celery's command line "
+        "or `app.worker_main`, or call `aforo.instrument(app)`"
+    )
+    assert (tmp_path / "stopped").exists()
+
+
+def test_a_python_without_aforo_is_named_with_the_command_that_installs_it(app_of, tmp_path):
+    (tmp_path / "python").unlink()
+    (tmp_path / "python").write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
+    (tmp_path / "python").chmod(0o755)
+    with pytest.raises(EnvironmentFault) as fault:
+        require_aforo(app_of("ready."))
+    assert "aforo is not installed there: ModuleNotFoundError: No module named 'aforo'" in str(fault.value)
+    assert f"run `make wheel` and {tmp_path}/python -m pip install dist/aforo-*.whl" in str(fault.value)

@@ -174,12 +174,13 @@ def test_a_pool_of_spawned_processes_runs_unmeasured_with_one_line(newest):
     assert "Traceback" not in newest.log
 
 
-def test_a_gevent_pool_runs_unmeasured_with_one_line(newest):
-    subprocess.run([newest.bin / "python", "-m", "pip", "install", "-q", "gevent"], check=True)
-    with newest.worker("-P", "gevent", "-c", "2", "-l", "INFO"):
+@pytest.mark.parametrize("pool", ["gevent", "eventlet"])
+def test_a_pool_of_green_threads_runs_unmeasured_with_one_line(newest, pool):
+    subprocess.run([newest.bin / "python", "-m", "pip", "install", "-q", pool], check=True)
+    with newest.worker("-P", pool, "-c", "2", "-l", "INFO"):
         newest.send("process")
         until(lambda: "succeeded in" in newest.log, f"the task; {newest.log}", seconds=60)
-    assert unmeasured_lines(newest.log) == ["the pool celery.concurrency.gevent is none of prefork, threads and solo"]
+    assert unmeasured_lines(newest.log) == [f"the pool celery.concurrency.{pool} is none of prefork, threads and solo"]
     assert "Traceback" not in newest.log
 
 

@@ -83,6 +83,15 @@ def test_without_a_policy_what_celery_accepts_is_accepted(changes):
     assert policy.invalid_reason(json.dumps(envelope(**changes))) is None
 
 
+def test_without_a_policy_a_serializer_that_the_app_accepts_is_left_to_celery():
+    pickled = {"content-type": "application/x-python-serialize", "content-encoding": "binary", "body": "gAQ="}
+    body = json.dumps(envelope() | pickled)
+    for accepted, reason in ((["json"], "bad_content_type"), (["json", "pickle"], None)):
+        app = app_with(accept_content=accepted, task_serializer=accepted[-1])
+        harden(app)
+        assert channel_of(app)._hardening.policy.invalid_reason(body) == reason
+
+
 def test_a_body_as_large_as_sqs_accepts_is_read():
     policy, smaller = MessagePolicy(), MessagePolicy(largest_body_bytes=2**20 - 1)
     body = json.dumps(envelope())
@@ -95,8 +104,18 @@ def test_a_body_as_large_as_sqs_accepts_is_read():
 @pytest.mark.parametrize(
     ("conf", "text"),
     [
-        ({"accept_content": ["json", "pickle"]}, "accept_content (pickle); only JSON is delivered; use ['json']"),
-        ({"task_serializer": "yaml"}, "task_serializer (yaml); only JSON is delivered; use 'json'"),
+        (
+            {"accept_content": ["json", "pickle"]},
+            "accept_content (application/x-python-serialize); the message policy refuses that type; use 'json'",
+        ),
+        (
+            {"task_serializer": "yaml"},
+            "task_serializer (application/x-yaml); the message policy refuses that type; use 'json'",
+        ),
+        (
+            {"accept_content": ["json", "xml"]},
+            "accept_content (xml); kombu has no such serializer; use 'json', or install it",
+        ),
         (
             {"task_compression": "gzip"},
             "task_compression (gzip); the message policy refuses compressed messages; remove it",

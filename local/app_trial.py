@@ -1,0 +1,78 @@
+"""Start an app's worker once and stop it again, to see whether it starts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from typing import IO
+
+from core.app_file import AppFile
+from core.app_file.child_environment import child_environment, measured
+from core.errors import EnvironmentFault, first_line
+from core.settings import Settings
+from core.worker_conditions import app_slots
+from local.app_command import words_of
+from local.app_worker import POLL_SECONDS, QUIET_START_SECONDS, not_ready
+
+#: a stop that takes longer is not worth waiting for: the worker had no task
+STOP_SECONDS = 20.0
+
+
+def try_worker(settings: Settings, app: AppFile) -> str:
+    """Start the app's worker with one slot, wait until it is ready, and stop it. Return a text with its time to start.
+
+    Call this only while no worker of the app's stack runs and its queue is empty. Raise EnvironmentFault if the worker
+    ends, or is not ready after `worker.ready_seconds`.
+    """
+    metrics = measured(settings.worker.metrics_port) if app.worker.instrument else {}
+    environment, started = child_environment(app, metrics), time.monotonic()
+    with tempfile.TemporaryFile("w+", errors="replace") as log:
+        worker = subprocess.Popen(
+            words_of(app, 1),
+            cwd=app.worker.directory,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            while not _is_ready(settings, app, log, time.monotonic() - started):
+                if worker.poll() is not None:
+                    why = f"it ended at its start: {_last_line(log)}"
+                    raise EnvironmentFault(app.place("worker.command"), why, "correct the app or that line")
+                if time.monotonic() - started > app.worker.ready_seconds:
+                    raise not_ready(app)
+                time.sleep(POLL_SECONDS)
+            return f"it starts, and is ready after {time.monotonic() - started:.0f} s"
+        finally:
+            _stop(worker)
+
+
+def _is_ready(settings: Settings, app: AppFile, log: IO[str], seconds: float) -> bool:
+    if app.worker.instrument:
+        return app_slots(settings, app) == [1]
+    return "ready." in _text(log) or seconds > QUIET_START_SECONDS
+
+
+def _stop(worker: subprocess.Popen[bytes]) -> None:
+    """Stop the worker as supervisord does, and kill its whole process group if that does not end it."""
+    if worker.poll() is None:
+        worker.terminate()
+        try:
+            worker.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(worker.pid, signal.SIGKILL)
+            worker.wait()
+
+
+def _text(log: IO[str]) -> str:
+    log.seek(0)
+    return log.read()
+
+
+def _last_line(log: IO[str]) -> str:
+    lines = [line for line in _text(log).splitlines() if line.strip()]
+    return first_line(lines[-1]) if lines else "without output"
