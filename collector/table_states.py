@@ -7,7 +7,9 @@ app's queue is empty, or if the video's row has not changed for 15 minutes.
 from __future__ import annotations
 
 import logging
+import math
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -36,6 +38,8 @@ logger = logging.getLogger(__name__)
 OLDEST_RUN_SECONDS = 7 * 86_400.0
 #: A failed row that has not changed for this long will not be retried, even if the queue never becomes empty.
 SETTLED_SECONDS = 900.0
+#: A column without fractions of seconds is up to this much before its moment.
+TIME_RESOLUTION_SECONDS = 1.0
 FINAL = tuple(state.value for state in FINAL_STATES)
 
 
@@ -50,6 +54,14 @@ class _RunUpdate:
 
 
 @dataclass
+class _Seen:
+    """When an open video's row was last seen without an end, and first seen with one. Both are of our clock."""
+
+    open_at: float = -math.inf
+    ended_at: float | None = None
+
+
+@dataclass
 class TableStates:
     """Read the states of an app's open videos in the app's own table, and store them in our database.
 
@@ -61,6 +73,7 @@ class TableStates:
     sessions: Sessions
     _table: VideosTable | None = None
     _lists: dict[Path, tuple[int, dict[str, InjectedVideo]]] = field(default_factory=dict)  # size of the file, videos
+    _seen: dict[str, _Seen] = field(default_factory=lambda: defaultdict(_Seen))
     _failure: str = ""
 
     def run(self, now: float | None = None) -> None:
@@ -101,13 +114,15 @@ class TableStates:
 
     def _update(self, run_update: _RunUpdate, row: VideoRow, theirs: TheirVideo, inserted_status: Any) -> None:
         state = self._state(run_update, row, theirs, inserted_status)
+        seen = self._note(run_update, row, theirs)
         if state in FINAL_STATES:
             row.uploaded_at = theirs.uploaded_at or row.uploaded_at
-            if theirs.updated_at is not None and theirs.updated_at > row.uploaded_at:
+            if theirs.updated_at is not None and _is_end(run_update.run, row, theirs.updated_at, seen.open_at):
                 row.updated_at = theirs.updated_at
             else:
-                row.updated_at = run_update.now
+                row.updated_at = seen.ended_at or run_update.now
                 _count(run_update.run, "observed_ends")
+            del self._seen[row.id]
         elif state != row.state:
             row.updated_at = run_update.now
         row.state = state
@@ -120,6 +135,15 @@ class TableStates:
             return VideoState.FAILED if _stays_failed(run_update, row, theirs) else VideoState.PROCESSING
         moved = inserted_status is not None and theirs.status != inserted_status
         return VideoState.PROCESSING if moved or row.state == VideoState.PROCESSING else VideoState.UPLOADED
+
+    def _note(self, run_update: _RunUpdate, row: VideoRow, theirs: TheirVideo) -> _Seen:
+        """Note that the row of the video was seen with an end, or without one."""
+        status, seen = self._open_table().section.status, self._seen[row.id]
+        if status.is_done(theirs.status) or status.is_failed(theirs.status):
+            seen.ended_at = run_update.now if seen.ended_at is None else seen.ended_at
+        else:
+            seen.open_at, seen.ended_at = run_update.now, None  # a retry has opened it again
+        return seen
 
     def _queue_is_empty(self) -> bool:
         client = aws.client(self.settings, "sqs")
@@ -154,6 +178,15 @@ def _open_videos(session: Session, app_name: str, now: float) -> dict[str, list[
     for run_id, video_id in session.execute(open_videos):
         by_run.setdefault(run_id, []).append(video_id)
     return by_run
+
+
+def _is_end(run: RunRow, row: VideoRow, updated_at: float, open_at: float) -> bool:
+    """Return True if `updated_at` can be the time of the video's end: after its upload, and not before `open_at`.
+
+    Some apps write the final status and leave the time of an earlier change.
+    """
+    offset = run.environment.get("app", {}).get("database_clock_offset_seconds") or 0.0
+    return updated_at > row.uploaded_at and updated_at - offset >= open_at - TIME_RESOLUTION_SECONDS
 
 
 def _stays_failed(run_update: _RunUpdate, row: VideoRow, theirs: TheirVideo) -> bool:

@@ -1,6 +1,7 @@
 """Virtual environments for tests of the package `aforo` with different versions of Celery and Python.
 
-Each tested pair of a Celery version and a Python version has its own virtual environment.
+Each tested pair of a Celery version and a Python version has its own virtual environment. `python -m
+testing.celery_versions` prints the names of the oldest and the newest pair for pytest's option `-k`.
 """
 
 from __future__ import annotations
@@ -56,6 +57,12 @@ PAIRS = (
 )
 
 
+def oldest_and_newest() -> tuple[Pair, Pair]:
+    """Return the oldest and the newest pair whose Python interpreter this machine has."""
+    present = [pair for pair in PAIRS if pair.interpreter is not None]
+    return present[0], present[-1]
+
+
 def environment(pair: Pair, wheel: Path) -> Path:
     """Install the package `aforo` in the virtual environment of one pair of Celery and Python versions.
 
@@ -83,3 +90,7 @@ def build_wheel(folder: Path) -> Path:
 
 def _pip(python: Path, *words: str) -> None:
     subprocess.run([str(python), "-m", "pip", "install", "-q", *words], check=True)
+
+
+if __name__ == "__main__":
+    print(" or ".join(pair.name for pair in oldest_and_newest()))

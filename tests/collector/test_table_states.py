@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -18,6 +19,7 @@ from tests.core.app_file.conftest import CREATE, team  # noqa: F401 (a fixture)
 NOW = time.time()
 UPLOADED = "2026-11-27 12:00:00"
 ENDED = "2026-11-27 12:00:05.5"
+BEGIN = datetime(2026, 11, 27, 12, tzinfo=UTC).timestamp()
 
 
 class App:
@@ -57,12 +59,22 @@ def app(tmp_path, team):  # noqa: F811
 
 
 def test_a_done_video_has_the_times_of_their_table(app):
-    assert app.round()[0] == "uploaded"
+    assert app.round(BEGIN + 1)[0] == "uploaded"
     app.write("UPDATE videos SET state = 'running'")
-    assert app.round()[0] == "processing"
+    assert app.round(BEGIN + 5)[0] == "processing"
     app.write("UPDATE videos SET state = 'done', updated_at = ?", ENDED)
-    state, uploaded_at, updated_at = app.round()
-    assert (state, updated_at - uploaded_at) == ("done", 5.5)
+    assert app.round(BEGIN + 6) == ("done", BEGIN, BEGIN + 5.5)
+
+
+@pytest.mark.parametrize(("state", "end"), [("done", 40.0), ("failed", 40.0)])
+def test_a_time_before_the_row_was_last_seen_open_is_that_of_an_earlier_change(app, state, end):
+    app.write("UPDATE videos SET state = 'running', updated_at = ?", ENDED)
+    assert app.round(BEGIN + 39)[0] == "processing"
+    app.messages = 1
+    app.write("UPDATE videos SET state = ?", state)
+    app.round(BEGIN + 40)
+    app.messages = 0
+    assert app.round(BEGIN + 60) == (state, BEGIN, BEGIN + end)
 
 
 def test_a_change_of_state_that_leaves_updated_at_alone_is_seen_and_counted_as_observed(app):
