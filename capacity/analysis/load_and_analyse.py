@@ -28,7 +28,7 @@ from core import promql
 from core.errors import EnvironmentFault
 from core.models import RunRow
 from core.results_folder import run_folder
-from core.run import WARM_UP, app_name
+from core.run import WARM_UP, app_name, queue_of_run
 from core.settings import Settings
 
 #: most runs that one report analyses: five of each of 16 cells and some more
@@ -161,7 +161,8 @@ def _query_resources(recorded: RecordedRun, prometheus_url: str) -> Resources:
     Return no samples when Prometheus does not answer.
     """
     try:
-        return read_resources(lambda *window: promql.query_range(prometheus_url, *window), *run_window(recorded))
+        queue = queue_of_run(recorded.run.environment)
+        return read_resources(lambda *window: promql.query_range(prometheus_url, *window), *run_window(recorded), queue)
     except EnvironmentFault:
         return Resources(np.empty(0))
 

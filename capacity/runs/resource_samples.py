@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ import numpy as np
 from capacity.estimators.interval import Floats
 from capacity.estimators.littles_law import QueueReadings
 from core.promql import Series, summed_over_machines
+from core.worker_conditions import of_queue
 
 #: time after a run in which the workers' last CPU seconds arrive; they are counted when ffmpeg ends
 AFTERMATH_SECONDS = 5.0
@@ -20,37 +22,52 @@ BUSY_MODES = frozenset({"user", "nice", "system", "irq", "softirq", "steal"})
 
 RangeQuery = Callable[[str, float, float, float], list[Series]]
 
-#: only queues that our workers read; other watched queues hold other people's messages
+#: queues that our workers read, where the run's own is unknown; other watched queues hold other people's messages
 _READ = "and on (queue) aforo_worker_queue_info"
 #: Aforo's exporters and its Prometheus, where a worker has the same address: they use CPU of the worker's machine
 _EXPORTERS = """
 sum by (instance) (label_replace(
-  aforo_exporter_cpu_seconds_total or process_cpu_seconds_total{job="prometheus"},
+  aforo_exporter_cpu_seconds_total or process_cpu_seconds_total{{job="prometheus"}},
   "address", "$1", "instance", "(.+):.*"
-) and on (address) label_replace(aforo_node_info, "address", "$1", "instance", "(.+):.*"))
+) and on (address) label_replace({info}, "address", "$1", "instance", "(.+):.*"))
 """
-COUNTERS = {
-    "cpu": summed_over_machines("aforo_node_cpu_seconds_total", "mode"),
-    "pressure": "max by (resource, share) (aforo_node_pressure_seconds_total)",
-    "disk": summed_over_machines("aforo_node_disk_bytes_total", "direction"),
-    "network": "sum by (direction) (aforo_node_network_bytes_total)",
-    "videos": "sum by (direction) (aforo_worker_video_bytes_total)",
-    "worker": "sum (aforo_worker_cpu_seconds_total)",
-    "exporters": _EXPORTERS,
-    "swap": summed_over_machines("aforo_node_swap_in_bytes_total"),
-    "periods": "sum (aforo_node_cgroup_periods_total)",
-    "throttled": "sum (aforo_node_cgroup_throttled_periods_total)",
-}
-GAUGES = {
-    "cores": summed_over_machines("aforo_node_cores"),
-    "quota": "sum (aforo_node_cgroup_cpu_limit_cores)",
-    "ceiling": summed_over_machines("aforo_node_bandwidth_limit_bytes_per_second", "resource"),
-    # the worker's clock less Prometheus' own at the scrape; the largest offset ahead and behind
-    "clock_ahead": "max (aforo_node_clock_timestamp_seconds - timestamp(aforo_node_clock_timestamp_seconds))",
-    "clock_behind": "min (aforo_node_clock_timestamp_seconds - timestamp(aforo_node_clock_timestamp_seconds))",
-    "messages": f"sum (aforo_sqs_messages_visible {_READ}) + sum (aforo_sqs_messages_in_flight {_READ})",
-    "messages_read_at": f"max (aforo_sqs_last_success_timestamp_seconds {_READ})",
-}
+_CLOCK = "aforo_node_clock_timestamp_seconds"
+
+
+def expressions(queue: str | None) -> dict[str, str]:
+    """Return the PromQL expressions of a run's samples, by the first part of their keys, such as `cpu`.
+
+    Only the workers that read `queue` count, and a worker whose queues are unknown. With None, all workers count.
+    """
+
+    def workers(metric: str) -> str:
+        return metric if queue is None else of_queue(metric, queue)
+
+    def messages(metric: str) -> str:
+        return f"{metric} {_READ}" if queue is None else f"{metric}{{queue={json.dumps(queue)}}}"
+
+    offset = workers(f"{_CLOCK} - timestamp({_CLOCK})")
+    visible, in_flight = messages("aforo_sqs_messages_visible"), messages("aforo_sqs_messages_in_flight")
+    return {
+        "cpu": summed_over_machines(workers("aforo_node_cpu_seconds_total"), "mode"),
+        "pressure": f"max by (resource, share) ({workers('aforo_node_pressure_seconds_total')})",
+        "disk": summed_over_machines(workers("aforo_node_disk_bytes_total"), "direction"),
+        "network": f"sum by (direction) ({workers('aforo_node_network_bytes_total')})",
+        "videos": f"sum by (direction) ({workers('aforo_worker_video_bytes_total')})",
+        "worker": f"sum ({workers('aforo_worker_cpu_seconds_total')})",
+        "exporters": _EXPORTERS.format(info=workers("aforo_node_info")),
+        "swap": summed_over_machines(workers("aforo_node_swap_in_bytes_total")),
+        "periods": f"sum ({workers('aforo_node_cgroup_periods_total')})",
+        "throttled": f"sum ({workers('aforo_node_cgroup_throttled_periods_total')})",
+        "cores": summed_over_machines(workers("aforo_node_cores")),
+        "quota": f"sum ({workers('aforo_node_cgroup_cpu_limit_cores')})",
+        "ceiling": summed_over_machines(workers("aforo_node_bandwidth_limit_bytes_per_second"), "resource"),
+        # the worker's clock less Prometheus' own at the scrape; the largest offset ahead and behind
+        "clock_ahead": f"max ({offset})",
+        "clock_behind": f"min ({offset})",
+        "messages": f"sum ({visible}) + sum ({in_flight})",
+        "messages_read_at": f"max ({messages('aforo_sqs_last_success_timestamp_seconds')})",
+    }
 
 
 @dataclass(frozen=True)
@@ -198,16 +215,16 @@ class Resources:
         return values[np.isfinite(values)]
 
 
-def read_resources(query: RangeQuery, start: float, end: float) -> Resources:
+def read_resources(query: RangeQuery, start: float, end: float, queue: str | None = None) -> Resources:
     """Read the resource samples of a run from Prometheus.
 
-    `start` and `end` of the run are in epoch seconds. `query` is a function that runs a range query. Its arguments are
+    `start` and `end` of the run are in epoch seconds. Only the workers of `queue` count, or all if it is None. `query` is a function that runs a range query. Its arguments are
     expression, start, end and step in seconds.
     """
     times = sample_times(start, end)
     step = float(times[1] - times[0])
     samples: dict[str, Floats] = {}
-    for family, expression in (COUNTERS | GAUGES).items():
+    for family, expression in expressions(queue).items():
         for series in query(expression, float(times[0]), float(times[-1]), step):
             samples[".".join([family, *(series.labels[label] for label in sorted(series.labels))])] = _on(times, series)
     return Resources(times, samples)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from aforo.telemetry.catalogue import DURATION_BUCKETS, STAGE_BUCKETS
-from capacity.runs.resource_samples import COUNTERS, GAUGES
+from capacity.runs.resource_samples import expressions
 from core.promql import summed_over_machines
 from grafana.board import Row, placed
 from grafana.boards import BOARDS
@@ -117,11 +117,11 @@ def test_a_machine_counts_once_in_the_report_and_in_the_record_of_the_injector(a
     answers(
         MACHINES,
         [
-            (COUNTERS["cpu"], {'{mode="user"}': 2 * 600}),
-            (COUNTERS["disk"], {'{direction="read"}': 2 * 6000}),
-            (COUNTERS["swap"], {"{}": 2 * 600}),
-            (GAUGES["cores"], {"{}": 4}),
-            (GAUGES["ceiling"], {'{resource="disk_read"}': 200}),
+            (expressions(None)["cpu"], {'{mode="user"}': 2 * 600}),
+            (expressions(None)["disk"], {'{direction="read"}': 2 * 6000}),
+            (expressions(None)["swap"], {"{}": 2 * 600}),
+            (expressions(None)["cores"], {"{}": 4}),
+            (expressions(None)["ceiling"], {'{resource="disk_read"}': 200}),
             (summed_over_machines(BANDWIDTH_LIMIT, "resource"), {'{resource="disk_read"}': 200}),
         ],
     )
@@ -138,7 +138,7 @@ def test_exporters_and_prometheus_count_one_by_one_where_they_have_the_address_o
             'process_cpu_seconds_total{instance="10.0.0.1:9090",job="prometheus"}': "0+2x60",
             'process_cpu_seconds_total{instance="10.0.0.1:9100",job="of-others"}': "0+5x60",
         },
-        [(COUNTERS["exporters"], {'{instance="10.0.0.1:9102"}': 40, '{instance="10.0.0.1:9090"}': 80})],
+        [(expressions(None)["exporters"], {'{instance="10.0.0.1:9102"}': 40, '{instance="10.0.0.1:9090"}': 80})],
     )
 
 
@@ -160,8 +160,35 @@ def test_messages_of_other_queues_do_not_count_for_the_run(answers):
             (dead, {"{}": 1}),
             (dead_lettered, {"{}": 1}),
             (QUEUES, {'{queue="videos"}': 1, '{queue="of-others"}': -1}),
-            (GAUGES["messages"], {"{}": 7}),
+            (expressions(None)["messages"], {"{}": 7}),
             (on_the_live_page("aforo_sqs_messages_visible"), {'{queue="videos"}': 5}),
+        ],
+    )
+
+
+def test_a_run_sees_the_messages_workers_and_machines_of_its_queue_only(answers):
+    series = {}
+    for queue, address, size in (("videos", "10.0.0.1:9101", 1), ("of-others", "10.0.0.2:9101", 100)):
+        labels = f'instance="{address}",job="worker"'
+        series |= {
+            f'aforo_worker_queue_info{{queue="{queue}",{labels}}}': "1x60",
+            f'aforo_node_info{{host="{address}",{labels}}}': "1x60",
+            f'aforo_node_cores{{{labels}}}': f"{2 * size}x60",
+            f'aforo_worker_cpu_seconds_total{{{labels}}}': f"0+{size}x60",
+            f'aforo_node_clock_timestamp_seconds{{{labels}}}': f"{size}+15x60",
+            f'aforo_sqs_messages_visible{{queue="{queue}"}}': f"{5 * size}x60",
+            f'aforo_sqs_messages_in_flight{{queue="{queue}"}}': f"{size}x60",
+        }
+    mine, all_ = expressions("videos"), expressions(None)
+    answers(
+        series,
+        [
+            (mine["cores"], {"{}": 2}),
+            (mine["worker"], {"{}": 40}),
+            (mine["messages"], {"{}": 6}),
+            (mine["clock_ahead"], {"{}": 1}),
+            (all_["cores"], {"{}": 202}),
+            (all_["messages"], {"{}": 606}),
         ],
     )
 
