@@ -1,0 +1,172 @@
+"""Run the native stack for an hour at 70 % of its capacity, and see whether anything in it grows.
+
+Videos of 0.5 MB arrive at a fixed rate on two slots. Every 10 s this reads: memory and open files of each program (of
+the slots in sum), the size of the database's write-ahead log and of all logs, and the number of time series in
+Prometheus. The first tenth of the time is left out. The growth per hour is the slope of 20 means, with the 95 %
+interval of a straight line.
+
+Exit code 0 if no memory grows by more than 1 MiB per hour, and no number of open files or series by more than 1 % of
+its mean; a growth whose interval reaches below that is not shown to be one. Exit code 1 otherwise.
+
+    .venv/bin/python -m benchmarks.soak [--minutes 60] [--slots 2] [--load 0.7]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+from scipy import stats
+
+from benchmarks.harness import machine
+from benchmarks.programs import ROOT, exit_on_sigterm
+from core import promql
+from core.errors import EnvironmentFault
+from testing.native_stack import Stack, copied_stack
+
+SIZE = "0.5MB"
+CALIBRATION_VIDEOS = 40
+SAMPLE_SECONDS = 10.0
+WARM_UP_SHARE = 0.1
+MEANS = 20
+PROGRAMS = ("worker", "sqs-exporter", "db-exporter", "celery-exporter", "prometheus", "emulator", "events")
+MIB = 2**20
+#: a growth per hour above this is one, for each unit; of open files and series, a share of their mean
+MEMORY_LIMIT_MIB = 1.0
+COUNT_LIMIT_RATIO = 0.01
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Growth per hour of one quantity, with its 95 % interval, and the mean of the quantity."""
+
+    name: str
+    unit: str
+    mean: float
+    per_hour: float
+    low: float
+    high: float
+
+    @property
+    def is_growing(self) -> bool:
+        """Return True if even the low end of the interval is above the limit of the unit. Logs and WAL have none."""
+        limits = {"MiB": MEMORY_LIMIT_MIB, "": COUNT_LIMIT_RATIO * self.mean}
+        return self.low > limits.get(self.unit, np.inf)
+
+    def __str__(self) -> str:
+        interval = f"{self.per_hour:+.2f} [{self.low:+.2f}, {self.high:+.2f}] {self.unit}/h"
+        return f"{self.name:32}{self.mean:10.1f} {self.unit:4} {interval}{'  GROWS' if self.is_growing else ''}"
+
+
+def main() -> int:
+    """Run the hour and print the growth of each quantity."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--slots", type=int, default=2)
+    parser.add_argument("--load", type=float, default=0.7)
+    arguments = parser.parse_args()
+    exit_on_sigterm()
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
+        stack = copied_stack(Path(folder))
+        try:
+            done(stack, "local", "up", "--concurrency", str(arguments.slots))
+            rate = arguments.load * capacity(stack, arguments.slots)
+            times, samples, counts = soak(stack, rate, arguments)
+        finally:
+            stack.run("local", "down")
+    print(machine())
+    print(f"{SIZE}, {arguments.slots} slots, {rate:.1f} videos/min ({arguments.load:.0%} of X_sat), {counts}")
+    growths = [growth(name, times, values) for name, values in sorted(samples.items())]
+    print(*growths, sep="\n")
+    return int(any(each.is_growing for each in growths))
+
+
+def done(stack: Stack, *arguments: str) -> str:
+    """Run one of our programs in the stack and return its output. Raise RuntimeError if it fails."""
+    ended = stack.run(*arguments)
+    if ended.returncode != 0:
+        raise RuntimeError(f"{' '.join(arguments)}: {ended.stderr[-2000:]}")
+    return ended.stdout
+
+
+def capacity(stack: Stack, slots: int) -> float:
+    """Return X_sat of a short burst, in videos per minute."""
+    options = ("--size", SIZE, "--count", str(CALIBRATION_VIDEOS), "--concurrency", str(slots), "--run-id", "capacity")
+    done(stack, "injector", *options, "--monitor")
+    report = json.loads(done(stack, "capacity", "report", "capacity", "--json", "--lang", "en"))
+    return float(report["x_sat_per_minute"])
+
+
+def soak(
+    stack: Stack, rate: float, arguments: argparse.Namespace
+) -> tuple[Sequence[float], Mapping[tuple[str, str], Sequence[float]], str]:
+    """Send videos at `rate` per minute, and sample until the last one is sent.
+
+    Return the times in seconds, the samples by (quantity, unit), and the number of videos in each state.
+    """
+    count = max(1, round(rate * arguments.minutes))
+    options = ("--mode", "sustained", "--rate", f"{rate:.2f}", "--count", str(count), "--size", SIZE, "--run-id", "soak")
+    command = [str(ROOT / ".venv/bin/python"), "-m", "injector", *options, "--monitor"]
+    environment = stack.environment | {"CONCURRENCY": str(arguments.slots)}
+    sent = subprocess.Popen(command, cwd=stack.folder, env=environment, stdout=subprocess.DEVNULL)
+    times: list[float] = []
+    samples: dict[tuple[str, str], list[float]] = defaultdict(list)
+    started = time.monotonic()
+    while sent.poll() is None:
+        times.append(time.monotonic() - started)
+        for key, value in sample(stack).items():
+            samples[key] += [np.nan] * (len(times) - 1 - len(samples[key])) + [value]
+        time.sleep(max(0.0, len(times) * SAMPLE_SECONDS - (time.monotonic() - started)))
+    rows = json.loads(done(stack, "capacity", "table", "--json"))["rows"]
+    last = next(row for row in rows if row["mode"] == "sustained")
+    return times, samples, f"{last['done']} done, {last['failed']} failed, {last['duplicates']} duplicates"
+
+
+def sample(stack: Stack) -> dict[tuple[str, str], float]:
+    """Return the current value of each quantity, by (quantity, unit). A program that does not answer is left out."""
+    values: dict[tuple[str, str], float] = {}
+    for program in PROGRAMS:
+        with suppress(psutil.NoSuchProcess, ValueError, subprocess.CalledProcessError):
+            process = psutil.Process(stack.pid(program))
+            values[f"{program}, memory", "MiB"] = process.memory_info().rss / MIB
+            values[f"{program}, open files", ""] = process.num_fds()
+            if program == "worker":
+                slots = [each for each in process.children() if "python" in each.name()]
+                values["slots, memory", "MiB"] = sum(each.memory_info().rss for each in slots) / MIB
+                values["slots, open files", ""] = sum(each.num_fds() for each in slots)
+    local = stack.folder / ".local"
+    values["write-ahead log of SQLite", "MB"] = sum(file.stat().st_size for file in local.glob("*.db-wal")) / 1e6
+    values["logs", "MB"] = sum(file.stat().st_size for file in (local / "log").iterdir()) / 1e6
+    with suppress(EnvironmentFault):
+        series = promql.single(stack.environment["AFORO_PROMETHEUS_URL"], "prometheus_tsdb_head_series")
+        values["time series", ""] = float("nan") if series is None else series
+    return values
+
+
+def growth(key: tuple[str, str], times: Sequence[float], values: Sequence[float]) -> Growth:
+    """Return the growth per hour of one quantity, from means of equally long parts of the time after the warm-up.
+
+    Means are used because neighbouring samples correlate.
+    """
+    at, all_values = np.array(times), np.array([*values, *[np.nan] * (len(times) - len(values))])
+    kept = (at >= WARM_UP_SHARE * at[-1]) & np.isfinite(all_values)
+    at, known = at[kept] / 3600, all_values[kept]
+    parts = [part for part in np.array_split(np.arange(at.size), MEANS) if part.size]
+    hours, means = (np.array([array[part].mean() for part in parts]) for array in (at, known))
+    line = stats.linregress(hours, means)
+    half = stats.t.ppf(0.975, len(parts) - 2) * line.stderr
+    return Growth(*key, float(known.mean()), float(line.slope), float(line.slope - half), float(line.slope + half))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
