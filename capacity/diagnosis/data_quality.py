@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
-from scipy import stats
 
-from capacity.estimators.correlation import FEWEST_VALUES, autocorrelation, neighbours_correlate
+from capacity.estimators.correlation import FEWEST_VALUES, autocorrelation, drift, drifts, neighbours_correlate
 from capacity.estimators.interval import Floats
 from capacity.estimators.littles_law import Agreement
 from capacity.estimators.reason import Reason
@@ -31,8 +30,6 @@ OTHER_CPU_LIMIT = 0.05
 #: coefficient of variation of the CPU seconds that one and the same file costs; 0.02 is usual with full cores
 COST_LIMIT = 0.05
 COST_VIDEOS = 3
-TREND_LIMIT = 0.10
-TREND_P_VALUE = 0.01
 #: largest coefficient of variation of the service time for which the coverage of X_sat's interval is claimed
 SERVICE_CV_LIMIT = 0.6
 
@@ -180,18 +177,6 @@ def is_valid(warnings: tuple[QualityWarning, ...]) -> bool:
     return all(warning.severity is not Severity.INVALID for warning in warnings)
 
 
-def drift(values: Floats) -> tuple[float, float]:
-    """Fit a line to `values`. Return the relative change over all values, and the p-value of the slope.
-
-    A relative change of 0.1 is a rise by 10 % of the mean. Both results are NaN for fewer than three values, or if the
-    mean is 0.
-    """
-    if values.size < 3 or values.mean() == 0:
-        return float("nan"), float("nan")
-    line = stats.linregress(np.arange(values.size), values)
-    return float(line.slope * values.size / values.mean()), float(line.pvalue)
-
-
 def _steal(facts: RunFacts) -> Iterator[QualityWarning]:
     """Check for stolen CPU, the only sign of exhausted credits on a burstable machine."""
     mean, worst = facts.steal_mean_ratio, facts.steal_worst_window_ratio
@@ -299,15 +284,18 @@ def _size(facts: RunFacts) -> Iterator[QualityWarning]:
 
 
 def _sequence(facts: RunFacts) -> Iterator[QualityWarning]:
-    """Check the order of the slot cycles for autocorrelation and trend."""
+    """Check the order of the slot cycles for autocorrelation and trend.
+
+    A machine that becomes slower ends with a capacity below X_sat, and one that becomes faster above it.
+    """
     cycles = facts.settled_cycle_seconds
     if cycles.size < FEWEST_VALUES:
         return
     if neighbours_correlate(cycles):
         yield _warning(Problem.AUTOCORRELATION, False, correlation=autocorrelation(cycles))
-    change, p_value = drift(cycles)
-    if abs(change) > TREND_LIMIT and p_value < TREND_P_VALUE:
-        yield _warning(Problem.DRIFT, True, change_ratio=change, p_value=p_value)
+    if drifts(cycles):
+        change, p_value = drift(cycles)
+        yield _warning(Problem.DRIFT, change > 0, change_ratio=change, p_value=p_value)
 
 
 def _impossible(facts: RunFacts) -> Iterator[QualityWarning]:

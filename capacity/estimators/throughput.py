@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from capacity.estimators.correlation import batch_half_width, neighbours_correlate
+from capacity.estimators.correlation import batch_half_width, drifts, neighbours_correlate
 from capacity.estimators.interval import (
     SECONDS_PER_MINUTE,
     Booleans,
@@ -250,7 +250,8 @@ def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int, *, is_warm: b
     used = np.arange(count) < (count - slots if count >= FEWEST_GENERATIONS * slots else count)
     if first_videos is FirstVideos.LEFT_OUT:
         used &= ~cycles.is_first
-    half_width = batch_half_width if neighbours_correlate(cycles.settled(slots)) else t_half_width
+    settled = cycles.settled(slots)
+    half_width = batch_half_width if neighbours_correlate(settled) or drifts(settled) else t_half_width
     saturated = _from_cycles(cycles.cycle_seconds[used], cycles.counted[used], slots, half_width)
     return _possible(replace(saturated, first_videos=first_videos), cycles, used, slots)
 

@@ -4,11 +4,10 @@ import pytest
 from capacity.diagnosis.data_quality import (
     RunFacts,
     Severity,
-    drift,
     is_valid,
     quality_warnings,
 )
-from capacity.estimators.correlation import autocorrelation
+from capacity.estimators.correlation import autocorrelation, drift
 from capacity.estimators.littles_law import Agreement
 
 
@@ -50,6 +49,7 @@ def test_a_run_without_measured_conditions_raises_no_warning():
         ({"littles_law": Agreement.INVALID}, "littles_law", Severity.INVALID),
         ({"cycle_seconds": np.full(11, 30.0)}, "few_videos", Severity.WARNING),
         ({"settled_cycle_seconds": np.linspace(27, 33, 40)}, "drift", Severity.INVALID),
+        ({"settled_cycle_seconds": np.linspace(33, 27, 40)}, "drift", Severity.WARNING),
     ],
 )
 def test_each_condition_raises_its_warning(facts, name, severity):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from capacity.estimators.correlation import autocorrelation, batch_half_width, neighbours_correlate
+from capacity.estimators.correlation import autocorrelation, batch_half_width, drifts, neighbours_correlate
 from capacity.estimators.interval import t_half_width
 
 
@@ -45,3 +45,10 @@ def test_batch_means_contain_the_mean_of_a_wandering_sequence_more_often():
     assert len(plain) > 50
     assert np.mean(plain) < 0.6
     assert np.mean(batched) > 0.75
+
+
+def test_a_drift_is_a_change_by_over_a_tenth_in_either_direction():
+    assert drifts(np.linspace(27, 33, 30))
+    assert drifts(np.linspace(33, 27, 30))
+    assert not drifts(np.linspace(29, 31, 30))
+    assert not drifts(np.linspace(27, 33, 29)), "fewer than 30 values"
