@@ -115,7 +115,18 @@ def soak(
     Return the times in seconds, the samples by (quantity, unit), and the number of videos in each state.
     """
     count = max(1, round(rate * arguments.minutes))
-    options = ("--mode", "sustained", "--rate", f"{rate:.2f}", "--count", str(count), "--size", SIZE, "--run-id", "soak")
+    options = (
+        "--mode",
+        "sustained",
+        "--rate",
+        f"{rate:.2f}",
+        "--count",
+        str(count),
+        "--size",
+        SIZE,
+        "--run-id",
+        "soak",
+    )
     command = [str(ROOT / ".venv/bin/python"), "-m", "injector", *options, "--monitor"]
     environment = stack.environment | {"CONCURRENCY": str(arguments.slots)}
     sent = subprocess.Popen(command, cwd=stack.folder, env=environment, stdout=subprocess.DEVNULL)

@@ -153,7 +153,7 @@ def inputs_of(app: AppFile, default_folder: Path, name: str, s3: Callable[[], S3
 
 
 def addresses(inputs: Sequence[Inputs], app: AppFile, run_id: str) -> list[str]:
-    """Return the paths or s3:// addresses of all files that `place` and `place_all` make for a run, without repetitions.
+    """Return the paths or s3:// addresses of all files that `place` and `place_all` make for a run, each once.
 
     `inputs` has the place of each video's input.
     """

@@ -157,7 +157,9 @@ def _start(settings: Settings, app: AppFile) -> Finding:
     if process is not None:
         if process.pid:
             return Finding("worker", Level.OK, "it runs")
-        error = EnvironmentFault("worker", f"it does not run: {app_worker.last_line()}", "correct it, then `make up APP=…`")
+        error = EnvironmentFault(
+            "worker", f"it does not run: {app_worker.last_line()}", "correct it, then `make up APP=…`"
+        )
         return Finding("worker", Level.ERROR, str(error))
     try:
         client = aws.client(settings, "sqs")

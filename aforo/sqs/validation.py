@@ -46,9 +46,9 @@ class MessagePolicy:
     """Rules of an app that decide which messages are valid, in addition to the checks of `read_call`.
 
     `tasks` has the accepted task names, or is None to accept all. A body above `largest_body_bytes` is invalid. If
-    `allows_compression` is False, a compressed message is invalid. `content_types` has the content types of the accepted
-    bodies: only JSON is read, and others are left to Celery. `check` gets the task call, and returns a reason to reject
-    the call, or None.
+    `allows_compression` is False, a compressed message is invalid. `content_types` has the content types of the
+    accepted bodies: only JSON is read, and others are left to Celery. `check` gets the task call, and returns a reason
+    to reject the call, or None.
     """
 
     tasks: Container[str] | None = None

@@ -173,7 +173,9 @@ def _saturated(recorded: RecordedRun, cycles: throughput.SlotCycles) -> throughp
     It is unknown if the worker changed its number of slots.
     """
     if (autoscale := autoscale_at_start(recorded)) is not None:
-        return throughput.SaturatedThroughput(None, None, Reason(NoCapacity.AUTOSCALE, {"autoscale": autoscale}))
+        return throughput.SaturatedThroughput(
+            None, None, Reason(throughput.NoCapacity.AUTOSCALE, {"autoscale": autoscale})
+        )
     if recorded.has_only_ends:
         return saturated_from_completions(recorded.updated_at, recorded.done, recorded.run.slots)
     run, is_warm = recorded.run, bool(recorded.run.environment.get("is_warm"))

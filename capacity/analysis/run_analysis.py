@@ -28,7 +28,6 @@ from capacity.runs.result_row import ResultRow
 from core.run import SHAPE, has_constant_rate
 
 
-
 @dataclass(frozen=True)
 class RunAnalysis(MeasuredRun):
     """A measured run with all results of its analysis, such as its bottleneck.

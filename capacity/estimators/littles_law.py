@@ -78,9 +78,9 @@ def check_littles_law(
 ) -> LittleCheck:
     """Compare the queue's message counts with the number of videos present by their recorded times.
 
-    `arrived_at` and `left_at` have one time per video. `left_at` is NaN for a video that has not left. All times are in epoch
-    seconds. The queue may count a video up to `delay_seconds` late. The field `agreement` of the result is UNKNOWN if
-    there is too little to compare.
+    `arrived_at` and `left_at` have one time per video. `left_at` is NaN for a video that has not left. All times are in
+    epoch seconds. The queue may count a video up to `delay_seconds` late. The field `agreement` of the result is
+    UNKNOWN if there is too little to compare.
     """
     known = np.isfinite(arrived_at)
     arrived, left = arrived_at[known], np.where(np.isfinite(left_at), left_at, np.inf)[known]
@@ -94,9 +94,7 @@ def check_littles_law(
     delay = largest_delay_excess(arrived, left, readings.at, delay_seconds)
     limit, agreement = max(LARGEST_EXCESS, delay), judge_excess(excess, delay)
     early = early_arrivals(readings, arrived, left) if agreement is not Agreement.OK and excess > 0 else None
-    return LittleCheck(
-        counted, implied, implied / counted - 1, agreement, excess, limit, readings.at.size, early
-    )
+    return LittleCheck(counted, implied, implied / counted - 1, agreement, excess, limit, readings.at.size, early)
 
 
 def early_arrivals(readings: QueueReadings, arrived_at: Floats, left_at: Floats) -> float | None:

@@ -45,7 +45,10 @@ def close_app_run(sessions: Sessions, run_id: str) -> None:
         compared = compare(session, run_id)
         # executions that left a full spool may be those that are missing here
         run.executions_missed = max(run.executions_missed, compared.without_execution)
-        facts = {"disagreements": compared.disagreements, "worker_clock_offsets_seconds": clock_offsets(session, run_id)}
+        facts = {
+            "disagreements": compared.disagreements,
+            "worker_clock_offsets_seconds": clock_offsets(session, run_id),
+        }
         run.environment = {**run.environment, "app": {**run.environment["app"], **facts}}
 
 

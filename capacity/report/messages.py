@@ -180,8 +180,8 @@ PROBLEMS: Mapping[Problem, Text] = {
         "neighbouring cycles correlate ({correlation:.2f}): the interval is wider; repeat three times",
     ),
     Problem.DRIFT: Text(
-        "el ciclo cambia {change_ratio:change} durante la prueba (temperatura, créditos, disco, otras máquinas virtuales)",
-        "the cycle changes {change_ratio:change} along the run (heat, credits, disk, other virtual machines)",
+        "el ciclo cambia {change_ratio:change} durante la prueba (temperatura, créditos, disco, otras máquinas)",
+        "the cycle changes {change_ratio:change} along the run (heat, credits, disk, other machines)",
     ),
     Problem.OVERLAPPING_EXECUTIONS: NO_CAPACITY[NoCapacity.OVERLAPPING_EXECUTIONS],
     Problem.FASTER_THAN_SERVICE: NO_CAPACITY[NoCapacity.FASTER_THAN_SERVICE],

@@ -278,7 +278,9 @@ def littles_law(run: RunAnalysis, lang: Language) -> str:
         f"{check.readings} lecturas: {excess} (límite {limit}, {name.es})",
         f"SQS queue: {counted} videos counted, {implied} by X·R; difference at the moments of the "
         f"{check.readings} readings: {excess} (limit {limit}, {name.en})",
-    ).to(lang) + (WAITING_ONLY.to(lang) if run.recorded.run.environment.get("app", {}).get("acks_late") is False else "")
+    ).to(lang) + (
+        WAITING_ONLY.to(lang) if run.recorded.run.environment.get("app", {}).get("acks_late") is False else ""
+    )
 
 
 def stability(run: RunAnalysis, lang: Language) -> str:

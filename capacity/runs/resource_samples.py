@@ -218,8 +218,8 @@ class Resources:
 def read_resources(query: RangeQuery, start: float, end: float, queue: str | None = None) -> Resources:
     """Read the resource samples of a run from Prometheus.
 
-    `start` and `end` of the run are in epoch seconds. Only the workers of `queue` count, or all if it is None. `query` is a function that runs a range query. Its arguments are
-    expression, start, end and step in seconds.
+    `start` and `end` of the run are in epoch seconds. Only the workers of `queue` count, or all if it is None. `query`
+    is a function that runs a range query. Its arguments are expression, start, end and step in seconds.
     """
     times = sample_times(start, end)
     step = float(times[1] - times[0])

@@ -132,7 +132,10 @@ def test_celery_has_a_command_that_prints_what_is_measured(binaries, own_app):
 FROM_CODE = {
     "app.worker_main": ("main.app.worker_main(['worker', '--pool', 'solo'])", True),
     "app.Worker": ("main.app.Worker(pool='solo').start()", False),
-    "app.Worker after aforo.instrument": ("import aforo; aforo.instrument(main.app); main.app.Worker(pool='solo').start()", True),
+    "app.Worker after aforo.instrument": (
+        "import aforo; aforo.instrument(main.app); main.app.Worker(pool='solo').start()",
+        True,
+    ),
 }
 
 

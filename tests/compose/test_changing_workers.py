@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 
 import pytest
@@ -15,6 +14,9 @@ pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800)]
 COUNT = 36
 RUN = ("run-sustained", "SIZE=1MB", f"COUNT={COUNT}", "RATE=24", "CONCURRENCY=1", "WORKERS=1", "STACK=compose")
 OPEN = "SELECT worker FROM executions WHERE ended_at IS NULL"
+DONE = "SELECT count(*), count(DISTINCT video_id) FROM executions WHERE run_id = '{}' AND outcome = 'done'"
+NOT_DONE = "SELECT worker FROM executions WHERE run_id = '{}' AND coalesce(outcome, '') != 'done'"
+DONE_BY = "SELECT count(*) FROM executions WHERE run_id = '{}' AND outcome = 'done' AND worker LIKE '{}%'"
 SERVICE = """
 SELECT worker, avg(ended_at - started_at) FROM executions WHERE run_id = '{}' AND outcome = 'done' GROUP BY worker"""
 
@@ -26,12 +28,11 @@ def docker(*words):
 @pytest.fixture(scope="module")
 def run(stack):
     """Return the row of the run, the worker that was killed and the one with half a CPU, as the database names them."""
-    start = {row[0] for row in stack.sql("SELECT id FROM runs")}
+    start = running(stack)
     log = (stack.folder / "changing.log").open("w")
     started = subprocess.Popen(["make", *RUN], cwd=stack.folder, env=stack.environment, stdout=log, stderr=log)
     try:
-        new = lambda: [row[0] for row in stack.sql("SELECT id FROM runs WHERE status = 'running'") if row[0] not in start]  # noqa: E731
-        (run_id,) = until(new, "the run", 300)
+        (run_id,) = until(lambda: running(stack) - start, "the run", 300)
         first = {each["Id"] for each in workers(stack)}
         assert stack.make("up", "WORKERS=3", "CONCURRENCY=1").returncode == 0
         more = [each for each in workers(stack) if each["Id"] not in first]
@@ -51,22 +52,23 @@ def run(stack):
     return row, name, more[0]["Config"]["Hostname"]
 
 
+def running(stack):
+    return {row[0] for row in stack.sql("SELECT id FROM runs WHERE status = 'running'")}
+
+
 def workers(stack):
     return [each for each in stack.containers() if each["Config"]["Labels"]["com.docker.compose.service"] == "worker"]
 
 
 def slow(stack, run_id, container):
-    ended = f"SELECT count(*) FROM executions WHERE run_id = '{run_id}' AND outcome = 'done' AND worker LIKE '{{}}%'"
-    return int(stack.sql(ended.format(container["Config"]["Hostname"]))[0][0]) >= 3
+    return int(stack.sql(DONE_BY.format(run_id, container["Config"]["Hostname"]))[0][0]) >= 3
 
 
 def test_every_video_is_done_once_and_the_killed_execution_is_counted(stack, run):
     row, killed, _ = run
     assert (row["count"], row["done"], row["failed"], row["status"]) == (COUNT, COUNT, 0, "finished")
-    per_video = f"SELECT count(*), count(DISTINCT video_id) FROM executions WHERE run_id = '{row['run_id']}'"
-    assert stack.sql(f"{per_video} AND outcome = 'done'") == [[str(COUNT)] * 2]
-    lost = stack.sql(f"SELECT worker FROM executions WHERE run_id = '{row['run_id']}' AND coalesce(outcome, '') != 'done'")
-    assert [worker.startswith(killed) for (worker,) in lost] == [True]
+    assert stack.sql(DONE.format(row["run_id"])) == [[str(COUNT)] * 2]
+    assert [worker.startswith(killed) for (worker,) in stack.sql(NOT_DONE.format(row["run_id"]))] == [True]
 
 
 def test_the_run_says_that_its_workers_changed(run):

@@ -209,9 +209,9 @@ def test_a_sustained_run_has_x_and_s_as_a_select_over_its_window(team, table):
     row = json.loads(team.done(("capacity", "table", "--json"), MODE="sustained"))["rows"][-1]
     assert (row["mode"], row["done"]) == ("sustained", 8)
     run_id = row["runs"].split()[0]
-    (started, seconds), = team.aforo("SELECT started_at, window_seconds FROM runs WHERE id = ?", run_id)
+    ((started, seconds),) = team.aforo("SELECT started_at, window_seconds FROM runs WHERE id = ?", run_id)
     keys = ",".join(str(video["row"]) for video in team.injected(run_id))
-    (ended, s), = team.select(SELECT_WINDOW.format(keys=keys, until=started + seconds))
+    ((ended, s),) = team.select(SELECT_WINDOW.format(keys=keys, until=started + seconds))
     assert row["x_per_minute"] == pytest.approx(60 * ended / seconds, rel=0.001)
     assert row["s_seconds"] == pytest.approx(s, rel=0.001)
 
@@ -231,7 +231,8 @@ video = json.load(sys.stdin)
 with sqlite3.connect("service.db") as connection:
     made = connection.execute(
         "INSERT INTO videos (owner_id, title, source_path, status, uploaded_at, updated_at) "
-        "VALUES (1, 'by a script', ?, 'uploaded', datetime('now', 'subsec'), datetime('now', 'subsec'))", [video["path"]]
+        "VALUES (1, 'by a script', ?, 'uploaded', datetime('now', 'subsec'), datetime('now', 'subsec'))",
+        [video["path"]],
     )
 json.dump({"args": [made.lastrowid, video["path"]], "row": made.lastrowid}, sys.stdout)
 """

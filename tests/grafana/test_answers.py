@@ -173,9 +173,9 @@ def test_a_run_sees_the_messages_workers_and_machines_of_its_queue_only(answers)
         series |= {
             f'aforo_worker_queue_info{{queue="{queue}",{labels}}}': "1x60",
             f'aforo_node_info{{host="{address}",{labels}}}': "1x60",
-            f'aforo_node_cores{{{labels}}}': f"{2 * size}x60",
-            f'aforo_worker_cpu_seconds_total{{{labels}}}': f"0+{size}x60",
-            f'aforo_node_clock_timestamp_seconds{{{labels}}}': f"{size}+15x60",
+            f"aforo_node_cores{{{labels}}}": f"{2 * size}x60",
+            f"aforo_worker_cpu_seconds_total{{{labels}}}": f"0+{size}x60",
+            f"aforo_node_clock_timestamp_seconds{{{labels}}}": f"{size}+15x60",
             f'aforo_sqs_messages_visible{{queue="{queue}"}}': f"{5 * size}x60",
             f'aforo_sqs_messages_in_flight{{queue="{queue}"}}': f"{size}x60",
         }

@@ -93,9 +93,7 @@ def injector(environment, log, *options):
 
 
 @pytest.mark.parametrize("databases", [("aforo", "aforo"), ("one", "two")], ids=["one database", "two databases"])
-def test_each_of_two_runs_at_once_has_the_worker_and_messages_of_its_queue_only(
-    common, sqs_queue, tmp_path, databases
-):
+def test_each_of_two_runs_at_once_has_the_worker_and_messages_of_its_queue_only(common, sqs_queue, tmp_path, databases):
     queues = [sqs_queue(visibility_timeout_seconds=60), sqs_queue(visibility_timeout_seconds=60)]
     first, second = (
         of_queue(common, queue, tmp_path, database) for queue, database in zip(queues, databases, strict=True)
@@ -129,7 +127,7 @@ def test_each_of_two_runs_at_once_has_the_worker_and_messages_of_its_queue_only(
         assert (two.wait(), one.wait()) == (0, 0), (tmp_path / "second.log").read_text()[-1500:]
         window = lambda run: (run.started_at, run.finished_at)  # noqa: E731
         most = {}
-        for run_id, environment in (("first", first), ("second", second)):
+        for run_id in ("first", "second"):
             with sessions[run_id]() as session:
                 run = session.get_one(RunRow, run_id)
                 samples = read_resources(

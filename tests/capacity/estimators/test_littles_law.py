@@ -141,5 +141,7 @@ def test_a_queue_that_counts_fewer_messages_is_no_sign_of_early_uploads(slots):
 
 def test_records_that_agree_need_no_explanation():
     arrived = 6.0 * np.arange(40)
-    check = check_littles_law(read(arrived, arrived + 9.0, np.arange(0.0, 240.0)), arrived, arrived + 9.0, 243.0, PROMPT)
+    check = check_littles_law(
+        read(arrived, arrived + 9.0, np.arange(0.0, 240.0)), arrived, arrived + 9.0, 243.0, PROMPT
+    )
     assert (check.agreement, check.early_seconds) == (Agreement.OK, None)
