@@ -246,7 +246,8 @@ def speed_changes(database: Path) -> dict[str, float]:
     costs: dict[str, list[float]] = {}
     with sqlite3.connect(database) as connection:
         rows = connection.execute(
-            "SELECT run_id, ffmpeg_cpu_seconds FROM executions WHERE outcome = 'done' ORDER BY started_at"
+            "SELECT run_id, ffmpeg_cpu_seconds FROM executions "
+            "WHERE outcome = 'done' AND ffmpeg_cpu_seconds IS NOT NULL ORDER BY started_at"
         )
         for run_id, seconds in rows:
             costs.setdefault(run_id, []).append(seconds)
@@ -258,7 +259,7 @@ def print_results(ended: dict[str, dict[str, Any]], loads: dict[str, Load], chan
     runs = [ended[key] for key in loads if key in ended]
     print(f"\n{machine()}, ffmpeg {ffmpeg_version()}")
     for line in runs:
-        print(f"{described(line)}; the same file {changes[line['run_id']]:+.1%} CPU")
+        print(f"{described(line)}; the same file {changes.get(line['run_id'], float('nan')):+.1%} CPU")
     print("\n".join(_counts(runs)))
     allowed = max(1, len(loads) // RUNS_PER_INVALID)
     invalid = sum(line["validity"] == "invalid" for line in runs)

@@ -86,7 +86,10 @@ def main() -> int:
             stack.run("local", "down")
     print(machine())
     print(f"{SIZE}, {arguments.slots} slots, {rate:.1f} videos/min ({arguments.load:.0%} of X_sat), {counts}")
-    growths = [growth(name, times, values) for name, values in sorted(samples.items())]
+    missing = [name for name in PROGRAMS if (f"{name}, memory", "MiB") not in samples]
+    print(f"not found: {', '.join(missing) or 'none'}")
+    whole = {name: values for name, values in samples.items() if np.isfinite(values).sum() >= 0.5 * len(times)}
+    growths = [growth(name, times, values) for name, values in sorted(whole.items())]
     print(*growths, sep="\n")
     return int(any(each.is_growing for each in growths))
 
@@ -138,6 +141,8 @@ def soak(
         for key, value in sample(stack).items():
             samples[key] += [np.nan] * (len(times) - 1 - len(samples[key])) + [value]
         time.sleep(max(0.0, len(times) * SAMPLE_SECONDS - (time.monotonic() - started)))
+    if sent.returncode != 0:
+        raise RuntimeError(f"the injector ended with {sent.returncode}")
     rows = json.loads(done(stack, "capacity", "table", "--json"))["rows"]
     last = next(row for row in rows if row["mode"] == "sustained")
     return times, samples, f"{last['done']} done, {last['failed']} failed, {last['duplicates']} duplicates"
@@ -156,8 +161,9 @@ def sample(stack: Stack) -> dict[tuple[str, str], float]:
                 values["slots, memory", "MiB"] = sum(each.memory_info().rss for each in slots) / MIB
                 values["slots, open files", ""] = sum(each.num_fds() for each in slots)
     local = stack.folder / ".local"
-    values["write-ahead log of SQLite", "MB"] = sum(file.stat().st_size for file in local.glob("*.db-wal")) / 1e6
-    values["logs", "MB"] = sum(file.stat().st_size for file in (local / "log").iterdir()) / 1e6
+    with suppress(FileNotFoundError):  # rotated or checkpointed in the meantime
+        values["write-ahead log of SQLite", "MB"] = sum(file.stat().st_size for file in local.glob("*.db-wal")) / 1e6
+        values["logs", "MB"] = sum(file.stat().st_size for file in (local / "log").iterdir()) / 1e6
     with suppress(EnvironmentFault):
         series = promql.single(stack.environment["AFORO_PROMETHEUS_URL"], "prometheus_tsdb_head_series")
         values["time series", ""] = float("nan") if series is None else series

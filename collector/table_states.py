@@ -55,9 +55,10 @@ class _RunUpdate:
 
 @dataclass
 class _Seen:
-    """When an open video's row was last seen without an end, and first seen with one. Both are of our clock."""
+    """When an open video's row was last seen without an end, and first seen with its last status. By our clock."""
 
     open_at: float = -math.inf
+    status: Any = None
     ended_at: float | None = None
 
 
@@ -95,6 +96,9 @@ class TableStates:
     def _read(self, now: float) -> None:
         with self.sessions() as session:
             open_videos = _open_videos(session, self.app.name, now)
+        still_open = {video_id for video_ids in open_videos.values() for video_id in video_ids}
+        for video_id in self._seen.keys() - still_open:
+            del self._seen[video_id]
         for run_id, video_ids in open_videos.items():
             listed = self._injected(run_id)
             known = {video_id: listed[video_id] for video_id in video_ids if video_id in listed}
@@ -122,7 +126,6 @@ class TableStates:
             else:
                 row.updated_at = seen.ended_at or run_update.now
                 _count(run_update.run, "observed_ends")
-            del self._seen[row.id]
         elif state != row.state:
             row.updated_at = run_update.now
         row.state = state
@@ -140,7 +143,8 @@ class TableStates:
         """Note that the row of the video was seen with an end, or without one."""
         status, seen = self._open_table().section.status, self._seen[row.id]
         if status.is_done(theirs.status) or status.is_failed(theirs.status):
-            seen.ended_at = run_update.now if seen.ended_at is None else seen.ended_at
+            if seen.ended_at is None or seen.status != theirs.status:
+                seen.status, seen.ended_at = theirs.status, run_update.now
         else:
             seen.open_at, seen.ended_at = run_update.now, None  # a retry has opened it again
         return seen

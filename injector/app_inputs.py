@@ -47,6 +47,10 @@ class FolderInputs:
     folder: Path
     source: Path
 
+    def is_placed(self) -> bool:
+        """Return True if the shared file is there."""
+        return self.source.is_file()
+
     def place(self, media: Path) -> None:
         """Copy the video file `media` to the place of the shared file, unless it is there already.
 
@@ -106,11 +110,14 @@ class BucketInputs:
     prefix: str
     source_key: str
 
+    def is_placed(self) -> bool:
+        """Return True if the shared object is there."""
+        return S3Storage(self.client, self.bucket).exists(self.source_key)
+
     def place(self, media: Path) -> None:
         """Upload the video file `media` as the shared object, unless it is there already."""
-        storage = S3Storage(self.client, self.bucket)
-        if not storage.exists(self.source_key):
-            storage.upload(media, self.source_key)
+        if not self.is_placed():
+            S3Storage(self.client, self.bucket).upload(media, self.source_key)
 
     def shared(self) -> PlacedInput:
         """Return the input object that all videos of one size share."""
@@ -153,11 +160,12 @@ def inputs_of(app: AppFile, default_folder: Path, name: str, s3: Callable[[], S3
 
 
 def addresses(inputs: Sequence[Inputs], app: AppFile, run_id: str) -> list[str]:
-    """Return the paths or s3:// addresses of all files that `place` and `place_all` make for a run, each once.
+    """Return the paths or s3:// addresses of all files that `place` and `place_all` will make for a run, each once.
 
-    `inputs` has the place of each video's input.
+    `inputs` has the place of each video's input. A shared file that is there already is left out: it may be in use.
     """
-    shared = [each.address() for each in inputs]
+    places = {each.address(): each for each in inputs}
+    shared = [address for address, each in places.items() if not each.is_placed()]
     own = [] if app.input.per_video == "shared" else [each.address(name) for each, name in _names(inputs, run_id)]
     return list(dict.fromkeys([*shared, *own]))
 

@@ -152,8 +152,10 @@ def _input(app: AppFile) -> str:
 
 
 def _start(settings: Settings, app: AppFile) -> Finding:
-    """Check that the worker starts. It is started only where it has no message to take."""
+    """Check that the worker starts. It is started only if its queue is on this machine and empty."""
     process = (supervisor.processes() or {}).get("worker")
+    if process is not None and not app_worker.is_worker_of(app):
+        return Finding("worker", Level.WARN, "not started here: another worker runs", "`make up APP=…` replaces it")
     if process is not None:
         if process.pid:
             return Finding("worker", Level.OK, "it runs")
@@ -166,9 +168,9 @@ def _start(settings: Settings, app: AppFile) -> Finding:
         messages = sqs_queue.read_attributes(client, sqs_queue.find_queue(client, app.queue)).total
     except AforoError:
         return Finding("worker", Level.WARN, "not started here: its queue does not answer", "`make up APP=…` starts it")
-    if messages:
-        why = f"not started here: it would take the {messages} messages of its queue"
-        return Finding("worker", Level.WARN, why, "`make up APP=…` starts it")
+    if messages or not is_local(settings.aws.endpoint_of("sqs")):
+        place = f"take the {messages} messages of its queue" if messages else "read a queue that is not on this machine"
+        return Finding("worker", Level.WARN, f"not started here: it would {place}", "`make up APP=…` starts it")
     return _run("worker", lambda: try_worker(settings, app))
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from typing import IO
 
 from core.app_file import AppFile
@@ -15,7 +16,7 @@ from core.errors import EnvironmentFault, first_line
 from core.settings import Settings
 from core.worker_conditions import app_slots
 from local.app_command import words_of
-from local.app_worker import POLL_SECONDS, QUIET_START_SECONDS, not_ready
+from local.app_worker import POLL_SECONDS, QUIET_START_SECONDS, not_ready, succeeds
 
 #: a stop that takes longer is not worth waiting for: the worker had no task
 STOP_SECONDS = 20.0
@@ -29,15 +30,8 @@ def try_worker(settings: Settings, app: AppFile) -> str:
     """
     metrics = measured(settings.worker.metrics_port) if app.worker.instrument else {}
     environment, started = child_environment(app, metrics), time.monotonic()
-    with tempfile.TemporaryFile("w+", errors="replace") as log:
-        worker = subprocess.Popen(
-            words_of(app, 1),
-            cwd=app.worker.directory,
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    with tempfile.TemporaryFile("a+", errors="replace") as log:
+        worker = _started(app, environment, log)
         try:
             while not _is_ready(settings, app, log, time.monotonic() - started):
                 if worker.poll() is not None:
@@ -51,7 +45,24 @@ def try_worker(settings: Settings, app: AppFile) -> str:
             _stop(worker)
 
 
+def _started(app: AppFile, environment: Mapping[str, str], log: IO[str]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            words_of(app, 1),
+            cwd=app.worker.directory,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        why = f"it cannot be started: {error.strerror or error}"
+        raise EnvironmentFault(app.place("worker.command"), why, "correct that line") from None
+
+
 def _is_ready(settings: Settings, app: AppFile, log: IO[str], seconds: float) -> bool:
+    if app.worker.ready is not None:
+        return succeeds(app, app.worker.ready)
     if app.worker.instrument:
         return app_slots(settings, app) == [1]
     return "ready." in _text(log) or seconds > QUIET_START_SECONDS

@@ -48,6 +48,13 @@ def run_app_worker(settings: Settings, app: AppFile, concurrency: int, workers: 
         _run_command(settings, app, concurrency)
 
 
+def is_worker_of(app: AppFile) -> bool:
+    """Return True if the program `worker` of the stack was last started as the worker of this app."""
+    file = configuration.WORKER_OPTIONS
+    mark = configuration.app_worker_options(app, 1).splitlines()[-1]
+    return file.exists() and file.read_text(encoding="utf-8").splitlines()[-1] == mark
+
+
 def restore(app: AppFile) -> None:
     """Run the shell command `worker.restore` of the app's aforo.toml, if there is one.
 
@@ -150,15 +157,20 @@ def _wait(settings: Settings, app: AppFile, concurrency: int, workers: int, log_
 
 def _is_ready(settings: Settings, app: AppFile, wanted: tuple[int, int], seconds: float, log_start: int) -> bool:
     if app.worker.ready is not None:
-        environment = child_environment(app)
-        line = ["/bin/sh", "-c", app.worker.ready]
-        return subprocess.run(line, cwd=app.folder, env=environment, check=False, capture_output=True).returncode == 0
+        return succeeds(app, app.worker.ready)
     if app.worker.instrument:
         concurrency, workers = wanted
         return app_slots(settings, app) == [concurrency] * workers
     if app.worker.command is None:
         return True
     return "ready." in _log_since(log_start) or (_is_starting() and seconds > QUIET_START_SECONDS)
+
+
+def succeeds(app: AppFile, line: str) -> bool:
+    """Run a shell line of the app's file in the file's folder. Return True if its exit code is 0."""
+    command = ["/bin/sh", "-c", line]
+    ended = subprocess.run(command, cwd=app.folder, env=child_environment(app), check=False, capture_output=True)
+    return ended.returncode == 0
 
 
 def not_ready(app: AppFile) -> EnvironmentFault:

@@ -17,7 +17,7 @@ from aforo.sqs.slots import keep_slots
 from aforo.sqs.stall import StallWatch, watch_for_stalls
 from aforo.sqs.stopped_slots import watch_for_stopped_slots
 from aforo.sqs.timer_holds import LONGEST_INVISIBLE_SECONDS
-from aforo.sqs.validation import MessagePolicy
+from aforo.sqs.validation import JSON_TYPE, MessagePolicy
 
 SCHEME = "aforo-sqs"
 #: the transport overrides private methods of kombu, so it supports the series that it is tested with
@@ -75,8 +75,7 @@ def _deliverable(app: Celery, policy: MessagePolicy | None) -> MessagePolicy:
     conf = app.conf
     accepted = {"accept_content": tuple(conf.accept_content or ()), "task_serializer": (conf.task_serializer,)}
     types = {key: frozenset(_content_type(key, name) for name in names) for key, names in accepted.items()}
-    if policy is None:
-        return MessagePolicy(content_types=types["accept_content"])
+    policy = policy or MessagePolicy(content_types=types["accept_content"] or frozenset({JSON_TYPE}))
     for key, each in types.items():
         if others := sorted(each - policy.content_types):
             raise UnsupportedApp(f"{key} ({', '.join(others)}); the message policy refuses that type; use 'json'")

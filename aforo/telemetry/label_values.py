@@ -48,6 +48,7 @@ def _of(*labels: Label) -> tuple[str, ...]:
 VALUES: Mapping[str, Values] = {
     "celery": "the version of Celery",
     "cores": "logical cores of the machine",
+    "autoscale": "the value of Celery's option `--autoscale`, such as `8,2`, or empty without it",
     "cpu_model": "the model of /proc/cpuinfo, or implementer and part on arm64",
     "cpu_quota_cores": "the CPU quota of the container in cores, or `none`",
     "ffmpeg": "the version of ffmpeg",

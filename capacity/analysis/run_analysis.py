@@ -108,7 +108,7 @@ def _parts(recorded: RecordedRun) -> Decomposition:
 def _little(recorded: RecordedRun, resources: Resources) -> LittleCheck:
     """Check Little's law.
 
-    It is unknown if it is unknown when the messages left the queue.
+    The result is unknown where the times at which messages left the queue are unknown.
     """
     start, end = run_window(recorded)
     left_at = _left_queue_at(recorded)
@@ -121,8 +121,8 @@ def _left_queue_at(recorded: RecordedRun) -> Floats | None:
     """Return when the message of each video left the queue, in epoch seconds. NaN means not yet.
 
     That is the end of the video, or the start of its execution if messages are acknowledged early. The result is None
-    if it is unknown: queued videos were cancelled, or messages are acknowledged early and a video has no start or more
-    than one execution.
+    if it is unknown: queued videos were cancelled, or messages are acknowledged early and an ended video has no start,
+    or a video has more than one execution.
     """
     environment = recorded.run.environment
     app = environment.get("app")
@@ -132,7 +132,9 @@ def _left_queue_at(recorded: RecordedRun) -> Floats | None:
         return recorded.updated_at
     started = np.isfinite(recorded.started_at)
     has_one_message_each = recorded.executions.started_at.size == started.sum()
-    is_known = app.get("acks_late") is False and has_one_message_each and started[recorded.done].all()
+    is_known = (
+        app.get("acks_late") is False and has_one_message_each and started[np.isfinite(recorded.updated_at)].all()
+    )
     return recorded.started_at if is_known and started.any() else None
 
 

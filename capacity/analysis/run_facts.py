@@ -55,7 +55,7 @@ def recorded_facts(
         slots=row.slots,
         mixed_conditions=differences.mixed,
         autoscale=option,
-        changed_conditions=(differences.changed if option is None else tuple(set(differences.changed) - {"slots"}))
+        changed_conditions=tuple(name for name in differences.changed if option is None or name != "slots")
         or _more_workers(recorded),
         cycle_seconds=cycles.cycle_seconds,
         settled_cycle_seconds=np.empty(0) if option else cycles.settled(row.slots),
@@ -170,6 +170,8 @@ def _impossible(recorded: RecordedRun, cycles: SlotCycles, saturated: SaturatedT
     if saturated is not None:
         reason = saturated.reason
         return reason if reason is not None and isinstance(reason.code, NoCapacity) and _is_ours(reason.code) else None
+    if autoscale_at_start(recorded) is not None:
+        return None  # the slots at the start are not those of the run
     run, executions = recorded.run, recorded.executions
     working = working_slots(executions, run.slots, run.concurrency)
     waited = np.nanmax(recorded.started_at - recorded.uploaded_at, initial=0.0)

@@ -114,8 +114,9 @@ def early_arrivals(readings: QueueReadings, arrived_at: Floats, left_at: Floats)
     while high - low > SHIFT_RESOLUTION_SECONDS:
         middle = (low + high) / 2
         low, high = (middle, high) if difference(middle).mean() > 0 else (low, middle)
+    is_equal = difference(high).mean() <= 0  # otherwise no shift is enough
     explains = np.abs(difference(high)).mean() <= 0.5 * np.abs(difference(0.0)).mean()
-    return high if explains else None
+    return high if is_equal and explains else None
 
 
 def videos_present(arrived_at: Floats, left_at: Floats, moments: Floats) -> Floats:

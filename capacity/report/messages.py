@@ -144,8 +144,8 @@ PROBLEMS: Mapping[Problem, Text] = {
         "los workers cambiaron durante la prueba: {shown}", "the workers changed during the run: {shown}"
     ),
     Problem.AUTOSCALE: Text(
-        "el worker cambia sus slots (--autoscale {autoscale}): X y S valen para esos cambios",
-        "the worker changes its slots (--autoscale {autoscale}): X and S hold for those changes",
+        "el worker cambia sus slots (--autoscale {autoscale}): X y S incluyen esos cambios, X_sat se desconoce",
+        "the worker changes its slots (--autoscale {autoscale}): X and S include those changes, X_sat is unknown",
     ),
     Problem.OTHER_PROCESSES: Text(
         "otros procesos usan {cpu_ratio:percent1} de CPU", "other processes use {cpu_ratio:percent1} CPU"

@@ -40,7 +40,7 @@ AGREEMENTS = {
     Agreement.WARN: Text("difieren", "differ"),
     Agreement.INVALID: Text("NO COINCIDEN", "DISAGREE"),
 }
-CLOCKS = Text("(relojes de workers, base de datos e inyector)", "(clocks of workers, database and injector)")
+CLOCKS = Text("por los relojes que se compararon", "by the clocks that were compared")
 WAITING_ONLY = Text(
     "; solo los que esperan, porque la aplicación confirma al empezar",
     "; only waiting ones, because the app acknowledges at the start",

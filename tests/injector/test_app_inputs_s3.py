@@ -28,11 +28,13 @@ def test_objects_are_placed_under_the_prefix(s3, team, tmp_path, how, objects): 
     media = tmp_path / "a.mp4"
     media.write_bytes(b"video")
     inputs = inputs_of(app, tmp_path, "a.mp4", lambda: s3)
+    listed = addresses([inputs] * 2, app, "r")
     inputs.place(media)
     placed = place_all([inputs] * 2, app, "r")
     found = s3.list_objects_v2(Bucket="their-uploads")["Contents"]
     assert len(found) == objects
-    assert {f"s3://their-uploads/{item['Key']}" for item in found} == set(addresses([inputs] * 2, app, "r"))
+    assert {f"s3://their-uploads/{item['Key']}" for item in found} == set(listed)
+    assert inputs.address() not in addresses([inputs] * 2, app, "of the next run")
     assert {item["Size"] for item in found} == {5}
     assert [input.path for input in placed] == [f"s3://their-uploads/{input.key}" for input in placed]
     assert all(input.key.startswith("in/") for input in placed)
