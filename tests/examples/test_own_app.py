@@ -21,6 +21,7 @@ from testing.ports import free_port
 pytestmark = [pytest.mark.stack, pytest.mark.own_app, pytest.mark.timeout(1200)]
 PYTHON = str(ROOT / ".venv/bin/python")
 MATRIX = ("capacity", "matrix", "--sizes", "1MB", "--concurrencies", "1,2", "--modes", "burst", "--count", "8")
+STATUSES = "SELECT status, count(*) FROM videos WHERE id IN ({keys}) GROUP BY status"
 CLEAN = ("local", "clean", "--rows")
 #: X and S as anybody would ask the app's own database for them
 SELECT = """
@@ -262,7 +263,7 @@ def test_a_restarted_worker_ends_its_tasks_first_and_no_message_is_lost(team, ta
     outcomes = team.aforo("SELECT outcome, count(*) FROM executions WHERE run_id = ? GROUP BY outcome", run_id)
     assert outcomes == [("done", 4)]
     keys = ",".join(str(video["row"]) for video in team.injected(run_id))
-    assert team.select(f"SELECT status, count(*) FROM videos WHERE id IN ({keys}) GROUP BY status") == [("done", 4)]
+    assert team.select(STATUSES.format(keys=keys)) == [("done", 4)]
 
 
 def test_clean_removes_exactly_the_rows_that_runs_inserted(team, table):
