@@ -54,19 +54,33 @@ def _run(subject: str, check: Callable[[], str]) -> Finding:
 
 def _worker(app: AppFile) -> Iterator[Finding]:
     if app.worker.command is None:
-        yield Finding("worker", Level.OK, f"started elsewhere by: {app.worker.scale}")
-        if app.worker.instrument:
-            yield Finding("container", Level.OK, f"it needs {'; '.join(CONTAINER_LINES)}")
+        yield from _elsewhere(app)
+    else:
+        yield _run("command", lambda: " ".join(words_of(app, 2)))
+    can_import = app.worker.python is not None and celery_app(app) is not None
+    if not can_import:
+        why = "its name in Celery is unknown: kombu deletes no message if a prefix or predefined_queues makes it differ"
+        yield Finding("queue, name in Celery", Level.WARN, why, "give worker.app and worker.python in that case")
+    if can_import or app.worker.command is not None:
+        facts = probe_worker(app)
+        yield _run("task", lambda: _task(app, facts))
+        yield _acknowledgement(facts)
+    if app.worker.command is None:
         return
-    yield _run("command", lambda: " ".join(words_of(app, 2)))
-    facts = probe_worker(app)
-    yield _run("task", lambda: _task(app, facts))
-    yield _acknowledgement(facts)
     if app.worker.instrument:
         yield _run("aforo there", lambda: require_aforo(app))
     else:
         why = "the worker is not instrumented: X_sat is from completion times only"
         yield Finding("aforo there", Level.WARN, why, "pip install aforo there and set instrument = true")
+
+
+def _elsewhere(app: AppFile) -> Iterator[Finding]:
+    yield Finding("worker", Level.OK, f"started elsewhere by: {app.worker.scale}")
+    if app.worker.instrument:
+        yield Finding("container", Level.OK, f"it needs {'; '.join(CONTAINER_LINES)}")
+    elif app.worker.ready is None:
+        why = "a worker that is not instrumented counts as ready as soon as worker.scale ends"
+        yield Finding("ready", Level.WARN, why, "give worker.ready, unless that line waits for the worker")
 
 
 def _task(app: AppFile, facts: WorkerFacts) -> str:
@@ -77,7 +91,8 @@ def _task(app: AppFile, facts: WorkerFacts) -> str:
     if facts.error is not None:
         why = f"it cannot be imported: {printable(facts.error, limit=300)}"
         remedy = "correct the app, -A or env_file"
-        raise EnvironmentFault(app.place("worker.command"), why, remedy, value=celery_app(app))
+        key = "worker.command" if app.worker.app is None else "worker.app"
+        raise EnvironmentFault(app.place(key), why, remedy, value=celery_app(app))
     if facts.tasks is not None and app.task not in facts.tasks:
         known = ", ".join(facts.tasks[:SHOWN_TASKS]) or "none"
         raise UsageError(app.place("app.task"), "the app has no such task", f"it has {known}", value=app.task)

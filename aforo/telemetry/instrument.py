@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import string
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -44,6 +45,8 @@ from aforo.unmeasured import never_an_outage
 logger = logging.getLogger(__name__)
 #: Start of a broker URL of aforo.sqs, which is not imported here because it needs pycurl.
 HARDENED = "aforo-sqs:"
+#: What kombu makes of characters that SQS refuses in the name of a queue. Its own table needs boto3.
+KOMBU_REPLACES = str.maketrans(dict.fromkeys(set(string.punctuation) - set("-_."), "_") | {".": "-"})
 POOL_MODULES = frozenset(f"celery.concurrency.{name}" for name in ("prefork", "thread", "solo"))
 _connected: WeakKeyDictionary[Celery, WorkerMetrics] = WeakKeyDictionary()
 
@@ -209,9 +212,15 @@ def _serve(
 
 
 def _queues(app: Celery) -> list[str]:
-    """Return the broker's names of the queues that a worker of `app` reads."""
-    prefix = (app.conf.broker_transport_options or {}).get("queue_name_prefix", "")
-    return [f"{prefix}{name}" for name in app.amqp.queues.consume_from]
+    """Return the names in SQS of the queues that a worker of `app` reads.
+
+    They may differ from Celery's names: the URLs in `predefined_queues` have the names in SQS.
+    """
+    options = app.conf.broker_transport_options or {}
+    predefined = options.get("predefined_queues") or {}
+    names = (f"{options.get('queue_name_prefix') or ''}{name}" for name in app.amqp.queues.consume_from)
+    of_kombu = [name.translate(KOMBU_REPLACES) for name in names]
+    return [str(predefined.get(name, {}).get("url", name)).rsplit("/", 1)[-1] for name in of_kombu]
 
 
 def _stamp(headers: dict[str, Any] | None = None, **_signal: Any) -> None:

@@ -64,6 +64,7 @@ WORKER_KEYS = {
     "directory": _Key(values.text, "."),
     "python": _Key(values.text),
     "command": _Key(values.command),
+    "app": _Key(values.text),
     "instrument": _Key(values.boolean, True),
     "scale": _Key(values.shell_line),
     "ready": _Key(values.shell_line),

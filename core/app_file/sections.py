@@ -17,12 +17,14 @@ class WorkerSection:
     """Section `[worker]` of aforo.toml: how to start the app's worker with a given number of slots.
 
     `command` starts the worker on this machine. For workers elsewhere, the shell command `scale` sets the numbers of
-    workers and of slots per worker. The other of the two is None.
+    workers and of slots per worker. The other of the two is None. `app` is the name of the Celery app, as in Celery's
+    option `-A`. It is used if `command` has no such option.
     """
 
     directory: Path
     python: Path | None
     command: str | None
+    app: str | None
     instrument: bool
     scale: str | None
     ready: str | None

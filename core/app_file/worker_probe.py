@@ -35,7 +35,8 @@ try:
         options = app.conf.broker_transport_options or {}
         queues = (options.get("predefined_queues") or {}).items()
         names = [name for name, queue in queues if queue["url"].rsplit("/", 1)[-1] == sys.argv[3]]
-        facts["routing_key"] = (names or [sys.argv[3]])[0].removeprefix(options.get("queue_name_prefix") or "")
+        prefix = (options.get("queue_name_prefix") or "").replace(".", "-")  # as kombu does in names of SQS
+        facts["routing_key"] = (names or [sys.argv[3]])[0].removeprefix(prefix)
 except Exception as error:
     facts["error"] = f"{type(error).__name__}: {error}"
 print("\\n" + json.dumps(facts))
@@ -79,9 +80,9 @@ def probe_worker(app: AppFile) -> WorkerFacts:
 
 
 def celery_app(app: AppFile) -> str | None:
-    """Return the value of the option `-A` or `--app` in the worker's command: the name of the Celery app.
+    """Return the name of the Celery app: the value of the option `-A` or `--app` in the worker's command.
 
-    Return None if the command has neither option.
+    Without such an option, return `worker.app` of aforo.toml, or None if that is missing too.
     """
     words = shlex.split(app.worker.command or "")
     for word, following in zip(words, [*words[1:], ""], strict=False):
@@ -89,4 +90,4 @@ def celery_app(app: AppFile) -> str | None:
             return following
         if word.startswith("--app="):
             return word.removeprefix("--app=")
-    return None
+    return app.worker.app

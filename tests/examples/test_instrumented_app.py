@@ -144,6 +144,7 @@ def test_messages_are_deleted_if_their_routing_key_is_the_name_of_the_queue_in_c
     app.send(3, "/in.mp4", routing_key="jobs")
     with app.running(*STOCK_WORKER):
         until(lambda: sum(app.queue.counts().values()) == 0, "the end of three messages", seconds=60)
+        assert app.value("aforo_worker_queue_info", queue=app.queue.name) == 1
 
 
 def test_control_kombu_deletes_no_message_whose_routing_key_is_the_name_in_sqs(app):

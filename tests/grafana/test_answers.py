@@ -12,6 +12,7 @@ import yaml
 from aforo.telemetry.catalogue import DURATION_BUCKETS, STAGE_BUCKETS
 from capacity.runs.resource_samples import expressions
 from core.promql import summed_over_machines
+from core.worker_conditions import of_queue
 from grafana.board import Row, placed
 from grafana.boards import BOARDS
 from grafana.boards.choices import QUEUES
@@ -191,6 +192,20 @@ def test_a_run_sees_the_messages_workers_and_machines_of_its_queue_only(answers)
             (all_["messages"], {"{}": 606}),
         ],
     )
+
+
+@pytest.mark.parametrize(
+    ("queues", "cores"),
+    [(["videos"], 2), (["jobs"], None), (["jobs", "videos"], 2), ([], 2)],
+    ids=["its own", "another", "both", "unknown"],
+)
+def test_a_worker_counts_for_a_queue_that_it_reads_and_for_every_queue_if_it_names_none(answers, queues, cores):
+    labels = 'instance="10.0.0.1:9101",job="worker"'
+    series = {f"aforo_node_cores{{{labels}}}": "2x60", f'aforo_node_info{{host="one",{labels}}}': "1x60"}
+    series |= {f'aforo_worker_queue_info{{queue="{queue}",{labels}}}': "1x60" for queue in queues}
+    answers(series, [(expressions("videos")["cores"], {} if cores is None else {"{}": cores})])
+    kept = {} if cores is None else {f"{{{labels}}}": cores}
+    answers(series, [(of_queue("aforo_node_cores", "videos"), kept)])
 
 
 def test_the_queue_of_the_runs_can_be_chosen_while_no_worker_and_no_sqs_exporter_answers(answers):

@@ -10,7 +10,7 @@ import pytest
 from core.app_file import read_app_file
 from core.errors import EnvironmentFault
 from core.settings import Settings
-from local.app_doctor import CONTAINER_LINES, _no_queue
+from local.app_doctor import CONTAINER_LINES, _no_queue, _worker
 from local.app_trial import try_worker
 from local.app_worker import require_aforo
 from testing.emulator import ROOT
@@ -64,6 +64,43 @@ def app_of(team, tmp_path):  # noqa: F811
         return read_app_file(team(command, "\n".join([started, *lines])))
 
     return read
+
+
+def elsewhere(team, tmp_path, *lines):  # noqa: F811
+    """Return what the doctor says of a worker that a shell line starts, by subject."""
+    module = "from celery import Celery\napp = Celery()\n@app.task(name='app.tasks.process_video')\ndef process(): ..."
+    (tmp_path / "their_app.py").write_text(module)
+    started = 'python = "python"\ncommand = "celery -A app.main worker --concurrency={concurrency}"'
+    ours = [f'python = "{sys.executable}"', 'scale = "./up.sh {concurrency}"', *lines]
+    app = read_app_file(team(started, "\n".join(ours)))
+    return {finding.subject: finding for finding in _worker(app)}
+
+
+def test_the_task_of_a_worker_elsewhere_is_checked_in_the_app_that_the_file_names(team, tmp_path):  # noqa: F811
+    found = elsewhere(team, tmp_path, 'app = "their_app"')
+    assert list(found) == ["worker", "container", "task", "acknowledgement"]
+    assert found["task"].detail.startswith("app.tasks.process_video, Celery ")
+    wrong = elsewhere(team, tmp_path, 'app = "no_app"')["task"]
+    assert (wrong.level, "worker.app (no_app); it cannot be imported" in wrong.line) == ("error", True)
+
+
+def test_a_worker_elsewhere_whose_app_is_unknown_is_one_warning_about_the_name_of_its_queue(team, tmp_path):  # noqa: F811
+    found = elsewhere(team, tmp_path)
+    assert list(found) == ["worker", "container", "queue, name in Celery"]
+    assert (found["queue, name in Celery"].level, found["queue, name in Celery"].line) == (
+        "warn",
+        "its name in Celery is unknown: kombu deletes no message if a prefix or predefined_queues makes it differ; "
+        "give worker.app and worker.python in that case",
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "warns"),
+    [(["instrument = false"], True), (["instrument = false", 'ready = "./is_up.sh"'], False), ([], False)],
+)
+def test_a_worker_elsewhere_that_counts_as_ready_at_once_is_a_warning(team, tmp_path, lines, warns):  # noqa: F811
+    found = elsewhere(team, tmp_path, *lines)
+    assert [finding.level for subject, finding in found.items() if subject == "ready"] == ["warn"] * warns
 
 
 def settings():

@@ -1,5 +1,6 @@
 """Effects of `instrument` on an app, and its errors."""
 
+import string
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -8,13 +9,15 @@ import pytest
 from celery import Celery
 from celery.signals import celeryd_init, worker_init
 from kombu import Queue
+from kombu.transport.SQS import CHARS_REPLACE_TABLE
 
 import aforo
 from aforo import autoload
 from aforo.telemetry import event_channel, instrument
-from aforo.telemetry.instrument import _queues
+from aforo.telemetry.instrument import KOMBU_REPLACES, _queues
 from testing.emulator import ROOT
 
+SQS = "https://sqs.eu-west-1.amazonaws.com/1"
 BLOCKED = "import sys; sys.modules.update(dict.fromkeys(('boto3', 'botocore', 'pycurl', 'redis')))"
 
 
@@ -48,6 +51,27 @@ def test_the_worker_reports_the_queues_it_reads():
     assert _queues(app) == ["a", "b"]
     app.conf.broker_transport_options = {"queue_name_prefix": "team-"}
     assert _queues(app) == ["team-a", "team-b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "in_sqs"),
+    [
+        ("jobs", {"predefined_queues": {"jobs": {"url": f"{SQS}/videos"}}}, "videos"),
+        ("jobs", {"predefined_queues": {"team-jobs": {"url": f"{SQS}/v"}}, "queue_name_prefix": "team-"}, "v"),
+        ("jobs", {"predefined_queues": {"others": {"url": f"{SQS}/videos"}}}, "jobs"),
+        ("videos.high", {}, "videos-high"),
+        ("videos.high", {"predefined_queues": {"videos-high": {"url": f"{SQS}/high"}}}, "high"),
+    ],
+)
+def test_the_worker_reports_a_queue_by_its_name_in_sqs(name, options, in_sqs):
+    app = Celery(broker="sqs://")
+    app.conf.task_default_queue = name
+    app.conf.broker_transport_options = options
+    assert _queues(app) == [in_sqs]
+
+
+def test_a_queue_is_renamed_for_sqs_as_kombu_does():
+    assert string.punctuation.translate(KOMBU_REPLACES) == string.punctuation.translate(CHARS_REPLACE_TABLE)
 
 
 def test_an_app_that_is_instrumented_twice_has_one_set_of_metrics(app):
