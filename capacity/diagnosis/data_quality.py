@@ -224,8 +224,8 @@ def _fleet(facts: RunFacts) -> Iterator[QualityWarning]:
         values = {"names": list(facts.changed_conditions)}
         yield QualityWarning(Problem.CHANGED_FLEET, Severity.INVALID, Reason(Problem.CHANGED_FLEET, values))
     if facts.autoscale is not None:
-        values = {"autoscale": facts.autoscale}
-        yield QualityWarning(Problem.AUTOSCALE, Severity.WARNING, Reason(Problem.AUTOSCALE, values))
+        reason = Reason(Problem.AUTOSCALE, {"autoscale": facts.autoscale})
+        yield QualityWarning(Problem.AUTOSCALE, Severity.WARNING, reason)
 
 
 def _other_processes(facts: RunFacts) -> Iterator[QualityWarning]:

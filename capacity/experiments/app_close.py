@@ -61,7 +61,7 @@ def clock_offsets(session: Session, run_id: str) -> list[float]:
     workers = select(ExecutionRow.worker).where(ExecutionRow.run_id == run_id).distinct()
     known = (SpoolRow.id.in_(workers), SpoolRow.clock_offset_seconds.is_not(None))
     spools = session.execute(select(SpoolRow.clock_offset_seconds, SpoolRow.round_trip_seconds).where(*known)).all()
-    bounds = [offset + side * (trip or 0.0) / 2 for offset, trip in spools for side in (-1, 1)]
+    bounds = [(offset or 0.0) + side * (trip or 0.0) / 2 for offset, trip in spools for side in (-1, 1)]
     return [min(bounds), max(bounds)] if bounds else []
 
 

@@ -62,7 +62,7 @@ def require_fixed_slots(settings: Settings, app: AppFile) -> None:
 
     Its number of slots changes, so its runs are no level of an experiment.
     """
-    value = autoscale(app_records(settings, app))
+    value = autoscale(app_records(settings, app)) if app.worker.instrument else None
     if value is not None:
         why = "the worker changes its slots during a run"
         remedy = "start it without that option, or measure single runs: X and S hold there"

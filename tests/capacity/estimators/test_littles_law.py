@@ -128,7 +128,7 @@ def test_upload_times_a_whole_period_too_early_are_suspected_with_their_size():
     readings = read(arrived, arrived + 9.0, moments)
     check = check_littles_law(readings, arrived - 6.0, arrived + 9.0, 243.0, PROMPT)
     assert check.agreement == Agreement.INVALID
-    assert check.early_seconds == pytest.approx(6.0, abs=0.7)
+    assert 5.0 < check.early_seconds <= 6.0, "to the second between two readings"
 
 
 @pytest.mark.parametrize("slots", [1, 4])

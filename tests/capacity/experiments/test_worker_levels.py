@@ -6,7 +6,13 @@ import pytest
 
 from capacity.experiments import run_launcher, worker_levels
 from capacity.experiments.run_launcher import RunLauncher, RunRequest
-from capacity.experiments.worker_levels import WorkerLevel, level_of_app, require_settable, require_up
+from capacity.experiments.worker_levels import (
+    WorkerLevel,
+    level_of_app,
+    require_fixed_slots,
+    require_settable,
+    require_up,
+)
 from core.errors import EnvironmentFault, UsageError
 from core.run import Mode
 
@@ -98,6 +104,7 @@ def test_the_workers_at_the_start_are_known_where_scale_can_set_them_again(monke
 def test_a_matrix_ends_with_the_workers_it_began_with(monkeypatch):
     ran, slots = [], [1, 1]
     monkeypatch.setattr(worker_levels, "app_slots", lambda _settings, _app: slots)
+    monkeypatch.setattr(worker_levels, "app_records", lambda _settings, _app: [{"slots": each} for each in slots])
     monkeypatch.setattr(run_launcher, "_run_program", lambda variables, *words: ran.append((variables, words)))
     app = team()
     launcher = RunLauncher(settings(app=app), None, level_before=level_of_app(settings(app=app), app))
@@ -109,6 +116,16 @@ def test_a_matrix_ends_with_the_workers_it_began_with(monkeypatch):
     slots[:] = [1, 1]
     launcher.restore()
     assert len(ran) == 2
+
+
+def test_a_worker_that_changes_its_slots_is_no_level(monkeypatch):
+    records = [{"slots": 1}, {"slots": 1, "autoscale": "3,1"}]
+    monkeypatch.setattr(worker_levels, "app_records", lambda _settings, _app: records)
+    with pytest.raises(
+        EnvironmentFault, match=r"--autoscale \(3,1\); the worker changes its slots during a run; start"
+    ):
+        require_fixed_slots(settings(), team())
+    require_fixed_slots(settings(), team(instrument=False))
 
 
 def test_the_restore_line_of_an_app_comes_before_its_scale_line(monkeypatch):
