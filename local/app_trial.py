@@ -15,7 +15,7 @@ from core.errors import EnvironmentFault, first_line
 from core.settings import Settings
 from core.worker_conditions import app_slots
 from local.app_command import words_of
-from local.app_worker import POLL_SECONDS, QUIET_START_SECONDS, not_ready
+from local.app_worker import POLL_SECONDS, QUIET_START_SECONDS, not_ready, record_stop
 
 #: a stop that takes longer is not worth waiting for: the worker had no task
 STOP_SECONDS = 20.0
@@ -49,6 +49,7 @@ def try_worker(settings: Settings, app: AppFile) -> str:
             return f"it starts, and is ready after {time.monotonic() - started:.0f} s"
         finally:
             _stop(worker)
+            record_stop()
 
 
 def _is_ready(settings: Settings, app: AppFile, log: IO[str], seconds: float) -> bool:
