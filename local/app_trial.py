@@ -16,7 +16,7 @@ from core.errors import EnvironmentFault, first_line
 from core.settings import Settings
 from core.worker_conditions import app_slots
 from local.app_command import words_of
-from local.app_worker import POLL_SECONDS, QUIET_START_SECONDS, not_ready, succeeds
+from local.app_worker import POLL_SECONDS, QUIET_START_SECONDS, not_ready, record_stop, succeeds
 
 #: a stop that takes longer is not worth waiting for: the worker had no task
 STOP_SECONDS = 20.0
@@ -43,6 +43,7 @@ def try_worker(settings: Settings, app: AppFile) -> str:
             return f"it starts, and is ready after {time.monotonic() - started:.0f} s"
         finally:
             _stop(worker)
+            record_stop()
 
 
 def _started(app: AppFile, environment: Mapping[str, str], log: IO[str]) -> subprocess.Popen[bytes]:
@@ -62,7 +63,7 @@ def _started(app: AppFile, environment: Mapping[str, str], log: IO[str]) -> subp
 
 def _is_ready(settings: Settings, app: AppFile, log: IO[str], seconds: float) -> bool:
     if app.worker.ready is not None:
-        return succeeds(app, app.worker.ready)
+        return succeeds(app, app.worker.ready, max(0.0, app.worker.ready_seconds - seconds))
     if app.worker.instrument:
         return app_slots(settings, app) == [1]
     return "ready." in _text(log) or seconds > QUIET_START_SECONDS

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -32,6 +33,8 @@ STOP_MARGIN_SECONDS = 40.0
 #: SQS's largest WaitTimeSeconds. kombu leaves the last poll of a worker open. A message that this poll gets comes back
 #: only when its visibility timeout ends.
 LAST_POLL_SECONDS = 20.0
+#: file with the time at which a worker of an app was last stopped here, in epoch seconds
+STOPPED_AT = STATE / "run" / "app_worker_stopped_at"
 #: What changes the worker: its code and its settings.
 SOURCES = frozenset({".py", ".toml", ".cfg", ".ini", ".yml", ".yaml", ".env"})
 
@@ -94,14 +97,14 @@ def _run_command(settings: Settings, app: AppFile, concurrency: int) -> None:
     if not is_running:
         stop_seconds = app.worker.stop_seconds + STOP_MARGIN_SECONDS
         readiness.until(lambda: not _is_alive(), "the end of the worker", stop_seconds, LOG)
-        ended_at = time.monotonic()
+        if process is not None and process.started_at > 0:
+            record_stop()
         file.write_text(text)
         click.echo(f"starting the worker in {app.worker.directory}: {' '.join(words)}", err=True)
         start = LOG.stat().st_size if LOG.exists() else 0
         supervisor.start("worker")
         _wait(settings, app, concurrency, 1, start)
-        if process is not None and process.started_at > 0:
-            _wait_for_last_poll(ended_at)
+    _wait_for_last_poll(_stopped_at())
 
 
 def _scale(settings: Settings, app: AppFile, concurrency: int, workers: int) -> None:
@@ -110,12 +113,26 @@ def _scale(settings: Settings, app: AppFile, concurrency: int, workers: int) -> 
     _run_line(app, "worker.scale", substituted(str(app.worker.scale), concurrency, workers))
     _wait(settings, app, concurrency, workers, start)
     if earlier != [concurrency] * workers:  # others ran before, or it is unknown which
-        _wait_for_last_poll(time.monotonic())
+        _wait_for_last_poll(time.time())
+
+
+def record_stop() -> None:
+    """Store that a worker of an app has just ended, so that the next start waits for its last poll."""
+    STOPPED_AT.parent.mkdir(parents=True, exist_ok=True)
+    STOPPED_AT.write_text(str(time.time()))
+
+
+def _stopped_at() -> float:
+    """Return when a worker of an app was last stopped here, in epoch seconds, or 0 if none was."""
+    try:
+        return float(STOPPED_AT.read_text())
+    except (FileNotFoundError, ValueError):
+        return 0.0
 
 
 def _wait_for_last_poll(ended_at: float) -> None:
-    """Wait until SQS has answered the last poll of a worker that ended at `ended_at`, a time of `time.monotonic`."""
-    seconds = ended_at + LAST_POLL_SECONDS - time.monotonic()
+    """Wait until SQS has answered the last poll of a worker that ended at `ended_at`, in epoch seconds."""
+    seconds = min(ended_at + LAST_POLL_SECONDS - time.time(), LAST_POLL_SECONDS)  # the clock may be set back
     if seconds > 0:
         click.echo(f"waiting {seconds:.0f} s: the last poll of the ended worker could take a message", err=True)
         time.sleep(seconds)
@@ -157,7 +174,7 @@ def _wait(settings: Settings, app: AppFile, concurrency: int, workers: int, log_
 
 def _is_ready(settings: Settings, app: AppFile, wanted: tuple[int, int], seconds: float, log_start: int) -> bool:
     if app.worker.ready is not None:
-        return succeeds(app, app.worker.ready)
+        return succeeds(app, app.worker.ready, max(0.0, app.worker.ready_seconds - seconds))
     if app.worker.instrument:
         concurrency, workers = wanted
         return app_slots(settings, app) == [concurrency] * workers
@@ -166,11 +183,24 @@ def _is_ready(settings: Settings, app: AppFile, wanted: tuple[int, int], seconds
     return "ready." in _log_since(log_start) or (_is_starting() and seconds > QUIET_START_SECONDS)
 
 
-def succeeds(app: AppFile, line: str) -> bool:
-    """Run a shell line of the app's file in the file's folder. Return True if its exit code is 0."""
-    command = ["/bin/sh", "-c", line]
-    ended = subprocess.run(command, cwd=app.folder, env=child_environment(app), check=False, capture_output=True)
-    return ended.returncode == 0
+def succeeds(app: AppFile, line: str, seconds: float) -> bool:
+    """Return True if a shell line of the file ends with 0 in this time. Kill it with its children after the time."""
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", line],
+        cwd=app.folder,
+        env=child_environment(app),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        return process.wait(seconds) == 0
+    except subprocess.TimeoutExpired:
+        return False
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def not_ready(app: AppFile) -> EnvironmentFault:

@@ -18,6 +18,8 @@ from core.settings import Plan, Prometheus, Settings
 from local.programs import STATE, Program, programs
 
 WORKER_OPTIONS = STATE / "worker.env"
+#: first line of the file of an app's worker
+OF_APP = "AFORO_WORKER_PROGRAM=local.app_command"
 PROMETHEUS_CONFIG = STATE / "prometheus.yml"
 FINGERPRINT = STATE / "run" / "settings.sha256"
 #: Variables of make that a program of the stack must not inherit.
@@ -71,7 +73,12 @@ def app_worker_options(app: AppFile, concurrency: int) -> str:
     The text has the number of slots, and a hash of aforo.toml and of the app's environment variables.
     """
     settings_of_app = hashlib.sha256(json.dumps([app.text, dict(app.environment)], sort_keys=True).encode()).hexdigest()
-    return f"AFORO_WORKER_PROGRAM=local.app_command\nAFORO_WORKER_CONCURRENCY={concurrency}\n# {settings_of_app[:16]}\n"
+    return f"{OF_APP}\nAFORO_WORKER_CONCURRENCY={concurrency}\n# {settings_of_app[:16]}\n"
+
+
+def names_app_worker() -> bool:
+    """Return True if the file `.local/worker.env` is of an app's worker: the last worker that was started here."""
+    return WORKER_OPTIONS.exists() and WORKER_OPTIONS.read_text().startswith(OF_APP)
 
 
 def fingerprint(settings: Settings, environment: Mapping[str, str]) -> str:

@@ -16,7 +16,7 @@ from core.errors import UsageError
 from core.remote_write import require_receiver
 from core.settings import Settings
 from local import configuration, preflight, readiness, supervisor
-from local.app_worker import run_app_worker
+from local.app_worker import record_stop, run_app_worker
 from local.programs import STATE, Program, programs
 from provision.resources import create_own_resources, create_resources
 
@@ -79,12 +79,31 @@ def down(settings: Settings) -> int:
 
 def _stop(settings: Settings) -> int:
     if _is_up():
+        has_app_worker = _has_app_worker()
         supervisor.shut_down()
         timeout_seconds = _stop_seconds() + STOP_MARGIN_SECONDS
         log = STATE / "log" / "supervisord.log"
         readiness.until(lambda: not supervisor.orphans(), "the end of all processes", timeout_seconds, log)
+        if has_app_worker:
+            record_stop()
         return 0
-    return supervisor.end_orphans()
+    return _end_orphans()
+
+
+def _end_orphans() -> int:
+    ended = supervisor.end_orphans()
+    if ended and configuration.names_app_worker():
+        record_stop()
+    return ended
+
+
+def _has_app_worker() -> bool:
+    """Return True if a worker of an app has run in the stack that is up, or may have run if the stack is stopping."""
+    try:
+        process = (supervisor.processes() or {}).get("worker")
+    except supervisor.Stopping:
+        return configuration.names_app_worker()
+    return process is not None and process.started_at > 0 and configuration.names_app_worker()
 
 
 def _stop_seconds() -> float:
@@ -112,7 +131,7 @@ def _restart_if_settings_changed(settings: Settings) -> None:
 
 
 def _launch(settings: Settings) -> None:
-    if ended := supervisor.end_orphans():
+    if ended := _end_orphans():
         click.echo(f"ended {ended} orphaned processes of an earlier stack", err=True)
     preflight.check_tools()
     preflight.check_encoders()

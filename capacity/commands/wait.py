@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from capacity.commands.options import Finite, lang_option, with_examples
-from capacity.experiments.run_launcher import RunLauncher, no_progress
+from capacity.experiments.run_launcher import STUCK_SECONDS, RunLauncher, no_progress
 from capacity.runs.recorded_run import find_run, newest_run_id
 from capacity.runs.sessions import reading
 from core.errors import UsageError
@@ -23,12 +23,11 @@ EARLIER_WORK = Text(
 @click.option(
     "--stuck-minutes",
     type=Finite(0.01, 100_000),
-    default=30.0,
-    show_default=True,
+    show_default="30, with an app AFORO_APP_STUCK_SECONDS",
     help="Give up after this time without any finished video.",
 )
 @lang_option
-def wait(run_id: str | None, for_queue: bool, stuck_minutes: float, lang: Language) -> None:
+def wait(run_id: str | None, for_queue: bool, stuck_minutes: float | None, lang: Language) -> None:
     """Wait until every video of a run is done or failed.
 
     Without RUN_ID, wait for the newest run of the configured queue. With --queue, wait until the queue holds no
@@ -39,17 +38,18 @@ def wait(run_id: str | None, for_queue: bool, stuck_minutes: float, lang: Langua
     such run, 3 no queue or database.
     """
     launcher = RunLauncher.open(lang)
+    stuck_seconds = None if stuck_minutes is None else stuck_minutes * 60
     if for_queue:
-        return _empty_queue(launcher, run_id, stuck_minutes, lang)
+        return _empty_queue(launcher, run_id, stuck_seconds or STUCK_SECONDS, lang)
     with reading(launcher.sessions) as session:
         newest = newest_run_id(session, launcher.settings.queue.name)
         existing_id = find_run(session, run_id or newest).id
-    return launcher.wait(existing_id, no_progress, stuck_minutes * 60)
+    return launcher.wait(existing_id, no_progress, stuck_seconds)
 
 
-def _empty_queue(launcher: RunLauncher, run_id: str | None, stuck_minutes: float, lang: Language) -> None:
+def _empty_queue(launcher: RunLauncher, run_id: str | None, stuck_seconds: float, lang: Language) -> None:
     if run_id is not None:
         raise UsageError("wait", "--queue concerns no run", "leave the run out", value=run_id)
     if messages := launcher.messages():
         click.echo(EARLIER_WORK.to(lang).format(messages), err=True)
-    launcher.wait_for_empty_queue(stuck_minutes * 60)
+    launcher.wait_for_empty_queue(stuck_seconds)

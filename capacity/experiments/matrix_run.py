@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import select
@@ -19,7 +20,7 @@ from capacity.experiments.matrix_plan import (
     predict,
     total,
 )
-from capacity.experiments.run_launcher import Progress, RunLauncher, RunRequest, no_progress
+from capacity.experiments.run_launcher import Progress, RunInterrupted, RunLauncher, RunRequest, no_progress
 from capacity.runs.result_row import ResultRow
 from capacity.runs.sessions import reading
 from core.errors import AforoError, EnvironmentFault, RunFailed
@@ -57,7 +58,8 @@ class MatrixRun:
         for planned in ordered_runs(self.plan):
             run_id = self._newest_run(planned)
             if run_id is not None and self.launcher.adopt(run_id):
-                self.launcher.wait(run_id, no_progress, adaptive=self.plan.adaptive and planned.mode == Mode.BURST)
+                with suppress(RunInterrupted):
+                    self.launcher.wait(run_id, no_progress, adaptive=self.plan.adaptive and planned.mode == Mode.BURST)
         self.load_finished()
 
     def load_finished(self) -> None:

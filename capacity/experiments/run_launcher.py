@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
@@ -49,10 +50,19 @@ STUCK_SECONDS = 1800.0
 INJECTOR_END_SECONDS = 30.0
 #: messages that stay in an app's queue for this long are not of our runs
 OTHERS_SECONDS = 60.0
+#: the workers' conditions now are still those of the end of a run that was closed at most this long ago
+JUST_ENDED_SECONDS = 60.0
 
 
 class MeasurementFailed(AforoError):
     """Error: a program of the run failed, or the videos or the queue made no progress for too long."""
+
+
+class RunInterrupted(MeasurementFailed):
+    """Error: some videos of an app's run have ended, and then none for too long.
+
+    The run is closed as interrupted. Its result row says what is known.
+    """
 
 
 @dataclass(frozen=True)
@@ -120,13 +130,15 @@ class RunLauncher:
         """Carry out one run and return its result row.
 
         The run has four steps: start or check the workers, wait for an empty queue, send the videos, and wait until all
-        are done or failed. `progress` is called with the numbers of finished and of expected videos.
+        are done or failed. `progress` is called with the numbers of finished and of expected videos. If an app never
+        ends some of the videos, the row is of an interrupted run. Raise MeasurementFailed if it ends none of them.
         """
         self._set_workers(request)
         self.wait_for_empty_queue()
         self._confirm_once(request.count)
         run_id = self._inject(request, progress)
-        self.wait(run_id, progress, adaptive=request.adaptive)
+        with suppress(RunInterrupted):
+            self.wait(run_id, progress, adaptive=request.adaptive)
         return self.row(run_id)
 
     def row(self, run_id: str) -> ResultRow:
@@ -149,35 +161,44 @@ class RunLauncher:
         return analysed
 
     def wait(
-        self, run_id: str, progress: Progress, stuck_seconds: float = STUCK_SECONDS, *, adaptive: bool = False
+        self, run_id: str, progress: Progress, stuck_seconds: float | None = None, *, adaptive: bool = False
     ) -> None:
         """Wait until every video of the run is done or failed, then store the conditions of the workers.
 
         `progress` is called with the numbers of finished and of expected videos. With `adaptive`, queued videos are
         cancelled when X_sat is known precisely enough. Raise MeasurementFailed if no video ends for `stuck_seconds`.
-        Raise RunFailed if an open video has no message in SQS.
+        Without it, that is 1800 s, and for an app the setting `AFORO_APP_STUCK_SECONDS`. The run of an app is then
+        closed as interrupted, and the error is RunInterrupted if some of its videos have ended. Raise RunFailed if an
+        open video has no message in SQS.
+
+        If the injector has just closed the run of an app as interrupted, store the conditions and return.
         """
+        app = self.settings.app
+        if stuck_seconds is None:
+            stuck_seconds = STUCK_SECONDS if app is None else self.settings.app_stuck_seconds
         last, changed_at = -1, time.monotonic()
         losses: LossWatch | None = None
         while True:
             finished, expected, closed = self._state(run_id)
             progress(finished, expected)
             if closed:
+                if app is not None and self._is_just_interrupted(run_id):
+                    self._store_end(run_id)
                 return
             if finished >= expected:
-                wait_until_collected(self.sessions, run_id)
-                if self.settings.app is not None:
-                    close_app_run(self.sessions, run_id)
-                return self._store_end_conditions(run_id)
+                return self._store_end(run_id)
             if finished != last:
                 last, changed_at = finished, time.monotonic()
                 if adaptive and self._knows_enough(run_id):
                     adaptive = self.queued_videos.cancel({run_id}) > 0
             if time.monotonic() - changed_at > stuck_seconds:
-                if self.settings.app is not None:
-                    self._close(run_id, RunStatus.INTERRUPTED)
                 why = f"no video finished for {stuck_seconds / 60:g} min"
-                raise MeasurementFailed("run", why, "see `make logs`", value=run_id)
+                if app is None:
+                    raise MeasurementFailed("run", why, "see `make logs`", value=run_id)
+                self._close(run_id, RunStatus.INTERRUPTED)
+                self._store_end(run_id)
+                error = RunInterrupted if finished else MeasurementFailed
+                raise error("run", why, "see `make logs`", value=run_id)
             losses = losses or self._loss_watch(run_id)  # here, because a finished run needs no queue
             self._require_no_loss(losses, run_id)
             time.sleep(POLL_SECONDS)
@@ -347,10 +368,23 @@ class RunLauncher:
                     run.status, run.finished_at = RunStatus.FINISHED, time.time()
             return finished, run.count, closed
 
+    def _is_just_interrupted(self, run_id: str) -> bool:
+        with reading(self.sessions) as session:
+            run = find_run(session, run_id)
+            age_seconds = time.time() - (run.finished_at or 0.0)
+            return run.status == RunStatus.INTERRUPTED and age_seconds < JUST_ENDED_SECONDS
+
+    def _store_end(self, run_id: str) -> None:
+        """Store what is known only when a run has ended: what an app's worker did, and the workers' conditions."""
+        wait_until_collected(self.sessions, run_id)
+        if self.settings.app is not None:
+            close_app_run(self.sessions, run_id)
+        self._store_end_conditions(run_id)
+
     def _store_end_conditions(self, run_id: str) -> None:
         """Store the workers' conditions as they are now, and repeat the CPU calibration of the injector.
 
-        Both detect a change since the start of the run. The workers are idle now.
+        Both detect a change since the start of the run. The workers are idle now, unless a video never ended.
         """
         app = self.settings.app
         workers = [] if app is not None and not app.worker.instrument else read_workers(self.settings)

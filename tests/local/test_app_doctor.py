@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 import sys
+import time
 
 import pytest
 
 from core.app_file import read_app_file
 from core.errors import EnvironmentFault
 from core.settings import Settings
+from local import app_worker
 from local.app_doctor import CONTAINER_LINES, _no_queue, _worker
 from local.app_trial import try_worker
 from local.app_worker import require_aforo
@@ -103,6 +105,13 @@ def test_a_worker_elsewhere_that_counts_as_ready_at_once_is_a_warning(team, tmp_
     assert [finding.level for subject, finding in found.items() if subject == "ready"] == ["warn"] * warns
 
 
+@pytest.fixture(autouse=True)
+def stopped_at(monkeypatch, tmp_path):
+    """Return the path of the file with the time of the last stop, which is not that of a stack here."""
+    monkeypatch.setattr(app_worker, "STOPPED_AT", tmp_path / "run" / "app_worker_stopped_at")
+    return app_worker.STOPPED_AT
+
+
 def settings():
     return Settings.from_env({"AFORO_WORKER_METRICS_PORT": str(free_port())})
 
@@ -111,6 +120,12 @@ def test_a_worker_that_starts_is_stopped_again(app_of, tmp_path):
     app = app_of("ready.", "instrument = false")
     assert try_worker(settings(), app).startswith("it starts, and is ready after ")
     assert (tmp_path / "stopped").exists()
+
+
+def test_the_next_start_of_the_worker_waits_for_the_last_poll_of_the_trial(app_of, stopped_at):
+    before = time.time()
+    try_worker(settings(), app_of("ready.", "instrument = false"))
+    assert before < float(stopped_at.read_text()) <= time.time()
 
 
 def test_a_worker_that_ends_is_one_line_with_its_last_output(app_of):
