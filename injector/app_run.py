@@ -14,7 +14,7 @@ from core.app_file.brake import Target, confirm
 from core.app_file.injected import start_list
 from core.app_file.placeholders import placeholders, video_values
 from core.app_file.videos_table import VideosTable
-from core.app_file.worker_probe import WorkerFacts, probe_worker
+from core.app_file.worker_probe import WorkerFacts, probe_worker, require_task
 from core.broker import make_celery
 from core.errors import UsageError
 from core.results_folder import run_folder
@@ -41,6 +41,8 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
     _require_an_end(app)
     _require_user_id(app, request)
     require_other_database(settings, app)
+    worker = probe_worker(app)
+    require_task(app, worker)
     sessions = open_store(settings, request)
     fleet = read_app_fleet(settings, app, request.concurrency, request.workers)
     target = Target.read(settings, app)
@@ -51,7 +53,6 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
     run_id, inputs, placed = _place_inputs(settings, app, request, fleet, say)
     request = dataclasses.replace(request, profile=dataclasses.replace(request.profile, name=app.name))
     row = run_row(settings, run_id, request, inputs, fleet)
-    worker = probe_worker(app)
     row.environment |= _environment(app, target, fleet, worker)
     row.executions_missed = 0 if fleet.is_measured else None
     maker = AppSender(

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from core.app_file import read_app_file
-from core.app_file.worker_probe import probe_worker
+from core.app_file.worker_probe import WorkerFacts, probe_worker, require_task
 
 FILE = """\
 [app]
@@ -47,3 +47,23 @@ def test_the_name_of_the_queue_in_celery_is_read_from_the_app(tmp_path, options,
     assert facts.error is None
     assert facts.routing_key == routing_key
     assert (facts.tasks, facts.acks_late) == (("their_app.process",), True)
+
+
+@pytest.mark.parametrize("option", ["-I more_tasks", "--include=more_tasks"])
+def test_tasks_of_modules_that_the_command_includes_are_known(tmp_path, option):
+    file = tmp_path / "aforo.toml"
+    text = FILE.format(queue="videos", python=sys.executable)
+    file.write_text(text.replace(" worker ", f" worker {option} ").replace("their_app.process", "more_tasks.encode"))
+    file.chmod(0o644)
+    (tmp_path / "their_app.py").write_text(MODULE.format(options={}))
+    (tmp_path / "more_tasks.py").write_text("from their_app import app\n@app.task\ndef encode(path): ...\n")
+    app = read_app_file(file)
+    facts = probe_worker(app)
+    assert facts.tasks == ("more_tasks.encode", "their_app.process")
+    require_task(app, facts)
+
+
+def test_a_worker_of_another_machine_is_not_asked_for_its_task(team):
+    app = read_app_file(team('command = "celery -A app.main worker --concurrency={concurrency}"', 'scale = "./scale"'))
+    require_task(app, WorkerFacts())
+    require_task(app, WorkerFacts(error="No module named celery"))
