@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine, MetaData, Table, delete, func, insert, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, NoSuchTableError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import DBAPIError, NoResultFound, NoSuchTableError, SQLAlchemyError, StatementError
 from sqlalchemy.sql.sqltypes import NullType
 from sqlalchemy.types import TypeEngine
 
@@ -113,7 +113,7 @@ class VideosTable:
             where = self.table.c[self.section.id] == self._key(key)
             with self.engine.connect() as connection:
                 return self._stored(connection, [where])
-        except (ValueError, ArithmeticError):  # a text that is no key of this type
+        except (NoResultFound, ValueError, ArithmeticError):  # or a text that is no key of this type
             return None
         except SQLAlchemyError as error:
             raise table_fault(self.app, error, "videos.id") from None
@@ -203,14 +203,12 @@ class VideosTable:
             what = self.app.place("videos.id")
             why = "the key of an inserted row is unknown"
             raise UsageError(what, why, "give the primary key, or put the key into insert", value=self.section.id)
-        row = self._stored(connection, where)
-        assert row is not None  # noqa: S101 (it was inserted in this transaction)
-        return row
+        return self._stored(connection, where)
 
-    def _stored(self, connection: Connection, where: Sequence[Any]) -> dict[str, Any] | None:
+    def _stored(self, connection: Connection, where: Sequence[Any]) -> dict[str, Any]:
         columns = [self._raw(column.name) for column in self.table.columns]
-        row = connection.execute(select(*columns).where(*where)).mappings().one_or_none()
-        return None if row is None else {name: plain(value) for name, value in row.items()}
+        row = connection.execute(select(*columns).where(*where)).mappings().one()
+        return {name: plain(value) for name, value in row.items()}
 
     def _coerced(self, name: str, template: Any, values: Mapping[str, Any]) -> Any:
         """Return the value of a column. A placeholder takes the type of the column."""
