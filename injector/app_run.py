@@ -8,25 +8,27 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from celery import Celery
+
 from core import aws, database, sqs_queue
 from core.app_file import AppFile
 from core.app_file.brake import Target, confirm
 from core.app_file.injected import start_list
 from core.app_file.placeholders import placeholders, video_values
 from core.app_file.videos_table import VideosTable
-from core.app_file.worker_probe import WorkerFacts, probe_worker
+from core.app_file.worker_probe import WorkerFacts, probe_worker, require_task
 from core.broker import make_celery
-from core.errors import UsageError
+from core.errors import UsageError, first_line
 from core.results_folder import run_folder
 from core.run import END_OF_VIDEO, UNKNOWN_VERSION, EndOfVideo, Host, new_run_id
 from core.settings import Settings
 from core.size import size_label
 from injector.app_inputs import Inputs, PlacedInput, addresses, inputs_of, place_all
-from injector.app_sender import AppSender
+from injector.app_sender import AppSender, task_message
 from injector.injection import Injection, Request, input_media, open_store, run_row
 from injector.input_video import MediaFile
 from injector.run_inputs import RunInputs, Source
-from injector.senders import Sender
+from injector.senders import Sender, encode_task
 from injector.worker_fleet import WorkerFleet, read_app_fleet
 
 Say = Callable[[str], None]
@@ -41,28 +43,31 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
     _require_an_end(app)
     _require_user_id(app, request)
     require_other_database(settings, app)
+    worker = probe_worker(app)
+    require_task(app, worker)
     sessions = open_store(settings, request)
     fleet = read_app_fleet(settings, app, request.concurrency, request.workers)
     target = Target.read(settings, app)
-    _try_row(app, target.table, request)
+    celery = make_celery(settings, target.queue.url)
+    _try_video(app, target, request, celery, worker.routing_key)
     for line in target.lines(request.count):
         say(line)
     confirm(target, request.count, assume_yes=request.assume_yes)
     run_id, inputs, placed = _place_inputs(settings, app, request, fleet, say)
     request = dataclasses.replace(request, profile=dataclasses.replace(request.profile, name=app.name))
     row = run_row(settings, run_id, request, inputs, fleet)
-    worker = probe_worker(app)
     row.environment |= _environment(app, target, fleet, worker)
     row.executions_missed = 0 if fleet.is_measured else None
     maker = AppSender(
         app=app,
-        celery=make_celery(settings, target.queue.url),
+        celery=celery,
         sender=Sender(target.client, target.queue.url),
         sessions=sessions,
         folder=run_folder(settings.results.path, run_id),
         inputs=placed,
         table=target.table,
         routing_key=worker.routing_key,
+        clock_offset_seconds=row.environment["app"]["database_clock_offset_seconds"] or 0.0,
     )
     return Injection(settings, request, run_id, inputs, sessions, maker, row)
 
@@ -181,11 +186,17 @@ def app_version(app: AppFile) -> str:
     return commit.stdout.strip() + ("-changed" if changed.stdout.strip() else "")
 
 
-def _try_row(app: AppFile, table: VideosTable | None, request: Request) -> None:
-    """Insert a row and roll it back, so that a refused one is known before anything is sent."""
-    if table is None or app.producer is not None:
+def _try_video(app: AppFile, target: Target, request: Request, celery: Celery, routing_key: str | None) -> None:
+    """Insert a row and roll it back, and encode its message, so that a refused one is known before anything is sent."""
+    if app.producer is not None:
         return
-    table.try_insert(video_values(1, str(uuid.uuid4()), f"{'x' * 40}.mp4", "x.mp4", "trial", request.user_id))
+    values = video_values(1, str(uuid.uuid4()), f"{'x' * 40}.mp4", "x.mp4", "trial", request.user_id)
+    row = {} if target.table is None else target.table.try_insert(values)
+    try:
+        encode_task(celery, task_message(app, values, row, target.queue.url, routing_key))
+    except (TypeError, ValueError) as error:
+        why = f"args, kwargs or headers cannot be sent: {first_line(error)}"
+        raise UsageError(app.path.name, why, "use other columns or values there") from None
 
 
 def _require_an_end(app: AppFile) -> None:
@@ -195,7 +206,7 @@ def _require_an_end(app: AppFile) -> None:
 
 
 def _require_user_id(app: AppFile, request: Request) -> None:
-    used = [*placeholders(app.args), *placeholders(app.kwargs), *placeholders(app.videos.insert if app.videos else {})]
+    used = [*placeholders(app.message), *placeholders(app.videos.insert if app.videos else {})]
     if request.user_id is None and "user_id" in used:
         remedy = "give USER_ID, the id of a user in their database"
         raise UsageError("USER_ID", f"{app.path.name} uses {{user_id}}", remedy)

@@ -6,8 +6,8 @@ The row in the app's table is committed first, then the row in Aforo's table. Th
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,12 @@ from celery import Celery
 from aforo.telemetry.task_start import RUN_ID
 from core.app_file import AppFile
 from core.app_file.injected import InjectedVideo, append
-from core.app_file.placeholders import filled, row_values, video_values
+from core.app_file.placeholders import filled, message_values, video_values
 from core.app_file.videos_table import VideosTable
 from core.database import Sessions
+from core.errors import AforoError, EnvironmentFault
 from injector.app_inputs import PlacedInput
-from injector.producer import produce
+from injector.producer import Produced, produce
 from injector.senders import Batch, NewVideo, Sender, TaskMessage, encode_batch, own_row
 
 
@@ -30,7 +31,8 @@ class AppSender:
 
     `inputs` has the input file of each video. `table` is the app's table of videos, or None. `upload_offset_seconds` is
     the upload time in the app's row minus this machine's time. Of all rows, the offset furthest from 0 is kept.
-    `routing_key` is the name of the queue in Celery, or None if unknown.
+    `routing_key` is the name of the queue in Celery, or None if unknown. `clock_offset_seconds` is how many seconds the
+    clock of the app's database is ahead of this machine's.
     """
 
     app: AppFile
@@ -41,6 +43,7 @@ class AppSender:
     inputs: Sequence[PlacedInput]
     table: VideosTable | None
     routing_key: str | None = None
+    clock_offset_seconds: float = 0.0
     upload_offset_seconds: float = 0.0
 
     def make(self, videos: Sequence[NewVideo]) -> Batch:
@@ -61,37 +64,77 @@ class AppSender:
         """Insert the app's row of one video, and list it. Return our row and the message."""
         placed = self.inputs[video.sequence]
         now = time.time()
-        row = own_row(video, now) | {"source_key": placed.made or placed.path}
-        task_id = str(row["task_id"])
+        own = own_row(video, now) | {"source_key": placed.made or placed.path}
+        task_id = str(own["task_id"])
         values = video_values(video.sequence + 1, task_id, placed.path, placed.key, video.run_id, video.user_id)
-        args, kwargs, key, status, uploaded_at = self._arguments(values)
+        listed = InjectedVideo(str(own["id"]), task_id, made=placed.made)
+        row, produced = self._insert(values, listed)
+        uploaded_at = None if self.table is None else self.table.uploaded_at(row)
         if uploaded_at is not None:
-            row |= {"uploaded_at": uploaded_at, "updated_at": uploaded_at}
-            self.upload_offset_seconds = max(self.upload_offset_seconds, uploaded_at - now, key=abs)
-        made = InjectedVideo(str(row["id"]), task_id, key, status, placed.made)
-        append(self.folder, [made])  # at once: a row that is inserted and not listed could never be removed
-        message = TaskMessage(
-            name=self.app.task,
-            task_id=task_id,
-            queue_url=self.sender.queue_url,
-            args=args,
-            kwargs=kwargs,
-            headers={**filled(self.app.headers, values), RUN_ID: video.run_id},
-            protocol=self.app.protocol,
-            priority=self.app.priority or 0,
-            routing_key=self.routing_key,
-        )
-        return row, message
+            own |= {"uploaded_at": uploaded_at, "updated_at": uploaded_at}
+            # a script inserts its row at any moment while it runs
+            latest = now if produced is None else time.time()
+            moment = min(max(uploaded_at - self.clock_offset_seconds, now), latest)
+            self.upload_offset_seconds = max(self.upload_offset_seconds, uploaded_at - moment, key=abs)
+        return own, task_message(self.app, values, row, self.sender.queue_url, self.routing_key, produced)
 
-    def _arguments(self, values: dict[str, Any]) -> tuple[list[Any], dict[str, Any], Any, Any, float | None]:
-        """Insert the row. Return args, kwargs, its key, its status, and its upload time if it has one."""
+    def _insert(self, values: Mapping[str, Any], video: InjectedVideo) -> tuple[dict[str, Any], Produced | None]:
+        """Insert the row of a video and list it. Return the row, empty without a table, and a script's answer.
+
+        It is listed at once: a row that is inserted and not listed could never be removed.
+        """
+        produced = None
         if self.app.producer is not None:
             produced = produce(self.app, {name: value for name, value in values.items() if name != "now"})
-            return produced.args, produced.kwargs, produced.row, None, None
-        row = {} if self.table is None else self.table.insert(values)
-        known = {**values, **row_values(row), "now": values["now"].isoformat()}
-        args, kwargs = filled(list(self.app.args), known), filled(dict(self.app.kwargs), known)
+            video = replace(video, row=produced.row)
         if self.table is None:
-            return args, kwargs, None, None, None
+            append(self.folder, [video])
+            return {}, produced
+        try:
+            row = self.table.insert(values) if produced is None else self._read(produced)
+        except AforoError:
+            if produced is not None:
+                append(self.folder, [video])
+            raise
         section = self.table.section
-        return args, kwargs, row[section.id], row[section.status.column], self.table.uploaded_at(row)
+        append(self.folder, [replace(video, row=row[section.id], status=row[section.status.column])])
+        return row, produced
+
+    def _read(self, produced: Produced) -> dict[str, Any]:
+        """Return the row that the app's script inserted."""
+        assert self.table is not None  # noqa: S101 (the caller checks it)
+        row = self.table.row(produced.row)
+        if row is None:
+            why = f"{self.table.section.table} has no row with the key of its answer"
+            remedy = "let the script commit its row before it answers"
+            raise EnvironmentFault(self.app.place("app.producer"), why, remedy, value=produced.row)
+        return row
+
+
+def task_message(
+    app: AppFile,
+    values: Mapping[str, Any],
+    row: Mapping[str, Any],
+    queue_url: str,
+    routing_key: str | None,
+    produced: Produced | None = None,
+) -> TaskMessage:
+    """Return the message of one video's task, with its placeholders replaced.
+
+    - `values` are the values of the placeholders, as `video_values` returns them.
+    - `row` is the inserted row in the app's table. It is empty if the app has no table.
+    - `routing_key` is the name of the queue in Celery, or None if unknown.
+    - `produced` is the answer of the app's script, whose arguments replace those of aforo.toml.
+    """
+    known = message_values(values, row)
+    return TaskMessage(
+        name=app.task,
+        task_id=str(values["task_id"]),
+        queue_url=queue_url,
+        args=filled(app.args, known) if produced is None else produced.args,
+        kwargs=filled(app.kwargs, known) if produced is None else produced.kwargs,
+        headers={**filled(app.headers, known), RUN_ID: values["run_id"]},
+        protocol=app.protocol,
+        priority=app.priority or 0,
+        routing_key=routing_key,
+    )

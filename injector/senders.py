@@ -6,6 +6,7 @@ A row is written before its message is sent. The row's column `sent_at` stays em
 from __future__ import annotations
 
 import base64
+import datetime
 import json
 import logging
 import time
@@ -160,11 +161,12 @@ def encode_batch(app: Celery, batch: Batch) -> dict[str, str]:
 def encode_task(app: Celery, task: TaskMessage) -> str:
     """Return the SQS message body for this task, in kombu's format: JSON in base64.
 
-    A header in the body has the current time in epoch seconds as the send time.
+    A header in the body has the current time in epoch seconds as the send time. Other times in `task` become texts in
+    ISO format. Raise TypeError for a value that JSON does not have.
     """
     encode = app.amqp.as_task_v2 if task.protocol == 2 else app.amqp.as_task_v1
     message = encode(task.task_id, task.name, args=list(task.args), kwargs=dict(task.kwargs))
-    body = json.dumps(message.body).encode()
+    body = json.dumps(message.body, default=_iso_text).encode()
     routing_key = task.routing_key or task.queue_url.rsplit("/", 1)[-1]
     envelope = {
         "body": base64.b64encode(body).decode(),
@@ -181,7 +183,13 @@ def encode_task(app: Celery, task: TaskMessage) -> str:
             "delivery_tag": str(uuid.uuid4()),
         },
     }
-    return base64.b64encode(json.dumps(envelope).encode()).decode()
+    return base64.b64encode(json.dumps(envelope, default=_iso_text).encode()).decode()
+
+
+def _iso_text(value: object) -> str:
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    raise TypeError(f"JSON has no {type(value).__name__}")
 
 
 def write_tasks_log(lines: Iterable[str], file: object) -> None:

@@ -11,7 +11,7 @@ from core import aws, database, sqs_queue
 from core.app_file import AppFile
 from core.app_file.placeholders import placeholders, video_values
 from core.app_file.videos_table import VideosTable
-from core.app_file.worker_probe import WorkerFacts, celery_app, probe_worker
+from core.app_file.worker_probe import WorkerFacts, probe_worker, require_task
 from core.errors import AforoError, EnvironmentFault, UsageError, printable
 from core.queue_contract import Finding, Level
 from core.settings import Settings, is_local
@@ -20,7 +20,6 @@ from local.app_command import words_of
 from local.app_trial import try_worker
 from local.app_worker import require_aforo
 
-SHOWN_TASKS = 5
 CONTAINER_LINES = (
     "AFORO_INSTRUMENT=1",
     "AFORO_METRICS_HOST=0.0.0.0",
@@ -88,14 +87,7 @@ def _task(app: AppFile, facts: WorkerFacts) -> str:
 
     Raise an AforoError for an app that cannot be imported or does not know the task.
     """
-    if facts.error is not None:
-        why = f"it cannot be imported: {printable(facts.error, limit=300)}"
-        remedy = "correct the app, -A or env_file"
-        key = "worker.command" if app.worker.app is None else "worker.app"
-        raise EnvironmentFault(app.place(key), why, remedy, value=celery_app(app))
-    if facts.tasks is not None and app.task not in facts.tasks:
-        known = ", ".join(facts.tasks[:SHOWN_TASKS]) or "none"
-        raise UsageError(app.place("app.task"), "the app has no such task", f"it has {known}", value=app.task)
+    require_task(app, facts)
     return f"{app.task}, Celery {facts.celery}, kombu {facts.kombu}, Python {facts.python}"
 
 

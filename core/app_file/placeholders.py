@@ -68,9 +68,11 @@ def video_values(n: int, task_id: str, path: str, key: str, run_id: str, user_id
     }
 
 
-def row_values(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of the placeholders `{row.COLUMN}` for an inserted database row.
+def message_values(values: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the placeholders in the arguments and headers of a video's task.
 
-    `row` maps the name of a column to its value. The keys of the result are names such as `row.id`.
+    `values` are those of `video_values`. `row` maps the columns of the inserted database row to their values, for the
+    placeholders `{row.COLUMN}`. A time becomes a text in ISO format, because JSON has no times.
     """
-    return {f"{ROW}{column}": value for column, value in row.items()}
+    known = {**values, **{f"{ROW}{column}": value for column, value in row.items()}}
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in known.items()}

@@ -21,6 +21,7 @@ from core.errors import EnvironmentFault, UsageError
 
 Check = Callable[[Any], Any]
 REQUIRED = object()
+MISSING = ("it is missing", "add the line; docs/your-own-worker.md has an example")
 
 
 @functools.cache
@@ -83,7 +84,7 @@ VIDEOS_KEYS = {
     "updated_at": _Key(values.text, REQUIRED),
     "times": _Key(values.one_of("timestamp", "epoch", "epoch_ms"), "timestamp"),
     "timezone": _Key(values.time_zone, "UTC"),
-    "insert": _Key(values.filled_table, REQUIRED),
+    "insert": _Key(values.filled_table, {}),
 }
 INPUT_KEYS = {
     "folder": _Key(values.text),
@@ -110,8 +111,8 @@ class _Reader:
         environment = _variables(env_file)
         producer = self._existing(app.pop("producer"), "app.producer")
         section = self._worker(worker)
-        videos = self._videos(environment, section.directory) if "videos" in self.content else None
-        self._check_placeholders(app, "app.args", "app.kwargs", with_row=videos is not None)
+        videos = self._videos(environment, section.directory, producer) if "videos" in self.content else None
+        self._check_placeholders(app, "app.args", "app.kwargs", "app.headers", with_row=videos is not None)
         return AppFile(
             path=self.path,
             text=self.text,
@@ -138,7 +139,7 @@ class _Reader:
     def _value(self, place: str, given: Any, spec: _Key) -> Any:
         if given is REQUIRED:
             if spec.default is REQUIRED:
-                self._refuse(place, "it is missing", "add the line; docs/your-own-worker.md has an example")
+                self._refuse(place, *MISSING)
             return spec.default
         try:
             return spec.check(given)
@@ -168,8 +169,10 @@ class _Reader:
             self._refuse("worker.python", "there is no such program", "give the path from worker.directory", path)
         return path
 
-    def _videos(self, environment: Mapping[str, str], directory: Path) -> VideosSection:
+    def _videos(self, environment: Mapping[str, str], directory: Path, producer: Path | None) -> VideosSection:
         given = self._section("videos")
+        if not given["insert"] and producer is None:
+            self._refuse("videos.insert", *MISSING)
         self._check_placeholders(given, "videos.insert", with_row=False)
         url, from_here = given.pop("url"), given.pop("url_from_here")
         try:

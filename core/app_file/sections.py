@@ -56,6 +56,7 @@ class VideosSection:
     """Section `[videos]` of aforo.toml: the app's own database table of videos, and its columns.
 
     `url` is the complete database URL, including a password. `insert` maps each column of a new row to its value.
+    It may be empty if the app has a `producer`.
     """
 
     url: str = field(repr=False)
@@ -118,6 +119,11 @@ class AppFile:
     def folder(self) -> Path:
         """Return the folder that contains the aforo.toml. Paths in the file are relative to this folder."""
         return self.path.parent
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """Return `args`, `kwargs` and `headers` of the task's message by these names, with their placeholders."""
+        return {"args": self.args, "kwargs": self.kwargs, "headers": self.headers}
 
     @property
     def aws_variables(self) -> dict[str, str]:

@@ -17,12 +17,12 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine, MetaData, Table, delete, func, insert, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, NoSuchTableError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import DBAPIError, NoResultFound, NoSuchTableError, SQLAlchemyError, StatementError
 from sqlalchemy.sql.sqltypes import NullType
 from sqlalchemy.types import TypeEngine
 
 from core.app_file.database_dialects import INSTALL_MYSQL, database_clock, open_engine, readable, writable_moment
-from core.app_file.placeholders import filled, placeholders
+from core.app_file.placeholders import ROW, filled, placeholders
 from core.app_file.sections import AppFile, VideosSection
 from core.database import batched_keys
 from core.errors import AforoError, EnvironmentFault, UsageError, first_line
@@ -56,7 +56,8 @@ class VideosTable:
     def open(cls, app: AppFile) -> VideosTable:
         """Connect to the app's database and read the columns of its table of videos.
 
-        Raise an AforoError if the table or a column is missing. The error names the line of aforo.toml.
+        Raise an AforoError if the table or a column is missing, also one of the placeholders `{row.COLUMN}`. The error
+        names the line of aforo.toml.
         """
         section = app.videos
         assert section is not None  # noqa: S101 (the caller checks it)
@@ -102,6 +103,20 @@ class VideosTable:
                 return row
         except SQLAlchemyError as error:
             raise table_fault(self.app, error, "videos.insert") from None
+
+    def row(self, key: Any) -> dict[str, Any] | None:
+        """Return the row with this key as the database stored it, or None if there is no such row.
+
+        Raise an AforoError if the database does not answer.
+        """
+        try:
+            where = self.table.c[self.section.id] == self._key(key)
+            with self.engine.connect() as connection:
+                return self._stored(connection, [where])
+        except (NoResultFound, ValueError, ArithmeticError):  # or a text that is no key of this type
+            return None
+        except SQLAlchemyError as error:
+            raise table_fault(self.app, error, "videos.id") from None
 
     def read(self, keys: Sequence[Any]) -> dict[Any, TheirVideo]:
         """Read the rows with these keys from the app's table. Return a dict from key to status and times.
@@ -188,11 +203,12 @@ class VideosTable:
             what = self.app.place("videos.id")
             why = "the key of an inserted row is unknown"
             raise UsageError(what, why, "give the primary key, or put the key into insert", value=self.section.id)
+        return self._stored(connection, where)
+
+    def _stored(self, connection: Connection, where: Sequence[Any]) -> dict[str, Any]:
         columns = [self._raw(column.name) for column in self.table.columns]
-        return {
-            name: plain(value)
-            for name, value in connection.execute(select(*columns).where(*where)).mappings().one().items()
-        }
+        row = connection.execute(select(*columns).where(*where)).mappings().one()
+        return {name: plain(value) for name, value in row.items()}
 
     def _coerced(self, name: str, template: Any, values: Mapping[str, Any]) -> Any:
         """Return the value of a column. A placeholder takes the type of the column."""
@@ -244,11 +260,14 @@ class VideosTable:
         section = self.section
         read = {"id": section.id, "uploaded_at": section.uploaded_at, "updated_at": section.updated_at}
         named = [*read.items(), ("status", section.status.column), *(("insert", name) for name in section.insert)]
-        for key, column in named:
+        used = [(f"videos.{key}", column, column) for key, column in named]
+        for key, part in self.app.message.items():
+            names = (name for name in placeholders(part) if name.startswith(ROW))
+            used += [(f"app.{key}", name.removeprefix(ROW), f"{{{name}}}") for name in names]
+        for key, column, shown in used:
             if column not in self.table.c:
-                columns = ", ".join(self.table.c.keys())
-                what = self.app.place(f"videos.{key}")
-                raise UsageError(what, f"{section.table} has no such column", f"it has {columns}", value=column)
+                columns, what = ", ".join(self.table.c.keys()), self.app.place(key)
+                raise UsageError(what, f"{section.table} has no such column", f"it has {columns}", value=shown)
 
 
 def table_fault(app: AppFile, error: SQLAlchemyError, key: str) -> AforoError:

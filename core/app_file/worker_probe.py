@@ -14,10 +14,12 @@ from typing import Any
 
 from core.app_file.child_environment import run_as_worker
 from core.app_file.sections import AppFile
-from core.errors import first_line
+from core.errors import EnvironmentFault, UsageError, first_line, printable
 
 ANSWER_SECONDS = 60
-#: run by the worker's Python, with the name of its Celery app, of the task, and of the queue in SQS
+SHOWN_TASKS = 5
+#: run by the worker's Python, with the names of its Celery app, of the task, of the queue in SQS, and of the modules
+#: that the worker's command includes
 SCRIPT = """
 import json, sys
 facts = {"python": sys.version.split()[0]}
@@ -29,6 +31,8 @@ try:
         from celery.app.utils import find_app
         app = find_app(sys.argv[1])
         app.loader.import_default_modules()
+        for module in filter(None, sys.argv[4].split(",")):
+            app.loader.import_task_module(module)
         task = app.tasks.get(sys.argv[2])
         facts["tasks"] = sorted(name for name in app.tasks if not name.startswith("celery."))
         facts["acks_late"] = None if task is None else bool(task.acks_late)
@@ -69,7 +73,8 @@ def probe_worker(app: AppFile) -> WorkerFacts:
     """
     if app.worker.python is None:
         return WorkerFacts()
-    command = [str(app.worker.python), "-c", SCRIPT, celery_app(app) or "", app.task, app.queue]
+    included = _option(app, "-I", "--include") or ""
+    command = [str(app.worker.python), "-c", SCRIPT, celery_app(app) or "", app.task, app.queue, included]
     try:
         answer = run_as_worker(app, command, timeout_seconds=ANSWER_SECONDS)
         facts: dict[str, Any] = json.loads(answer.stdout.strip().splitlines()[-1])
@@ -79,15 +84,38 @@ def probe_worker(app: AppFile) -> WorkerFacts:
     return WorkerFacts(**facts, tasks=None if tasks is None else tuple(tasks))
 
 
+def require_task(app: AppFile, facts: WorkerFacts) -> None:
+    """Raise an AforoError if the app cannot be imported, or if it does not know the task `app.task`.
+
+    `facts` are those of `probe_worker`. Unknown facts raise no error, nor do those of a worker that is started
+    elsewhere, unless aforo.toml has `worker.app`.
+    """
+    if app.worker.command is None and app.worker.app is None:
+        return
+    if facts.error is not None:
+        why = f"it cannot be imported: {printable(facts.error, limit=300)}"
+        remedy = "correct the app, -A or env_file"
+        key = "worker.command" if app.worker.app is None else "worker.app"
+        raise EnvironmentFault(app.place(key), why, remedy, value=celery_app(app))
+    if facts.tasks is not None and app.task not in facts.tasks:
+        known = ", ".join(facts.tasks[:SHOWN_TASKS]) or "none"
+        raise UsageError(app.place("app.task"), "the app has no such task", f"it has {known}", value=app.task)
+
+
 def celery_app(app: AppFile) -> str | None:
     """Return the name of the Celery app: the value of the option `-A` or `--app` in the worker's command.
 
     Without such an option, return `worker.app` of aforo.toml, or None if that is missing too.
     """
+    return _option(app, "-A", "--app") or app.worker.app
+
+
+def _option(app: AppFile, short: str, long: str) -> str | None:
+    """Return the value of an option in the worker's command, or None if it is not there."""
     words = shlex.split(app.worker.command or "")
     for word, following in zip(words, [*words[1:], ""], strict=False):
-        if word in {"-A", "--app"}:
+        if word in {short, long}:
             return following
-        if word.startswith("--app="):
-            return word.removeprefix("--app=")
-    return app.worker.app
+        if word.startswith(f"{long}="):
+            return word.removeprefix(f"{long}=")
+    return None

@@ -235,7 +235,7 @@ video = json.load(sys.stdin)
 with sqlite3.connect("service.db") as connection:
     made = connection.execute(
         "INSERT INTO videos (owner_id, title, source_path, status, uploaded_at, updated_at) "
-        "VALUES (1, 'by a script', ?, 'uploaded', datetime('now', 'subsec'), datetime('now', 'subsec'))",
+        "SELECT 1, 'by a script', ?, 'uploaded', now, now FROM (SELECT strftime('%Y-%m-%d %H:%M:%f', 'now') AS now)",
         [video["path"]],
     )
 json.dump({"args": [made.lastrowid, video["path"]], "row": made.lastrowid}, sys.stdout)

@@ -3,6 +3,8 @@
 import base64
 import json
 import sqlite3
+import time
+from datetime import datetime
 
 import pytest
 
@@ -88,11 +90,14 @@ def test_integers_stay_integers_and_each_row_is_committed_before_its_message(rig
 def test_keyword_arguments_and_headers_take_the_same_placeholders(rig):
     sent = rig(
         'args = ["{row.id}", "{path}"]',
-        'kwargs = { id = "{row.id}", names = ["{n}-{key}"], keep = true }\nheaders = { tenant = "{user_id}" }',
+        'kwargs = { id = "{row.id}", names = ["{n}-{key}"], keep = true }\n'
+        'headers = { tenant = "{user_id}", id = "{row.id}", at = "{now}" }',
     )
     sent.send(1)
     headers, (args, kwargs, _embed) = sent.messages()[0]
     assert (args, kwargs, headers["tenant"]) == ([], {"id": 1, "names": ["1-0.mp4"], "keep": True}, "7")
+    assert headers["id"] == 1
+    assert datetime.fromisoformat(headers["at"]).timestamp() == pytest.approx(time.time(), abs=30)
 
 
 def test_protocol_1_is_a_message_without_task_headers(rig):
@@ -141,22 +146,61 @@ def test_a_row_is_listed_as_soon_as_it_is_inserted(rig, monkeypatch):
     assert sent.sqs.bodies == []
 
 
+PRODUCER = """\
+import json, sqlite3, sys, time
+video = json.load(sys.stdin)
+db = sqlite3.connect('app.db')
+time.sleep(0)
+now = "strftime('%Y-%m-%d %H:%M:%f', 'now', '0 seconds')"
+insert = f"INSERT INTO videos (title, state, source_path, owner_id, uploaded_at) VALUES ('t', 'new', ?, 1, {now})"
+key = db.execute(insert, [video['path']]).lastrowid
+db.commit()
+print(json.dumps({'args': [key], 'kwargs': {'n': video['n']}, 'row': str(key)}))
+"""
+
+
 def test_a_producer_makes_row_and_arguments_in_the_apps_own_python(tmp_path, rig, team):  # noqa: F811
-    (tmp_path / "load.py").write_text(
-        "import json, sqlite3, sys\n"
-        "video = json.load(sys.stdin)\n"
-        "db = sqlite3.connect('app.db')\n"
-        "key = db.execute('INSERT INTO videos (title, state, source_path, owner_id) VALUES (?, ?, ?, 1)',\n"
-        "                 ('t', 'new', video['path'])).lastrowid\n"
-        "db.commit()\n"
-        "print(json.dumps({'args': [key], 'kwargs': {'n': video['n']}, 'row': key}))\n"
-    )
+    (tmp_path / "load.py").write_text(PRODUCER)
     sent = rig('queue = "videos"', 'queue = "videos"\nproducer = "load.py"')
     sent.send(2)
     assert [body[:2] for _, body in sent.messages()] == [[[1], {"n": 1}], [[2], {"n": 2}]]
     (tmp_path / "load.py").write_text("print('hello')")
     with pytest.raises(AforoError, match=r"app\.producer .*; its answer is not .*: hello; correct the script"):
         sent.send(1)
+
+
+@pytest.mark.parametrize(
+    ("shift_seconds", "clock_offset_seconds", "offset_seconds"),
+    [(0, 0, 0), (-3600, 0, -3600), (3600, 3600, 3600)],
+)
+def test_the_upload_time_of_a_produced_row_is_compared_with_the_moments_of_its_script(
+    tmp_path, rig, shift_seconds, clock_offset_seconds, offset_seconds
+):
+    slow = PRODUCER.replace("sleep(0)", "sleep(1.1)")
+    (tmp_path / "load.py").write_text(slow.replace("0 seconds", f"{shift_seconds} seconds"))
+    sent = rig('queue = "videos"', 'queue = "videos"\nproducer = "load.py"\nheaders = { title = "{row.title}" }')
+    sent.sender.clock_offset_seconds = clock_offset_seconds
+    sent.send(1)
+    with sent.sessions() as session:
+        offset = session.get_one(RunRow, "r").environment["app"]["upload_offset_seconds"]
+        uploaded_at = session.query(VideoRow).one().uploaded_at
+    assert offset == pytest.approx(offset_seconds, abs=0.01 if offset_seconds >= 0 else 30)
+    assert uploaded_at == pytest.approx(time.time() + shift_seconds, abs=30)
+    assert [(video.row, video.status) for video in injected(sent.folder)] == [(1, "new")]
+    assert sent.messages()[0][0]["title"] == "t"
+
+
+def test_a_script_that_did_not_commit_its_row_is_one_line_and_sends_nothing(tmp_path, rig):
+    (tmp_path / "load.py").write_text(PRODUCER.replace("db.commit()\n", ""))
+    sent = rig('queue = "videos"', 'queue = "videos"\nproducer = "load.py"')
+    with pytest.raises(EnvironmentFault) as fault:
+        sent.send(1)
+    assert str(fault.value) == (
+        "aforo.toml, line 6: app.producer (1); videos has no row with the key of its answer; "
+        "let the script commit its row before it answers"
+    )
+    assert sent.sqs.bodies == []
+    assert [video.row for video in injected(sent.folder)] == ["1"]
 
 
 @pytest.mark.parametrize(("how", "links"), [("copy", 1), ("link", 3)])

@@ -3,6 +3,8 @@ import pytest
 from core.app_file import read_app_file
 from core.errors import AforoError, UsageError
 
+INSERT = 'insert = { title = "Load test {n}", state = "uploaded", source_path = "{path}", owner_id = "{user_id}" }'
+
 
 def refusal(path):
     with pytest.raises(AforoError) as caught:
@@ -63,6 +65,12 @@ def test_the_file_of_the_docs_is_read_with_absolute_paths_and_the_drivers_that_a
         ('name = "mi-app"', 'name = "Mi App"', "it must be 1 to 32 of a-z, 0-9 and '-'"),
         ("[app]", "[app", "it is not TOML: Expected ']' at the end of a table declaration (at line 1, column 5)"),
         ("{user_id}", "{row.id}", "line 20, videos.insert ({row.id}); there is no [videos] row"),
+        (
+            'queue = "videos"',
+            'queue = "videos"\nheaders = { tenant = "{tenant}" }',
+            "line 6, app.headers ({tenant}); there is no such placeholder; use {n}, {uuid}",
+        ),
+        (INSERT, "", "line 13, videos.insert; it is missing; add the line; docs/your-own-worker.md has an example"),
     ],
 )
 def test_a_wrong_line_names_line_key_value_and_what_is_allowed(team, old, new, message):
@@ -70,6 +78,13 @@ def test_a_wrong_line_names_line_key_value_and_what_is_allowed(team, old, new, m
     assert message in refused
     assert "secret" not in refused
     assert "\n" not in refused
+
+
+def test_a_script_that_makes_the_rows_needs_no_insert(team, tmp_path):
+    (tmp_path / "load.py").touch()
+    path = team(INSERT, "")
+    path.write_text(path.read_text().replace("[app]", '[app]\nproducer = "load.py"'))
+    assert read_app_file(path).videos.insert == {}
 
 
 def test_a_file_that_others_may_write_is_refused_because_it_runs_commands(team):

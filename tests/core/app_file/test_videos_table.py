@@ -46,6 +46,13 @@ def test_states_are_read_by_key_with_times_in_the_zone_of_the_table(table, tmp_p
     assert 3 not in found
 
 
+def test_a_row_is_read_by_the_key_that_a_script_gives_as_a_text(table):
+    videos = table()
+    row = videos.insert(VALUES)
+    assert videos.row(str(row["id"])) == row
+    assert (videos.row(2), videos.row("x")) == (None, None)
+
+
 def test_a_trial_insert_leaves_no_row(table):
     videos = table()
     assert videos.try_insert(VALUES)["title"] == "Load test 1"
@@ -61,6 +68,16 @@ def test_a_trial_insert_leaves_no_row(table):
             "aforo.toml, line 20: videos.insert; their database says: NOT NULL constraint failed: videos.owner_id;",
         ),
         ("source_path =", "path =", "videos.insert (path); videos has no such column; it has id, title, state, sour"),
+        (
+            "{row.id}",
+            "{row.nosuch}",
+            "line 4: app.args ({row.nosuch}); videos has no such column; it has id, title, state",
+        ),
+        (
+            'queue = "videos"',
+            'queue = "videos"\nheaders = { owner = "u-{row.owner}" }',
+            "line 6: app.headers ({row.owner}); videos has no such column; it has id, title, state, source_path",
+        ),
         ('table = "videos"', 'table = "clips"', "videos.table (clips); there is no such table in their database"),
         ("env:DATABASE_URL", "sqlite:///none.db", "none.db); there is no such file; create the app's tables first"),
         ("{user_id}", "me-{user_id}", "the column owner_id needs INTEGER; correct that value"),

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from core.app_file import read_app_file
-from core.app_file.worker_probe import probe_worker
+from core.app_file.worker_probe import WorkerFacts, probe_worker, require_task
 
 FILE = """\
 [app]
@@ -69,3 +69,23 @@ def test_an_app_that_no_command_names_is_imported_by_the_name_in_the_file(tmp_pa
     facts = probe_worker(read_app_file(file))
     assert (facts.error, facts.routing_key) == (None, routing_key)
     assert facts.acks_late is (None if routing_key is None else True)
+
+
+@pytest.mark.parametrize("option", ["-I more_tasks", "--include=more_tasks"])
+def test_tasks_of_modules_that_the_command_includes_are_known(tmp_path, option):
+    file = tmp_path / "aforo.toml"
+    text = FILE.format(queue="videos", python=sys.executable)
+    file.write_text(text.replace(" worker ", f" worker {option} ").replace("their_app.process", "more_tasks.encode"))
+    file.chmod(0o644)
+    (tmp_path / "their_app.py").write_text(MODULE.format(options={}))
+    (tmp_path / "more_tasks.py").write_text("from their_app import app\n@app.task\ndef encode(path): ...\n")
+    app = read_app_file(file)
+    facts = probe_worker(app)
+    assert facts.tasks == ("more_tasks.encode", "their_app.process")
+    require_task(app, facts)
+
+
+def test_a_worker_of_another_machine_is_not_asked_for_its_task(team):
+    app = read_app_file(team('command = "celery -A app.main worker --concurrency={concurrency}"', 'scale = "./scale"'))
+    require_task(app, WorkerFacts())
+    require_task(app, WorkerFacts(error="No module named celery"))
