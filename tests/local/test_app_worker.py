@@ -72,3 +72,12 @@ def test_after_scale_only_workers_that_are_known_to_be_unchanged_are_not_waited_
     app.worker.instrument = True
     app_worker.run_app_worker(None, app, 2, 1)
     assert clock.slept == slept
+
+
+def test_the_line_that_tells_when_a_worker_is_ready_is_printed_once_without_its_secrets(monkeypatch, capsys):
+    answers = iter([False, False, True])
+    monkeypatch.setattr(app_worker, "_is_ready", lambda *arguments: next(answers))
+    monkeypatch.setattr(app_worker, "POLL_SECONDS", 0)
+    app = app_with(command=None, ready="TOKEN_A=s3cret ./ready.sh", ready_seconds=10)
+    app_worker._wait(None, app, 1, 1, 0)
+    assert capsys.readouterr().err == "worker.ready: TOKEN_A=*** ./ready.sh\n"
