@@ -108,7 +108,7 @@ status: setup ## Show the programs and their pages
 logs: setup ## Show the log of the worker: ARGS=-f follows, ARGS=prometheus shows another
 	@set -f; $(LOCAL) logs $$ARGS
 
-doctor: setup ## Check this machine, or with APP= each line of aforo.toml [ARGS=--send sends one video]
+doctor: setup ## Check this machine, or with APP= each line of aforo.toml [ARGS=--send then sends one video]
 	@set -f; $(PY) -m local doctor $$ARGS
 
 clean: setup ## Remove the stack's data [ARGS='--results --videos'], or with APP= what its runs made: ARGS=--rows

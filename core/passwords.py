@@ -15,6 +15,12 @@ _PARAMETER = re.compile(
     r"(?P<quote>['\"]?)[^\s&;'\"]+(?P=quote)",
     re.IGNORECASE,
 )
+#: `NAME=value` of a shell, or `name = "value"` of TOML. A value that is a placeholder, such as "{key}", is no secret.
+_ASSIGNMENT = re.compile(
+    r"(?P<name>[\w.-]*(?:secret|password|token|key)[\w.-]*(?:=|['\"]?\s*=\s*(?=['\"])))(?!['\"]?\{\w)"
+    r"(?:\"\"\"[\s\S]*?\"\"\"|'''[\s\S]*?'''|\\\"[^\"\n]*\"|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^\s'\"]+)",
+    re.IGNORECASE,
+)
 
 
 def without_passwords(text: str) -> str:
@@ -22,3 +28,12 @@ def without_passwords(text: str) -> str:
     shown = _WITHOUT_SCHEME.sub(f"://{HIDDEN}@", text)
     shown = _IN_AUTHORITY.sub(rf"\1:{HIDDEN}@", shown)
     return _PARAMETER.sub(rf"\g<name>\g<quote>{HIDDEN}\g<quote>", shown)
+
+
+def without_secrets(text: str) -> str:
+    """Return text of an aforo.toml, such as a shell line, without its secrets.
+
+    Passwords are replaced as `without_passwords` does. The value of `NAME=value` is replaced by *** too if the name
+    contains SECRET, PASSWORD, TOKEN or KEY, in capital or small letters.
+    """
+    return _ASSIGNMENT.sub(rf"\g<name>{HIDDEN}", without_passwords(text))

@@ -161,7 +161,7 @@ def app_facts(app: AppFile, table: VideosTable | None, fleet: WorkerFleet) -> di
         "sha256": app.sha256,
         "task": app.task,
         "queue": app.queue,
-        "started_by": app.worker.command or app.worker.scale,
+        "started_by": app.worker.started_by,
         "instrumented": fleet.is_measured,
         "database_clock_offset_seconds": offset,
     }

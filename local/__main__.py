@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import click
@@ -118,27 +119,29 @@ def logs(program: str, follow: bool, lines: int) -> None:
 
 
 @main.command(epilog="Example: python -m local doctor")
-@click.option("--send", is_flag=True, help="With an app: send one small video from end to end.")
+@click.option("--send", is_flag=True, help="With an app: then send one small video from end to end.")
 @cli.env_option("--user-id", "USER_ID", "User id of that video")
 def doctor(send: bool, user_id: str | None) -> None:
     """Check what a run needs, and show a remedy for each problem. Exit code 3 if there is an error.
 
     If AFORO_APP_FILE names an app's aforo.toml, check every line of this file instead. One check inserts the row of a
-    video for the user USER_ID, and rolls the insertion back. With --send, check nothing: start the stack with the
-    app's workers, and send one small video to them.
+    video for the user USER_ID, and rolls the insertion back. With --send, start the stack with the app's workers after
+    the checks, and send one small video to them. Nothing is started and sent if there is an error.
     """
-    settings, levels = Settings.from_process(), set()
+    settings = Settings.from_process()
     app = settings.app
-    if send:
-        if app is None:
-            raise UsageError("doctor", "--send is for an app", "give APP=path/aforo.toml too")
-        up.main([], standalone_mode=False)  # with CONCURRENCY and WORKERS, as the injector reads them
-        send_one(settings, app, user_id)
-        return
-    for finding in checks.findings(settings) if app is None else app_doctor.findings(settings, app, user_id):
+    if send and app is None:
+        raise UsageError("doctor", "--send is for an app", "give APP=path/aforo.toml too")
+    of_app = partial(app_doctor.findings, user_id=user_id, with_start=not send)
+    levels = set()
+    for finding in checks.findings(settings) if app is None else of_app(settings, app):
         levels.add(finding.level)
         click.echo(f"{finding.level:<6}{finding.subject}: {finding.line}")
-    sys.exit(ExitCode.ENVIRONMENT if Level.ERROR in levels else ExitCode.DONE)
+    if Level.ERROR in levels:
+        sys.exit(ExitCode.ENVIRONMENT)
+    if send and app is not None:
+        up.main([], standalone_mode=False)  # with CONCURRENCY and WORKERS, as the injector reads them
+        send_one(settings, app, user_id)
 
 
 @main.command(epilog="Example: python -m local clean --results")

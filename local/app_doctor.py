@@ -11,7 +11,7 @@ from core import aws, database, sqs_queue
 from core.app_file import AppFile
 from core.app_file.placeholders import placeholders, video_values
 from core.app_file.videos_table import VideosTable
-from core.app_file.worker_probe import WorkerFacts, probe_worker, require_task
+from core.app_file.worker_probe import WorkerFacts, celery_app, probe_worker, require_task
 from core.errors import AforoError, EnvironmentFault, UsageError, printable
 from core.queue_contract import Finding, Level
 from core.settings import Settings, is_local
@@ -27,11 +27,12 @@ CONTAINER_LINES = (
 )
 
 
-def findings(settings: Settings, app: AppFile, user_id: str | None) -> Iterator[Finding]:
+def findings(settings: Settings, app: AppFile, user_id: str | None, *, with_start: bool = True) -> Iterator[Finding]:
     """Check an app's aforo.toml, worker, queue, database and videos. Yield a finding for each check.
 
     A finding says OK, or names a problem and its remedy. `user_id` is the owner of the row that one check inserts and
-    rolls back. `user_id` is None if the app needs no owner.
+    rolls back. `user_id` is None if the app needs no owner. If `with_start` is True, the worker is started
+    once where none runs and no message waits, and stopped again.
     """
     yield Finding(app.path.name, Level.OK, f"{app.name}, every line is known")
     yield from _worker(app)
@@ -40,7 +41,7 @@ def findings(settings: Settings, app: AppFile, user_id: str | None) -> Iterator[
     yield _run("row", lambda: _row(app, user_id))
     yield _run("input", lambda: _input(app))
     yield _run("stack", _stack)
-    if app.worker.command is not None:
+    if with_start and app.worker.command is not None:
         yield _start(settings, app)
 
 
@@ -74,7 +75,7 @@ def _worker(app: AppFile) -> Iterator[Finding]:
 
 
 def _elsewhere(app: AppFile) -> Iterator[Finding]:
-    yield Finding("worker", Level.OK, f"started elsewhere by: {app.worker.scale}")
+    yield Finding("worker", Level.OK, f"started elsewhere by: {app.worker.started_by}")
     if app.worker.instrument:
         yield Finding("container", Level.OK, f"it needs {'; '.join(CONTAINER_LINES)}")
     elif app.worker.ready is None:

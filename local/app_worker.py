@@ -17,6 +17,7 @@ from core.app_file import AppFile
 from core.app_file.child_environment import child_environment, run_as_worker
 from core.app_file.values import substituted
 from core.errors import EnvironmentFault, first_line
+from core.passwords import without_secrets
 from core.settings import Settings
 from core.worker_conditions import app_slots
 from local import configuration, readiness, supervisor
@@ -143,7 +144,7 @@ def _run_line(app: AppFile, key: str, line: str) -> None:
 
     Raise EnvironmentFault with its last output if it fails.
     """
-    click.echo(f"{key}: {line}", err=True)
+    click.echo(f"{key}: {without_secrets(line)}", err=True)
     environment = child_environment(app, {"AFORO_STOP_SECONDS": str(app.worker.stop_seconds)})
     ended = subprocess.run(
         ["/bin/sh", "-c", line],  # aforo.toml is code, like a Makefile
@@ -161,6 +162,8 @@ def _run_line(app: AppFile, key: str, line: str) -> None:
 
 def _wait(settings: Settings, app: AppFile, concurrency: int, workers: int, log_start: int) -> None:
     """Wait until the workers consume. Raise EnvironmentFault if they end, or after the time in aforo.toml."""
+    if app.worker.ready is not None:
+        click.echo(f"worker.ready: {without_secrets(app.worker.ready)}", err=True)
     deadline = time.monotonic() + app.worker.ready_seconds
     started = time.monotonic()
     while not _is_ready(settings, app, (concurrency, workers), time.monotonic() - started, log_start):

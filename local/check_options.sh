@@ -16,7 +16,7 @@ options_of() { # options_of VERB: print its options
     history) echo "SIZE CONCURRENCY RATE WORKERS STACK APP ARGS" ;;
     import) echo "SIZE CONCURRENCY RATE WORKERS STACK APP ARGS" ;;
     up) echo "CONCURRENCY PROFILE STACK WORKERS APP" ;;
-    doctor) echo "USER_ID STACK APP ARGS" ;;
+    doctor) echo "USER_ID STACK APP YES ARGS" ;;
     clean) echo "STACK APP YES ARGS" ;;
     table | report | document | compare | plan | audit | usl | logs | import-executions) echo "STACK APP ARGS" ;;
     down | status | setup) echo "STACK APP" ;;

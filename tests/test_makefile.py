@@ -190,6 +190,7 @@ def test_a_name_with_a_blank_is_refused_before_anything_starts(tmp_path, name):
         "report ARGS=x STACK=compose",
         "down status logs ARGS=-f",
         "run-burst APP=../x/aforo.toml WORKERS=2 YES=1 USER_ID=ana",
+        "doctor APP=../x/aforo.toml USER_ID=7 YES=1 ARGS=--send",
         "import APP=../x/aforo.toml SIZE=5MB CONCURRENCY=2 WORKERS=2 RATE=10 ARGS=--ids",
         "clean APP=../x/aforo.toml YES=1 ARGS=--rows",
     ],

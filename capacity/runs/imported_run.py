@@ -78,7 +78,7 @@ def _run(app: AppFile, found: Mapping[Any, TheirVideo], request: ImportRequest) 
         "sha256": app.sha256,
         "task": app.task,
     }
-    facts |= {"queue": app.queue, "started_by": app.worker.command or app.worker.scale, "instrumented": False}
+    facts |= {"queue": app.queue, "started_by": app.worker.started_by, "instrumented": False}
     facts["acks_late"] = probe_worker(app).acks_late
     window = None if request.rate_per_minute is None else len(found) * 60.0 / request.rate_per_minute
     return RunRow(

@@ -43,8 +43,9 @@ class Target:
         return cls(settings, app, client, queue, None if app.videos is None else VideosTable.open(app))
 
     def lines(self, videos: int) -> Iterator[str]:
-        """Yield the lines that are printed before a run: the number of tasks, the queue, the database table.
+        """Yield the lines that are printed before a run, one per system or program of the app that the run uses.
 
+        They name the number of tasks, the queue, the database table, and the script that makes rows and arguments.
         `videos` is the number of videos, with one task each.
         """
         endpoint = self.settings.aws.endpoint_of("sqs") or f"AWS, region {self.settings.aws.region}"
@@ -54,6 +55,8 @@ class Target:
         if self.table is not None:
             section = self.table.section
             yield f"  rows into {section.table} at {database.masked(section.url)}: {self.table.count()} there now"
+        if self.app.producer is not None:
+            yield f"  rows and arguments by {self.app.producer}"
 
     def doubts(self) -> list[str]:
         """Return the reasons why the user must confirm the sending: none, one or two.

@@ -206,19 +206,27 @@ class _Reader:
         path = self._resolved(name)
         if not path.is_file():
             self._refuse(place, "there is no such file", "correct that line", path)
+        if _others_may_write(path.stat()):
+            remedy = f"chmod o-w {path.name}, after reading it"
+            raise EnvironmentFault(self._where(place), "other users may have written it", remedy, value=path)
         return path
 
     def _resolved(self, name: str) -> Path:
         return Path(os.path.normpath(self.path.parent / Path(name).expanduser()))
 
     def _refuse(self, place: str, why: str, remedy: str, value: Any = None) -> None:
+        raise UsageError(self._where(place), why, remedy, value=value)
+
+    def _where(self, place: str) -> str:
         line = self.lines.get(place) or self.lines.get(place.split(".", maxsplit=1)[0])
-        where = f"{self.path.name}{f', line {line}' if line else ''}, {place}"
-        raise UsageError(where, why, remedy, value=value)
+        return f"{self.path.name}{f', line {line}' if line else ''}, {place}"
 
 
 def _require_safe(path: Path) -> None:
-    """Raise an error unless only this user can have written the file, because it runs commands."""
+    """Raise an error if other users can have written the file or may replace it, because it runs commands.
+
+    Members of the file's group count as trusted.
+    """
     try:
         facts = path.stat()
     except OSError as error:
@@ -228,9 +236,21 @@ def _require_safe(path: Path) -> None:
         ) from None
     if not stat.S_ISREG(facts.st_mode):
         raise UsageError("APP", "it is not a file", "give the path of an aforo.toml", value=path)
-    if facts.st_mode & stat.S_IWOTH or facts.st_uid not in {0, os.getuid()}:
+    if _others_may_write(facts) or facts.st_uid not in {0, os.getuid()}:
         remedy = f"chmod o-w {path.name}, after reading it: it runs commands"
         raise EnvironmentFault("APP", "other users may have written it", remedy, value=path)
+    if _others_may_write(path.parent.stat()):
+        remedy = f"chmod o-w {path.parent}, after reading the file: it runs commands"
+        raise EnvironmentFault("APP", "other users may replace it in its folder", remedy, value=path)
+
+
+def _others_may_write(facts: os.stat_result) -> bool:
+    """Return True if users outside of its group may write this file, or add and replace files in this folder.
+
+    In a folder with the sticky bit, such as /tmp, they may not replace the files of others.
+    """
+    is_sticky = stat.S_ISDIR(facts.st_mode) and facts.st_mode & stat.S_ISVTX
+    return bool(facts.st_mode & stat.S_IWOTH) and not is_sticky
 
 
 def _read(path: Path) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-_PASSWORD = re.compile(r"(?<=://)([^:/@\s\"']*):[^@/\s\"']+@")
+from core.passwords import without_secrets
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,11 @@ class WorkerSection:
     ready_seconds: int
     stop_seconds: int
     metrics: tuple[str, ...]
+
+    @property
+    def started_by(self) -> str:
+        """Return `command` or `scale`, without secrets."""
+        return without_secrets(self.command or self.scale or "")
 
 
 @dataclass(frozen=True)
@@ -137,8 +141,8 @@ class AppFile:
 
     @property
     def redacted(self) -> str:
-        """Return the text of the aforo.toml with the passwords in its URLs masked."""
-        return _PASSWORD.sub(r"\1:***@", self.text)
+        """Return the text of the aforo.toml without its secrets, as `without_secrets` masks them."""
+        return without_secrets(self.text)
 
     def place(self, key: str) -> str:
         """Return the beginning of an error message about `key`: the file name, the line, and `key` itself.

@@ -458,12 +458,13 @@ WORKER = Board(
                     Text("Comparación con celery-exporter", "Comparison with celery-exporter"),
                     Text(
                         "¿Cuenta celery-exporter las mismas tareas en el rango mostrado? Recibe los eventos de todos "
-                        "los "
-                        "workers, salvo los perdidos y los primeros tras su arranque. Si no hay barras de eventos, no "
-                        "está o no le llegan.",
+                        "los workers, salvo los perdidos y los primeros tras su arranque. Si no hay barras de eventos, "
+                        "no está o no le llegan: el worker los envía con `aforo[events]` instalado y "
+                        "`AFORO_EVENTS_REDIS_URL`.",
                         "Does celery-exporter count the same tasks in the range shown? It receives the events of all "
                         "workers, except lost ones and the first after its start. Without bars of events, it does not "
-                        "run or receives none.",
+                        "run or receives none: a worker sends them with `aforo[events]` installed and "
+                        "`AFORO_EVENTS_REDIS_URL`.",
                     ),
                     (
                         Query(_increase("aforo_worker_tasks_started_total"), Text("empezadas", "started"), GREY),
@@ -488,7 +489,12 @@ WORKER = Board(
                 ),
                 series(
                     Text("Eventos de Celery", "Celery events"),
-                    Text("¿Llegan los eventos a su Redis?", "Do events reach their Redis?"),
+                    Text(
+                        "¿Llegan los eventos a su Redis? Sin `aforo[events]` instalado en el worker y "
+                        "`AFORO_EVENTS_REDIS_URL`, no se envía ninguno.",
+                        "Do events reach their Redis? Without `aforo[events]` installed at the worker and "
+                        "`AFORO_EVENTS_REDIS_URL`, none is sent.",
+                    ),
                     (
                         Query(_rate("aforo_worker_events_forwarded_total"), Text("entregados", "forwarded"), GREEN),
                         Query(_rate("aforo_worker_events_dropped_total"), Text("perdidos", "dropped"), RED),

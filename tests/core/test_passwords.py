@@ -3,7 +3,7 @@
 import pytest
 
 from core.errors import EnvironmentFault
-from core.passwords import without_passwords
+from core.passwords import without_passwords, without_secrets
 from core.settings import Settings, UsageError
 
 
@@ -40,3 +40,29 @@ def test_the_error_of_a_setting_hides_the_password():
     with pytest.raises(UsageError) as caught:
         Settings.from_env({"AFORO_DATABASE_URL": "no-url?password=s3cret"})
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('scale = "AWS_SECRET_ACCESS_KEY=s3/cr+et docker up"', 'scale = "AWS_SECRET_ACCESS_KEY=*** docker up"'),
+        ("SOME_TOKEN=s3cret;up", "SOME_TOKEN=***"),
+        ("API_KEY='s3 cret' up", "API_KEY=*** up"),
+        ('DB_PASSWORD="s3 cret" up', "DB_PASSWORD=*** up"),
+        (r'scale = "API_KEY=\"s3 cret\" up"', 'scale = "API_KEY=*** up"'),
+        ('headers = { api_key = "s3cret", n = 1 }', "headers = { api_key = ***, n = 1 }"),
+        ('headers = { "X-Api-Key" = "s3cret", n = 1 }', 'headers = { "X-Api-Key" = ***, n = 1 }'),
+        ("pg_isready -d postgresql://me:s3cret@h/db", "pg_isready -d postgresql://me:***@h/db"),
+        ('kwargs = { token_b = """s3\ncret""" }', "kwargs = { token_b = *** }"),
+    ],
+)
+def test_the_value_of_a_name_of_a_secret_is_hidden_and_the_rest_of_the_line_stays(text, shown):
+    assert without_secrets(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['insert = { source_key = "{key}" }', "CONCURRENCY={concurrency} up", 'url = "env:API_KEY"', "monkey business"],
+)
+def test_a_placeholder_and_a_line_without_a_secret_stay_as_they_are(text):
+    assert without_secrets(text) == text

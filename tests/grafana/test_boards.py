@@ -53,6 +53,20 @@ def test_both_languages_have_the_same_queries_and_different_texts():
         assert one["description"] != two["description"]
 
 
+@pytest.mark.parametrize("lang", FOLDERS)
+def test_a_panel_about_celery_events_names_what_sends_them(lang):
+    about = [panel for panel in panels(load(FOLDERS[lang] / "aforo-worker.json")) if queries_celery_events(panel)]
+    assert len(about) == 2
+    for panel in about:
+        assert "`aforo[events]`" in panel["description"]
+        assert "`AFORO_EVENTS_REDIS_URL`" in panel["description"]
+
+
+def queries_celery_events(panel):
+    texts = " ".join(target.get("expr", "") for target in panel.get("targets", []))
+    return "celery_task_" in texts or "aforo_worker_events_" in texts
+
+
 @pytest.mark.parametrize("number", [0, 1])
 def test_every_query_is_valid_in_two_major_versions_of_prometheus(number):
     if number >= len(PROMTOOLS):

@@ -1,4 +1,4 @@
-"""The doctor of an app's aforo.toml: what it says of a queue that it cannot read."""
+"""The doctor of an app's aforo.toml: what it says of queue and worker, and when it sends a video."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import sys
 import time
 
 import pytest
+from click.testing import CliRunner
 
 from core.app_file import read_app_file
 from core.errors import EnvironmentFault
+from core.queue_contract import Finding, Level
 from core.settings import Settings
-from local import app_worker
+from local import __main__ as verbs
+from local import app_doctor, app_worker
 from local.app_doctor import CONTAINER_LINES, _no_queue, _worker
 from local.app_trial import try_worker
 from local.app_worker import require_aforo
@@ -152,3 +155,46 @@ def test_a_python_without_aforo_is_named_with_the_command_that_installs_it(app_o
         require_aforo(app_of("ready."))
     assert "aforo is not installed there: ModuleNotFoundError: No module named 'aforo'" in str(fault.value)
     assert f"run `make wheel` and {tmp_path}/python -m pip install dist/aforo-*.whl" in str(fault.value)
+
+
+@pytest.fixture
+def sent(team, monkeypatch):  # noqa: F811
+    """Return the list of what the doctor of an app starts and sends."""
+    done = []
+    own = {"AFORO_APP_FILE": str(team()), "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}
+    monkeypatch.setattr(verbs.Settings, "from_process", lambda: Settings.from_env(own))
+    monkeypatch.setattr(verbs.up, "main", lambda *_, **__: done.append("up"))
+    monkeypatch.setattr(verbs, "send_one", lambda settings, app, user_id: done.append(f"a video of user {user_id}"))
+    return done
+
+
+def doctor(*words):
+    return CliRunner().invoke(verbs.doctor, words, standalone_mode=False)
+
+
+def test_an_error_of_a_check_ends_the_doctor_before_anything_is_sent(sent):
+    shown = doctor("--send")
+    assert shown.exit_code == 3
+    assert "error task: aforo.toml, line 11: worker.command (app.main); it cannot be imported: " in shown.stdout
+    assert sent == []
+
+
+def test_without_an_error_one_video_is_sent_after_the_checks_and_the_worker_is_not_tried_first(sent, monkeypatch):
+    def findings(settings, app, user_id, *, with_start):
+        sent.append(f"checks with a start: {with_start}")
+        yield Finding("queue", Level.WARN, "2 are in it", "they are processed first")
+
+    monkeypatch.setattr(app_doctor, "findings", findings)
+    shown = doctor("--send", "--user-id", "7")
+    assert (shown.exit_code, shown.stdout) == (0, "warn  queue: 2 are in it; they are processed first\n")
+    assert sent == ["checks with a start: False", "up", "a video of user 7"]
+    sent.clear()
+    assert doctor("--user-id", "7").exit_code == 0
+    assert sent == ["checks with a start: True"]
+
+
+@pytest.mark.parametrize(("with_start", "subjects"), [(True, ["stack", "worker"]), (False, ["input", "stack"])])
+def test_the_worker_is_tried_unless_it_is_started_anyway(app_of, monkeypatch, with_start, subjects):
+    monkeypatch.setattr(app_doctor, "_start", lambda settings, app: Finding("worker", Level.OK, "it starts"))
+    found = list(app_doctor.findings(settings(), app_of("ready."), "7", with_start=with_start))
+    assert [finding.subject for finding in found][-2:] == subjects

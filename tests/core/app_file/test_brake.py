@@ -44,6 +44,13 @@ def test_the_lines_name_endpoint_account_queue_and_number(target):
     assert "queue videos at AWS, region us-east-1" in list(target(endpoint=None).lines(1))[1]
 
 
+def test_a_script_that_makes_the_rows_is_named_before_anything_is_sent(target, team, tmp_path):
+    (tmp_path / "make.py").write_text("")
+    produced = read_app_file(team('queue = "videos"', 'queue = "videos"\nproducer = "make.py"'))
+    lines = list(dataclasses.replace(target(), app=produced).lines(100))
+    assert lines[-1] == f"  rows and arguments by {tmp_path}/make.py"
+
+
 def test_an_empty_queue_on_this_machine_is_not_asked_about(target, monkeypatch):
     questions = asked(monkeypatch, False)
     confirm(target(), 100, assume_yes=False)

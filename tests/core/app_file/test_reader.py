@@ -93,6 +93,40 @@ def test_a_file_that_others_may_write_is_refused_because_it_runs_commands(team):
     assert "other users may have written it; chmod o-w aforo.toml" in refusal(path)
 
 
+def test_a_file_that_others_may_replace_in_its_folder_is_refused(team, tmp_path):
+    path = team()
+    tmp_path.chmod(0o777)
+    why = "other users may replace it in its folder"
+    assert f"; {why}; chmod o-w {tmp_path}, after reading the file: it runs commands" in refusal(path)
+    tmp_path.chmod(0o1777)  # as /tmp: nobody replaces the files of others
+    assert read_app_file(path).name == "mi-app"
+
+
+@pytest.mark.parametrize(("file", "where"), [(".env", "line 7, app.env_file"), ("make.py", "line 5, app.producer")])
+def test_an_env_file_or_a_producer_that_others_may_write_is_refused(team, tmp_path, file, where):
+    (tmp_path / "make.py").write_text("")
+    path = team('queue = "videos"', 'producer = "make.py"\nqueue = "videos"')
+    (tmp_path / file).chmod(0o666)
+    assert f"; other users may have written it; chmod o-w {file}, after reading it" in refusal(path)
+    assert where in refusal(path)
+
+
+def test_what_the_group_may_write_is_read(team, tmp_path):
+    (tmp_path / "make.py").write_text("")
+    path = team('queue = "videos"', 'queue = "videos"\nproducer = "make.py"')
+    for place in (path, tmp_path, tmp_path / ".env", tmp_path / "make.py"):
+        place.chmod(0o775)
+    assert read_app_file(path).producer == tmp_path / "make.py"
+
+
+def test_the_secrets_of_a_shell_line_are_in_no_copy(team):
+    path = team('command = "celery -A app.main worker --concurrency={concurrency}"', 'scale = "API_TOKEN=s3cret up.sh"')
+    app = read_app_file(path)
+    assert 'scale = "API_TOKEN=*** up.sh"' in app.redacted
+    assert app.worker.started_by == "API_TOKEN=*** up.sh"
+    assert app.worker.scale == "API_TOKEN=s3cret up.sh"
+
+
 def test_a_missing_file_says_how_to_write_one(tmp_path):
     with pytest.raises(UsageError, match=r"No such file or directory; give the path of an aforo\.toml, or write one"):
         read_app_file(tmp_path / "none.toml")
