@@ -68,7 +68,7 @@ def register() -> str:
 
 
 def _deliverable(app: Celery, policy: MessagePolicy | None) -> MessagePolicy:
-    """Return the policy, by default one of every content type that the app accepts.
+    """Return the policy, by default one of every content type that the app accepts, and of both task protocols.
 
     Raise UnsupportedApp if the app sends or accepts messages that the policy refuses.
     """
@@ -76,7 +76,7 @@ def _deliverable(app: Celery, policy: MessagePolicy | None) -> MessagePolicy:
     accepted = {"accept_content": tuple(conf.accept_content or ()), "task_serializer": (conf.task_serializer,)}
     types = {key: frozenset(_content_type(key, name) for name in names) for key, names in accepted.items()}
     if policy is None:
-        return MessagePolicy(content_types=types["accept_content"])
+        return MessagePolicy(content_types=types["accept_content"], allows_protocol_1=True)
     for key, each in types.items():
         if others := sorted(each - policy.content_types):
             raise UnsupportedApp(f"{key} ({', '.join(others)}); the message policy refuses that type; use 'json'")

@@ -24,6 +24,7 @@ app.conf.update(
     task_acks_late=True,
     worker_prefetch_multiplier=1,
     worker_enable_remote_control=False,
+    task_protocol=int(os.environ.get("PROTOCOL", "2")),
     task_serializer=SERIALIZER,
     accept_content=[SERIALIZER],
     broker_transport_options={

@@ -126,6 +126,15 @@ def test_a_hardened_worker_runs_messages_of_another_serializer_that_its_app_acce
     assert lab.queue.counts() == {"visible": 0, "in_flight": 0, "dead": 0}
 
 
+def test_a_hardened_worker_runs_messages_of_protocol_1(lab):
+    lab.environment["PROTOCOL"] = "1"
+    _, port = lab.worker(slots=1, HARDEN="1")
+    lab.send(*["quick"] * 3, "failing")
+    until(lambda: value(port, "aforo_worker_tasks") == 4, "all tasks", seconds=60)
+    assert value(port, "aforo_worker_tasks", outcome="succeeded") == 3
+    until(lambda: not any(lab.queue.counts().values()), "all messages are deleted, none is dead-lettered")
+
+
 @pytest.mark.parametrize(("pool", "slots"), [("prefork", 2), ("threads", 2)])
 def test_the_time_in_ffmpeg_and_ffprobe_is_a_stage_without_a_change_of_the_app(lab, pool, slots):
     for name in ("ffmpeg", "ffprobe"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections import namedtuple
 
 import kombu
@@ -14,7 +15,7 @@ from celery import Celery
 from aforo.sqs import MessagePolicy, UnsupportedApp, harden, hardening
 from aforo.sqs.connection import FailedPoll
 from aforo.sqs.observer import PollResult, SilentObserver
-from testing.messages import b64, envelope
+from testing.messages import b64, envelope, protocol_1
 
 QUEUE, URL = "q", "http://sqs.test/1/q"
 
@@ -90,6 +91,24 @@ def test_without_a_policy_a_serializer_that_the_app_accepts_is_left_to_celery():
         app = app_with(accept_content=accepted, task_serializer=accepted[-1])
         harden(app)
         assert channel_of(app)._hardening.policy.invalid_reason(body) == reason
+
+
+@pytest.mark.parametrize("countdown", [None, 3600])
+def test_without_a_policy_what_celery_sends_in_protocol_1_is_accepted_and_its_countdown_is_known(countdown):
+    app = app_with(task_protocol=1)
+    sent = app.amqp.create_task_message("i", "tiny.work", ["x"], {}, countdown=countdown)
+    body = json.dumps(envelope(headers=sent.headers, body=b64(json.dumps(sent.body))))
+    harden(app)
+    call = channel_of(app)._hardening.policy.accept(body)
+    assert (call.task, call.args, call.kwargs) == ("tiny.work", ["x"], {})
+    assert call.due_at == (countdown and pytest.approx(time.time() + countdown, abs=60))
+
+
+def test_a_policy_of_an_app_refuses_protocol_1_unless_it_says_otherwise():
+    for policy, reason in ((MessagePolicy(), "bad_headers"), (MessagePolicy(allows_protocol_1=True), None)):
+        app = app_with()
+        harden(app, policy=policy)
+        assert channel_of(app)._hardening.policy.invalid_reason(json.dumps(protocol_1())) == reason
 
 
 def test_a_body_as_large_as_sqs_accepts_is_read():
