@@ -22,6 +22,8 @@ from aforo.sqs.validation import MessagePolicy
 SCHEME = "aforo-sqs"
 #: the transport overrides private methods of kombu, so it supports the series that it is tested with
 OLDEST_KOMBU, NEWEST_KOMBU = (5, 3), (5, 7)
+#: kombu 5.5 has none: its client of urllib3 stops the event loop during each receive call, and takes no time limit
+CURL_CLIENT = "kombu.asynchronous.http.curl"
 #: the transport option that carries the Hardening of an app to its channels
 OPTION = "aforo"
 
@@ -98,7 +100,11 @@ def _content_type(key: str, serializer: str) -> str:
 def _require_support(app: Celery) -> None:
     conf, url = app.conf, app.conf.broker_url or ""
     if not OLDEST_KOMBU <= tuple(kombu.VERSION[:2]) <= NEWEST_KOMBU:
-        raise UnsupportedApp(f"kombu ({kombu.__version__}); it was not tested; install kombu 5.3 to 5.7")
+        raise UnsupportedApp(f"kombu ({kombu.__version__}); it was not tested; install kombu 5.3, 5.4, 5.6 or 5.7")
+    if find_spec(CURL_CLIENT) is None:
+        raise UnsupportedApp(
+            f"kombu ({kombu.__version__}); its receive calls block the worker; use celery 5.3, 5.4, 5.6 or 5.7"
+        )
     if find_spec("pycurl") is None:
         raise UnsupportedApp("pycurl; it is not installed; install aforo[sqs]")
     if not url.startswith(("sqs:", f"{SCHEME}:")):

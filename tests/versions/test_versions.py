@@ -29,6 +29,8 @@ PROCESS = "videos.process"
 #: Before the library's oldest Celery.
 UNKNOWN = Pair("5.2.7", "5.2.4", "3.6.4.0", "3.10")
 UNMEASURED = "aforo cannot measure this worker, which runs unmeasured: "
+#: They receive with urllib3 in the event loop, not with curl.
+BLOCKING = tuple(pair for pair in PAIRS if pair.kombu.startswith("5.5."))
 SHORT_SECONDS = 3
 COUNTDOWN_SECONDS = 3 * SHORT_SECONDS
 
@@ -159,6 +161,9 @@ def test_recycled_children_keep_the_idle_time_of_their_slot(their_app):
         assert {record["slot"] for record in their_app.executions()} == {0}
 
 
+@pytest.mark.parametrize(
+    "their_environment", [pair for pair in PAIRS if pair not in BLOCKING], ids=lambda pair: pair.name, indirect=True
+)
 def test_a_hardened_worker_deletes_its_messages_and_runs_a_delayed_task_once(tmp_path, their_environment, sqs_queue):
     queue = sqs_queue(visibility_timeout_seconds=SHORT_SECONDS)
     app = App(tmp_path, their_environment, queue)
@@ -171,6 +176,13 @@ def test_a_hardened_worker_deletes_its_messages_and_runs_a_delayed_task_once(tmp
         assert [record["outcome"] for record in app.executions()] == ["succeeded"] * 6
         assert app.value("aforo_worker_info", transport="aforo-sqs") == 1
     assert "Traceback" not in app.log
+
+
+@pytest.mark.parametrize("their_environment", BLOCKING, ids=lambda pair: pair.name, indirect=True)
+def test_a_kombu_whose_receive_calls_block_the_worker_is_not_hardened(their_app):
+    with their_app.worker("-c", "1", HARDEN="1") as process:
+        assert process.wait(timeout=60) != 0
+    assert "kombu (5.5.4); its receive calls block the worker; use celery 5.3, 5.4, 5.6 or 5.7" in their_app.log
 
 
 def unmeasured_lines(log):

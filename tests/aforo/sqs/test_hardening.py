@@ -156,7 +156,17 @@ def test_another_series_of_kombu_is_refused(monkeypatch):
     version = namedtuple("version", "major minor")
     monkeypatch.setattr(hardening.kombu, "VERSION", version(5, 8))
     monkeypatch.setattr(hardening.kombu, "__version__", "5.8.0")
-    with pytest.raises(UnsupportedApp, match=r"kombu \(5\.8\.0\); it was not tested; install kombu 5\.3 to 5\.7"):
+    with pytest.raises(
+        UnsupportedApp, match=r"kombu \(5\.8\.0\); it was not tested; install kombu 5\.3, 5\.4, 5\.6 or 5\.7"
+    ):
+        harden(app_with())
+
+
+def test_a_kombu_that_does_not_receive_by_curl_is_refused(monkeypatch):
+    monkeypatch.setattr(hardening, "find_spec", lambda name: None if name == "kombu.asynchronous.http.curl" else name)
+    monkeypatch.setattr(hardening.kombu, "__version__", "5.5.4")
+    text = r"^kombu \(5\.5\.4\); its receive calls block the worker; use celery 5\.3, 5\.4, 5\.6 or 5\.7$"
+    with pytest.raises(UnsupportedApp, match=text):
         harden(app_with())
 
 
