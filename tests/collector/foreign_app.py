@@ -112,5 +112,7 @@ def send(kind: str, task_id: str) -> None:
     kind, _, queue = kind.partition("@")
     if kind == "chain":
         chain(quick.si().set(task_id=task_id), group(quick.si(), quick.si())).apply_async()
+    elif kind == "delayed":
+        quick.apply_async(task_id=task_id, countdown=9)
     else:
         app.tasks[f"tests.collector.foreign_app.{kind}"].apply_async(task_id=task_id, args=(), queue=queue or QUEUE)

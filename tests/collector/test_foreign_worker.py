@@ -126,13 +126,15 @@ def test_a_hardened_worker_runs_messages_of_another_serializer_that_its_app_acce
     assert lab.queue.counts() == {"visible": 0, "in_flight": 0, "dead": 0}
 
 
-def test_a_hardened_worker_runs_messages_of_protocol_1(lab):
-    lab.environment["PROTOCOL"] = "1"
+def test_a_hardened_worker_runs_messages_of_protocol_1_and_a_delayed_one_once(lab, sqs_queue):
+    queue = sqs_queue(visibility_timeout_seconds=3)
+    lab.environment |= {"PROTOCOL": "1", "QUEUE_NAME": queue.name, "QUEUE_URL": queue.url}
     _, port = lab.worker(slots=1, HARDEN="1")
-    lab.send(*["quick"] * 3, "failing")
-    until(lambda: value(port, "aforo_worker_tasks") == 4, "all tasks", seconds=60)
-    assert value(port, "aforo_worker_tasks", outcome="succeeded") == 3
-    until(lambda: not any(lab.queue.counts().values()), "all messages are deleted, none is dead-lettered")
+    lab.send(*["quick"] * 3, "failing", "delayed")
+    until(lambda: value(port, "aforo_worker_tasks") == 5, "all tasks", seconds=60)
+    until(lambda: not any(queue.counts().values()), "all messages are deleted, none is dead-lettered")
+    assert value(port, "aforo_worker_tasks", outcome="succeeded") == 4
+    assert value(port, "aforo_worker_tasks") == 5
 
 
 @pytest.mark.parametrize(("pool", "slots"), [("prefork", 2), ("threads", 2)])
