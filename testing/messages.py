@@ -47,6 +47,16 @@ def envelope(name: str = "x", seconds: float = 0.0, **changes: Any) -> dict[str,
     return message
 
 
+def protocol_1(fields: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    """Return a valid message of the test task in Celery's task protocol 1: its body has the fields of the task.
+
+    `fields` replaces fields of the body. `changes` sets fields of the message, as for `envelope`.
+    """
+    body = {"task": TASK, "id": "i", "args": ["x", 0.0], "kwargs": {}, "retries": 0, "eta": None, "utc": True}
+    body |= {"expires": None, "timelimit": [None, None], "taskset": None, "chord": None, "callbacks": None}
+    return envelope(**{"headers": {}, "body": b64(json.dumps(body | (fields or {}))), **changes})
+
+
 def without(name: str) -> dict[str, Any]:
     message = envelope()
     del message[name]

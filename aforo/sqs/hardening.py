@@ -22,6 +22,8 @@ from aforo.sqs.validation import JSON_TYPE, MessagePolicy
 SCHEME = "aforo-sqs"
 #: the transport overrides private methods of kombu, so it supports the series that it is tested with
 OLDEST_KOMBU, NEWEST_KOMBU = (5, 3), (5, 7)
+#: kombu 5.5 has none: its client of urllib3 stops the event loop during each receive call, and takes no time limit
+CURL_CLIENT = "kombu.asynchronous.http.curl"
 #: the transport option that carries the Hardening of an app to its channels
 OPTION = "aforo"
 
@@ -68,14 +70,16 @@ def register() -> str:
 
 
 def _deliverable(app: Celery, policy: MessagePolicy | None) -> MessagePolicy:
-    """Return the policy, by default one of every content type that the app accepts.
+    """Return the policy, by default one of every content type that the app accepts, and of both task protocols.
 
     Raise UnsupportedApp if the app sends or accepts messages that the policy refuses.
     """
     conf = app.conf
     accepted = {"accept_content": tuple(conf.accept_content or ()), "task_serializer": (conf.task_serializer,)}
     types = {key: frozenset(_content_type(key, name) for name in names) for key, names in accepted.items()}
-    policy = policy or MessagePolicy(content_types=types["accept_content"] or frozenset({JSON_TYPE}))
+    if policy is None:
+        accepted_types = types["accept_content"] or frozenset({JSON_TYPE})
+        policy = MessagePolicy(content_types=accepted_types, allows_protocol_1=True)
     for key, each in types.items():
         if others := sorted(each - policy.content_types):
             raise UnsupportedApp(f"{key} ({', '.join(others)}); the message policy refuses that type; use 'json'")
@@ -97,7 +101,11 @@ def _content_type(key: str, serializer: str) -> str:
 def _require_support(app: Celery) -> None:
     conf, url = app.conf, app.conf.broker_url or ""
     if not OLDEST_KOMBU <= tuple(kombu.VERSION[:2]) <= NEWEST_KOMBU:
-        raise UnsupportedApp(f"kombu ({kombu.__version__}); it was not tested; install kombu 5.3 to 5.7")
+        raise UnsupportedApp(f"kombu ({kombu.__version__}); it was not tested; install kombu 5.3, 5.4, 5.6 or 5.7")
+    if find_spec(CURL_CLIENT) is None:
+        raise UnsupportedApp(
+            f"kombu ({kombu.__version__}); its receive calls block the worker; use celery 5.3, 5.4, 5.6 or 5.7"
+        )
     if find_spec("pycurl") is None:
         raise UnsupportedApp("pycurl; it is not installed; install aforo[sqs]")
     if not url.startswith(("sqs:", f"{SCHEME}:")):

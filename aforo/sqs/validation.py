@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable, Container, Set
+from collections.abc import Callable, Container, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from kombu.compression import decompress
+from kombu.serialization import loads
 from kombu.utils import json as kombu_json
 
 from aforo.sqs.observer import InvalidReason
@@ -25,8 +27,8 @@ JSON_TYPE = "application/json"
 class Call:
     """Task call in a message: task name, arguments, and the options (such as `eta`) that are set.
 
-    `options` has only names from the constant OPTIONS. For a compressed message, and for one that is not JSON, `args`
-    and `kwargs` are empty.
+    `options` has only names from the constant OPTIONS. For a message of protocol 2 that is compressed or not
+    JSON, `args` and `kwargs` are empty.
     """
 
     task: str
@@ -48,7 +50,8 @@ class MessagePolicy:
     `tasks` has the accepted task names, or is None to accept all. A body above `largest_body_bytes` is invalid. If
     `allows_compression` is False, a compressed message is invalid. `content_types` has the content types of the
     accepted bodies: only JSON is read, and others are left to Celery. `check` gets the task call, and returns a reason
-    to reject the call, or None.
+    to reject the call, or None. If `allows_protocol_1` is True, messages of Celery's task protocol 1 are valid too.
+    Celery decodes their bodies in its main process, so they are decoded here too, whatever their content type.
     """
 
     tasks: Container[str] | None = None
@@ -56,6 +59,7 @@ class MessagePolicy:
     allows_compression: bool = True
     content_types: Set[str] = frozenset({JSON_TYPE})
     check: Callable[[Call], InvalidReason | None] = accept_any
+    allows_protocol_1: bool = False
 
     def invalid_reason(self, body: object) -> InvalidReason | None:
         """Return why this policy does not accept the body of an SQS message, or None if it accepts the body."""
@@ -70,7 +74,9 @@ class MessagePolicy:
 
         Raise InvalidMessage if the policy does not accept the body.
         """
-        call = read_call(body, self.largest_body_bytes, self.allows_compression, self.content_types)
+        call = read_call(
+            body, self.largest_body_bytes, self.allows_compression, self.content_types, self.allows_protocol_1
+        )
         _require(self.tasks is None or call.task in self.tasks, InvalidReason.UNKNOWN_TASK)
         if (reason := self.check(call)) is not None:
             raise InvalidMessage(reason)
@@ -90,28 +96,35 @@ def read_call(
     largest_body_bytes: int = LARGEST_BODY_BYTES,
     allows_compression: bool = False,
     content_types: Set[str] = frozenset({JSON_TYPE}),
+    allows_protocol_1: bool = False,
 ) -> Call:
     """Parse the task call in the body of an SQS message. Raise InvalidMessage if the body is malformed.
 
-    The body must be Celery's task protocol 2 in kombu's JSON object. InvalidMessage is also raised for a body above
-    `largest_body_bytes`, for a content type that is not in `content_types`, and for a compressed body without
-    `allows_compression`. Nothing is decompressed or unpickled.
+    The body must be Celery's task protocol 2 in kombu's JSON object, or protocol 1 with `allows_protocol_1`.
+    InvalidMessage is also raised for a body above `largest_body_bytes`, for a content type that is not in
+    `content_types`, and for a compressed body without `allows_compression`. Only a body of protocol 1 is
+    decompressed or unpickled.
     """
     _require(isinstance(body, str), InvalidReason.BAD_ENVELOPE)
     _require(len(str(body).encode("utf-8", "replace")) <= largest_body_bytes, InvalidReason.TOO_LARGE)
     envelope = _parse(json_text(str(body)))
     _require(isinstance(envelope, dict) and isinstance(envelope.get("body"), str), InvalidReason.BAD_ENVELOPE)
     headers = envelope.get("headers")
+    if allows_protocol_1 and headers is None:
+        headers = {}  # as kombu reads it
     _require(isinstance(headers, dict), InvalidReason.BAD_HEADERS)
     is_compressed = "compression" in headers
     _require(allows_compression or not is_compressed, InvalidReason.COMPRESSED)
-    for name, is_good in _HEADERS.items():
-        _require(is_good(headers.get(name)), InvalidReason.BAD_HEADERS)
+    is_protocol_1 = allows_protocol_1 and "task" not in headers
+    if not is_protocol_1:
+        _check_fields(headers, _HEADERS)
     _check_properties(envelope.get("properties"))
     content_type, encoding = envelope.get("content-type"), envelope.get("content-encoding")
     _require(isinstance(content_type, str) and content_type in content_types, InvalidReason.BAD_CONTENT_TYPE)
     is_json = content_type == JSON_TYPE
     _require(encoding == "utf-8" if is_json else isinstance(encoding, str), InvalidReason.BAD_CONTENT_TYPE)
+    if is_protocol_1:
+        return _protocol_1_call(envelope, headers, content_types)
     args, kwargs, embed = _arguments(envelope["body"]) if is_json and not is_compressed else ([], {}, {})
     return Call(headers["task"], args, kwargs, _options(headers | embed), _epoch(headers.get("eta")))
 
@@ -148,6 +161,11 @@ def _parse(text: str) -> Any:
         raise InvalidMessage(InvalidReason.BAD_JSON) from None
 
 
+def _check_fields(fields: dict[str, Any], checks: Mapping[str, Callable[[object], bool]]) -> None:
+    for name, is_good in checks.items():
+        _require(is_good(fields.get(name)), InvalidReason.BAD_HEADERS)
+
+
 def _check_properties(properties: object) -> None:
     _require(isinstance(properties, dict), InvalidReason.BAD_PROPERTIES)
     assert isinstance(properties, dict)  # noqa: S101 (for the type checker)
@@ -163,6 +181,31 @@ def _arguments(body: str) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
     _require(isinstance(args, list) and isinstance(kwargs, dict), InvalidReason.BAD_ARGUMENTS)
     _require(embed is None or isinstance(embed, dict), InvalidReason.BAD_ARGUMENTS)
     return args, kwargs, embed or {}
+
+
+def _protocol_1_call(envelope: dict[str, Any], headers: dict[str, Any], content_types: Set[str]) -> Call:
+    """Return the call of a message of protocol 1, which has the fields of a task in its body, not in its headers."""
+    body = _decoded(envelope, headers, content_types)
+    _require(isinstance(body, dict), InvalidReason.BAD_HEADERS)
+    # as in Celery: with arguments the headers override the body, without them they are not read
+    fields = body | headers if "args" in body else {**body, "group": body.get("taskset", body.get("group"))}
+    if isinstance(limit := fields.get("timelimit"), tuple):  # pickle keeps it
+        fields["timelimit"] = list(limit)
+    _check_fields(fields, _HEADERS | _PROTOCOL_1)
+    args, kwargs = body.get("args", []), body.get("kwargs", {})
+    _require(isinstance(args, list | tuple) and isinstance(kwargs, dict), InvalidReason.BAD_ARGUMENTS)
+    return Call(fields["task"], list(args), kwargs, _options(fields), _epoch(fields.get("eta")))
+
+
+def _decoded(envelope: dict[str, Any], headers: dict[str, Any], content_types: Set[str]) -> Any:
+    """Return the body as Celery will decode it. A decompressor or a decoder may raise any exception."""
+    try:
+        data = base64.b64decode(envelope["body"], validate=True)
+        if headers.get("compression"):
+            data = decompress(data, headers["compression"])
+        return loads(data, envelope["content-type"], envelope["content-encoding"], accept=content_types)
+    except Exception:
+        raise InvalidMessage(InvalidReason.BAD_JSON) from None
 
 
 def _options(fields: dict[str, Any]) -> frozenset[str]:
@@ -235,6 +278,10 @@ def _is_routing(value: object) -> bool:
     )
 
 
+def _are_calls(value: object) -> bool:
+    return value is None or (isinstance(value, list) and all(isinstance(call, dict) for call in value))
+
+
 def _is_mapping(value: object) -> bool:
     return value is None or isinstance(value, dict)
 
@@ -269,6 +316,12 @@ _HEADERS: dict[str, Callable[[object], bool]] = {
     "timelimit": _is_time_limit,
     "stamps": _is_mapping,
     "stamped_headers": _are_names,
+}
+#: What protocol 1 has in its body, and Celery's main process reads when a task ends badly.
+_PROTOCOL_1: dict[str, Callable[[object], bool]] = {
+    "callbacks": _are_calls,
+    "errbacks": _are_calls,
+    "chord": _is_mapping,
 }
 _PROPERTIES: dict[str, Callable[[object], bool]] = {
     "delivery_info": _is_routing,

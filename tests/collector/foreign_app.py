@@ -24,6 +24,7 @@ app.conf.update(
     task_acks_late=True,
     worker_prefetch_multiplier=1,
     worker_enable_remote_control=False,
+    task_protocol=int(os.environ.get("PROTOCOL", "2")),
     task_serializer=SERIALIZER,
     accept_content=[SERIALIZER],
     broker_transport_options={
@@ -111,5 +112,7 @@ def send(kind: str, task_id: str) -> None:
     kind, _, queue = kind.partition("@")
     if kind == "chain":
         chain(quick.si().set(task_id=task_id), group(quick.si(), quick.si())).apply_async()
+    elif kind == "delayed":
+        quick.apply_async(task_id=task_id, countdown=9)
     else:
         app.tasks[f"tests.collector.foreign_app.{kind}"].apply_async(task_id=task_id, args=(), queue=queue or QUEUE)

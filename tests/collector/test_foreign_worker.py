@@ -126,6 +126,17 @@ def test_a_hardened_worker_runs_messages_of_another_serializer_that_its_app_acce
     until(lambda: sum(lab.queue.counts().values()) == 0, "the deletes")
 
 
+def test_a_hardened_worker_runs_messages_of_protocol_1_and_a_delayed_one_once(lab, sqs_queue):
+    queue = sqs_queue(visibility_timeout_seconds=3)
+    lab.environment |= {"PROTOCOL": "1", "QUEUE_NAME": queue.name, "QUEUE_URL": queue.url}
+    _, port = lab.worker(slots=1, HARDEN="1")
+    lab.send(*["quick"] * 3, "failing", "delayed")
+    until(lambda: value(port, "aforo_worker_tasks") == 5, "all tasks", seconds=60)
+    until(lambda: not any(queue.counts().values()), "all messages are deleted, none is dead-lettered")
+    assert value(port, "aforo_worker_tasks", outcome="succeeded") == 4
+    assert value(port, "aforo_worker_tasks") == 5
+
+
 @pytest.mark.parametrize(("pool", "slots"), [("prefork", 2), ("threads", 2)])
 def test_the_time_in_ffmpeg_and_ffprobe_is_a_stage_without_a_change_of_the_app(lab, pool, slots):
     for name in ("ffmpeg", "ffprobe"):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from aforo.sqs import connection as sqs_connection
 from aforo.sqs.connection import FailedPoll
 from aforo.sqs.observer import InvalidReason
-from aforo.sqs.validation import Call, InvalidMessage, MessagePolicy
+from aforo.sqs.validation import Call, InvalidMessage, MessagePolicy, decode_base64
 from capacity.commands.published_table import published_rows
 from capacity.commands.usl import read_levels
 from capacity.runs.archive_reader import archived_figures, read_resource_file
@@ -31,7 +31,7 @@ from core.settings import Settings, declared
 from core.size import parse_size
 from core.video import TASK_NAME, VideoFailed
 from injector.arrivals import read_trace
-from testing.messages import MALFORMED, b64, envelope
+from testing.messages import MALFORMED, b64, envelope, protocol_1
 from worker.payload import check_payload, video_and_task_of
 
 # ruff: noqa: E501 (examples of input)
@@ -90,6 +90,7 @@ def one_line(call, *arguments, errors=AforoError):
         return None
 
 
+LENIENT = MessagePolicy(allows_protocol_1=True)
 VIDEO = json.dumps([[], {"video_id": "v", "run_id": "r", "version": 1}, {}])
 ENVELOPE = envelope(TASK_NAME, body=b64(VIDEO))
 ENVELOPES = [*(body.encode() for body, _ in MALFORMED.values() if len(body) < 4000), b64(json.dumps(ENVELOPE)).encode()]
@@ -99,7 +100,7 @@ ENVELOPES = [*(body.encode() for body, _ in MALFORMED.values() if len(body) < 40
 @given(mutated(ENVELOPES) | st.binary(max_size=400))
 def test_a_message_is_a_call_or_invalid(data):
     body = data.decode("utf-8", "surrogateescape")
-    for policy in (MessagePolicy(), MessagePolicy({TASK_NAME}, allows_compression=False, check=check_payload)):
+    for policy in (MessagePolicy(), LENIENT, MessagePolicy({TASK_NAME}, allows_compression=False, check=check_payload)):
         try:
             assert isinstance(policy.accept(body), Call)
         except InvalidMessage as invalid:
@@ -116,6 +117,17 @@ def test_an_envelope_with_other_values_is_a_call_or_invalid(content, arguments):
         documents.append({**content, "body": b64(json.dumps(arguments))})
     for document in documents:
         assert MessagePolicy().invalid_reason(b64(json.dumps(document))) in {None, *InvalidReason}
+
+
+FIELDS = json.loads(decode_base64(protocol_1()["body"]))
+
+
+@fuzzed
+@given(replaced(FIELDS), replaced({"compression": "gzip", "eta": None, "id": "i"}))
+def test_a_body_of_protocol_1_with_other_values_is_a_call_or_invalid(fields, headers):
+    for given_headers in ({}, headers):
+        document = protocol_1(body=b64(json.dumps(fields)), headers=given_headers)
+        assert LENIENT.invalid_reason(b64(json.dumps(document))) in {None, *InvalidReason}
 
 
 CLIENT = Session().create_client("sqs", region_name="us-east-1", aws_access_key_id="k", aws_secret_access_key="s")

@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 import urllib.request
 from collections import Counter
 from contextlib import contextmanager, suppress
@@ -28,6 +29,10 @@ PROCESS = "videos.process"
 #: Before the library's oldest Celery.
 UNKNOWN = Pair("5.2.7", "5.2.4", "3.6.4.0", "3.10")
 UNMEASURED = "aforo cannot measure this worker, which runs unmeasured: "
+#: They receive with urllib3 in the event loop, not with curl.
+BLOCKING = tuple(pair for pair in PAIRS if pair.kombu.startswith("5.5."))
+SHORT_SECONDS = 3
+COUNTDOWN_SECONDS = 3 * SHORT_SECONDS
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +66,9 @@ class App:
     @contextmanager
     def worker(self, *options, **variables):
         """Run `aforo-instrument celery worker` during the test."""
-        command = [str(self.bin / "aforo-instrument"), str(self.bin / "celery"), "-A", "videos", "worker", *options]
+        # named with its Python: the first line of the script names the folder in which the environment was made
+        celery = (str(self.bin / "python"), str(self.bin / "celery"))
+        command = [str(self.bin / "aforo-instrument"), *celery, "-A", "videos", "worker", *options]
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(
                 command,
@@ -152,6 +159,30 @@ def test_recycled_children_keep_the_idle_time_of_their_slot(their_app):
         until(lambda: len(their_app.executions()) == 5, "five executions", seconds=60)
         assert their_app.observations("aforo_worker_slot_idle_seconds") == 4
         assert {record["slot"] for record in their_app.executions()} == {0}
+
+
+@pytest.mark.parametrize(
+    "their_environment", [pair for pair in PAIRS if pair not in BLOCKING], ids=lambda pair: pair.name, indirect=True
+)
+def test_a_hardened_worker_deletes_its_messages_and_runs_a_delayed_task_once(tmp_path, their_environment, sqs_queue):
+    queue = sqs_queue(visibility_timeout_seconds=SHORT_SECONDS)
+    app = App(tmp_path, their_environment, queue)
+    with app.worker("-c", "2", "-l", "INFO", HARDEN="1"):
+        app.measured()
+        app.send(*["process"] * 5, f"process.s().set(countdown={COUNTDOWN_SECONDS})")
+        until(lambda: len(app.executions()) == 6, f"six executions; {app.log[-2000:]}", seconds=60)
+        until(lambda: not any(queue.counts().values()), "all messages are deleted, none is dead-lettered")
+        time.sleep(SHORT_SECONDS)  # the absence of a second delivery needs an observation time
+        assert [record["outcome"] for record in app.executions()] == ["succeeded"] * 6
+        assert app.value("aforo_worker_info", transport="aforo-sqs") == 1
+    assert "Traceback" not in app.log
+
+
+@pytest.mark.parametrize("their_environment", BLOCKING, ids=lambda pair: pair.name, indirect=True)
+def test_a_kombu_whose_receive_calls_block_the_worker_is_not_hardened(their_app):
+    with their_app.worker("-c", "1", HARDEN="1") as process:
+        assert process.wait(timeout=60) != 0
+    assert "kombu (5.5.4); its receive calls block the worker; use celery 5.3, 5.4, 5.6 or 5.7" in their_app.log
 
 
 def unmeasured_lines(log):

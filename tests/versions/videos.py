@@ -1,4 +1,7 @@
-"""A team's Celery app. It runs in an environment of its own, and neither its code nor its command names aforo."""
+"""A team's Celery app. It runs in an environment of its own, and neither its code nor its command names aforo.
+
+Only with HARDEN=1 its code uses the hardened transport.
+"""
 
 import os
 import signal
@@ -23,6 +26,10 @@ app.conf.update(
 )
 if os.environ.get("START_METHOD"):
     app.conf.worker_pool_start_method = os.environ["START_METHOD"]
+if os.environ.get("HARDEN"):
+    import aforo
+
+    aforo.harden(app)
 
 
 @app.task

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections import namedtuple
 
 import kombu
@@ -14,7 +15,7 @@ from celery import Celery
 from aforo.sqs import MessagePolicy, UnsupportedApp, harden, hardening
 from aforo.sqs.connection import FailedPoll
 from aforo.sqs.observer import PollResult, SilentObserver
-from testing.messages import b64, envelope
+from testing.messages import b64, envelope, protocol_1
 
 QUEUE, URL = "q", "http://sqs.test/1/q"
 
@@ -92,6 +93,24 @@ def test_without_a_policy_a_serializer_that_the_app_accepts_is_left_to_celery():
         assert channel_of(app)._hardening.policy.invalid_reason(body) == reason
 
 
+@pytest.mark.parametrize("countdown", [None, 3600])
+def test_without_a_policy_what_celery_sends_in_protocol_1_is_accepted_and_its_countdown_is_known(countdown):
+    app = app_with(task_protocol=1)
+    sent = app.amqp.create_task_message("i", "tiny.work", ["x"], {}, countdown=countdown)
+    body = json.dumps(envelope(headers=sent.headers, body=b64(json.dumps(sent.body))))
+    harden(app)
+    call = channel_of(app)._hardening.policy.accept(body)
+    assert (call.task, call.args, call.kwargs) == ("tiny.work", ["x"], {})
+    assert call.due_at == (countdown and pytest.approx(time.time() + countdown, abs=60))
+
+
+def test_a_policy_of_an_app_refuses_protocol_1_unless_it_says_otherwise():
+    for policy, reason in ((MessagePolicy(), "bad_headers"), (MessagePolicy(allows_protocol_1=True), None)):
+        app = app_with()
+        harden(app, policy=policy)
+        assert channel_of(app)._hardening.policy.invalid_reason(json.dumps(protocol_1())) == reason
+
+
 def test_a_body_as_large_as_sqs_accepts_is_read():
     policy, smaller = MessagePolicy(), MessagePolicy(largest_body_bytes=2**20 - 1)
     body = json.dumps(envelope())
@@ -137,7 +156,17 @@ def test_another_series_of_kombu_is_refused(monkeypatch):
     version = namedtuple("version", "major minor")
     monkeypatch.setattr(hardening.kombu, "VERSION", version(5, 8))
     monkeypatch.setattr(hardening.kombu, "__version__", "5.8.0")
-    with pytest.raises(UnsupportedApp, match=r"kombu \(5\.8\.0\); it was not tested; install kombu 5\.3 to 5\.7"):
+    with pytest.raises(
+        UnsupportedApp, match=r"kombu \(5\.8\.0\); it was not tested; install kombu 5\.3, 5\.4, 5\.6 or 5\.7"
+    ):
+        harden(app_with())
+
+
+def test_a_kombu_that_does_not_receive_by_curl_is_refused(monkeypatch):
+    monkeypatch.setattr(hardening, "find_spec", lambda name: None if name == "kombu.asynchronous.http.curl" else name)
+    monkeypatch.setattr(hardening.kombu, "__version__", "5.5.4")
+    text = r"^kombu \(5\.5\.4\); its receive calls block the worker; use celery 5\.3, 5\.4, 5\.6 or 5\.7$"
+    with pytest.raises(UnsupportedApp, match=text):
         harden(app_with())
 
 
