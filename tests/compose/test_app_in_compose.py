@@ -17,10 +17,19 @@ from testing.ports import free_port
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1200)]
 APP = ROOT / "examples/own_app"
+COUNT = 8
+MATRIX = ("--sizes", "1MB", "--concurrencies", "1,2", "--modes", "burst,sustained", "--count", str(COUNT))
+RATE = 24
+#: X and S of a burst, as anybody would ask the app's own database for them
 SELECT = """
 SELECT count(*) * 60.0 / ((max(julianday(updated_at)) - min(julianday(uploaded_at))) * 86400),
        avg((julianday(updated_at) - julianday(uploaded_at)) * 86400)
-FROM videos WHERE status = 'done'"""
+FROM videos WHERE status = 'done' AND id IN ({keys})"""
+#: videos that ended by a moment, in epoch seconds, and the mean response time of all
+SELECT_WINDOW = """
+SELECT sum((julianday(updated_at) - 2440587.5) * 86400 <= {until}),
+       avg((julianday(updated_at) - julianday(uploaded_at)) * 86400)
+FROM videos WHERE status = 'done' AND id IN ({keys})"""
 
 
 def run(*command, cwd, timeout=900, **environment):
@@ -79,25 +88,44 @@ def team(tmp_path, gateway):
 def verb(stack, *words):
     command = [sys.executable, "-m", *words]
     return subprocess.run(
-        command, cwd=stack.folder, env=stack.environment, capture_output=True, text=True, timeout=400, check=False
+        command, cwd=stack.folder, env=stack.environment, capture_output=True, text=True, timeout=600, check=False
     )
 
 
-def test_two_workers_in_containers_give_a_row_with_x_and_s_of_their_table(team):
+def selected(database, statement, *values):
+    """Return the first row of a SELECT on a SQLite file."""
+    with sqlite3.connect(database) as connection:
+        return connection.execute(statement, values).fetchone()
+
+
+def keys(stack, run_id):
+    """Return the ids of a run's videos in the team's table, as a list in SQL."""
+    lines = (stack.folder / f"results/runs/{run_id}/injected.jsonl").read_text().splitlines()
+    return ",".join(str(json.loads(line)["row"]) for line in lines)
+
+
+def test_two_workers_in_containers_give_four_rows_with_x_and_s_of_their_table(team):
     folder, stack = team
-    steps = [("local", "up"), ("injector", "--count", "8", "--size", "1MB", "--monitor"), ("capacity", "wait")]
-    for step in steps:
-        ended = verb(stack, *step)
-        assert ended.returncode == 0, (step, ended.stderr)
-    (row,) = json.loads(verb(stack, "capacity", "table", "--json").stdout)["rows"]
-    assert (row["app"], row["nodes"], row["concurrency"], row["done"]) == ("own-app-compose", 2, 1, 8)
-    assert row["x_sat_source"] == "slots"
-    with sqlite3.connect(folder / "data/service.db") as connection:
-        x, s = connection.execute(SELECT).fetchone()
-    assert row["x_per_minute"] == pytest.approx(x, rel=0.001)
-    assert row["s_seconds"] == pytest.approx(s, rel=0.001)
-    assert len(list((folder / "data/processed").glob("*.mp4"))) == 8
+    ended = verb(stack, "capacity", "matrix", *MATRIX, "--rate", str(RATE), "--json")
+    assert ended.returncode == 0, ended.stderr
+    rows = {(row["concurrency"], row["mode"]): row for row in json.loads(ended.stdout)["rows"]}
+    assert sorted(rows) == [(1, "burst"), (1, "sustained"), (2, "burst"), (2, "sustained")]
+    for (_, mode), row in rows.items():
+        assert (row["app"], row["nodes"], row["done"], row["failed"]) == ("own-app-compose", 2, COUNT, 0)
+        assert " " not in row["runs"]
+        database, videos = folder / "data/service.db", keys(stack, row["runs"])
+        if mode == "burst":
+            x, s = selected(database, SELECT.format(keys=videos))
+            assert row["x_sat_source"] == "slots"
+        else:
+            times = "SELECT started_at, window_seconds FROM runs WHERE id = ?"
+            started, seconds = selected(stack.folder / ".local/aforo.db", times, row["runs"])
+            count, s = selected(database, SELECT_WINDOW.format(keys=videos, until=started + seconds))
+            x = 60 * count / seconds
+            assert row["rate_per_minute"] == RATE
+        assert row["x_per_minute"] == pytest.approx(x, rel=0.001)
+        assert row["s_seconds"] == pytest.approx(s, rel=0.001)
+    assert len(list((folder / "data/processed").glob("*.mp4"))) == 4 * COUNT
     (source,) = (folder / "uploads").glob("*.mp4")  # the app has deleted its inputs, which were copies of this one
-    assert not any(run_id in source.name for run_id in row["runs"])
-    assert verb(stack, "local", "restore").returncode == 0
-    assert run("docker", "compose", "ps", "-q", cwd=folder) == ""
+    assert not any(row["runs"] in source.name for row in rows.values())
+    assert run("docker", "compose", "ps", "-q", cwd=folder) == ""  # the matrix has run `restore`
