@@ -120,10 +120,18 @@ def _queue(settings: Settings, app: AppFile) -> Iterator[Finding]:
 
 
 def _no_queue(settings: Settings, error: AforoError) -> Finding:
-    """Return the finding for a queue that could not be read. Aforo's emulator runs only while its stack is up."""
+    """Return the finding for a queue that could not be read.
+
+    Aforo's emulator runs only while its stack is up, and `up` creates the queue there.
+    """
     endpoint = settings.aws.endpoint_of("sqs") or ""
-    if settings.stack == "native" and is_local(endpoint) and not _listens(endpoint):
-        return Finding("queue", Level.WARN, f"nothing listens at {endpoint} yet", "`make up APP=…` starts an emulator")
+    if settings.stack == "native" and is_local(endpoint):
+        if not _listens(endpoint):
+            return Finding(
+                "queue", Level.WARN, f"nothing listens at {endpoint} yet", "`make up APP=…` starts an emulator"
+            )
+        if "emulator" in (supervisor.processes() or {}):
+            return Finding("queue", Level.WARN, "Aforo's emulator does not have it", "`make up APP=…` creates it")
     return Finding("queue", Level.ERROR, str(error))
 
 

@@ -211,7 +211,7 @@ def test_a_sustained_run_has_x_and_s_as_a_select_over_its_window(team, table):
     team.done(("local", "up"), ("injector", "--monitor"), ("capacity", "wait"), **options)
     row = json.loads(team.done(("capacity", "table", "--json"), MODE="sustained"))["rows"][-1]
     assert (row["mode"], row["done"]) == ("sustained", 8)
-    run_id = row["runs"].split()[0]
+    (run_id,) = row["runs"]
     ((started, seconds),) = team.aforo("SELECT started_at, window_seconds FROM runs WHERE id = ?", run_id)
     keys = ",".join(str(video["row"]) for video in team.injected(run_id))
     ((ended, s),) = team.select(SELECT_WINDOW.format(keys=keys, until=started + seconds))
@@ -225,7 +225,7 @@ def test_without_instrumentation_x_and_s_are_the_same_select(team, table):
     team.done(("local", "up"), ("injector", "--monitor"), ("capacity", "wait"), **options)
     (row,) = json.loads(team.done(("capacity", "table", "--json"), **options))["rows"]
     assert (row["done"], row["x_sat_source"]) == (6, "completion_times")
-    assert (row["x_per_minute"], row["s_seconds"]) == pytest.approx(team.x_and_s(row["runs"].split()[0]), rel=0.001)
+    assert (row["x_per_minute"], row["s_seconds"]) == pytest.approx(team.x_and_s(row["runs"][0]), rel=0.001)
     team.done(CLEAN, **options)
 
 
@@ -322,7 +322,8 @@ def test_two_workers_elsewhere_are_scaled_measured_together_and_restored(team, t
     )
     shown = {step[:2]: team.run(*step, **options) for step in steps}
     assert [(step, ended.stderr) for step, ended in shown.items() if ended.returncode != 0] == []
-    (row,) = json.loads(shown["capacity", "table"].stdout)["rows"]
+    rows = json.loads(shown["capacity", "table"].stdout)["rows"]
+    (row,) = (row for row in rows if row["nodes"] == 2)
     assert (row["app"], row["nodes"], row["concurrency"], row["done"]) == ("own-scaled", 2, 1, 6)
     assert row["x_sat_source"] == "slots"
     assert not list(team.folder.glob("*.pid"))

@@ -38,6 +38,19 @@ def test_an_emulator_that_is_not_started_yet_is_no_error(listens, stack, level):
     assert ("`make up APP=…` starts an emulator" in finding.line) is not listens
 
 
+def test_a_queue_that_aforos_emulator_does_not_have_yet_is_no_error(monkeypatch):
+    monkeypatch.setattr(app_doctor.supervisor, "processes", lambda: {"emulator": None})
+    with socket.socket() as emulator:
+        emulator.bind(("127.0.0.1", 0))
+        emulator.listen()
+        endpoint = f"http://127.0.0.1:{emulator.getsockname()[1]}"
+        finding = _no_queue(Settings.from_env({"AWS_ENDPOINT_URL": endpoint}), FAULT)
+    assert (finding.level, finding.line) == (
+        "warn",
+        "Aforo's emulator does not have it; `make up APP=…` creates it",
+    )
+
+
 def test_a_queue_of_aws_that_does_not_answer_is_an_error():
     assert _no_queue(Settings.from_env({"STACK": "aws"}), FAULT).level == "error"
 
