@@ -89,7 +89,7 @@ def test_a_second_run_is_refused_while_one_is_active(stack):
 
 def test_messages_of_an_interrupted_run_make_the_next_run_invalid(stack):
     assert stack.run("local", "up", CONCURRENCY="1").returncode == 0
-    options = ["--count", "4", "--size", "1MB", "--monitor", "--run-id", "older"]
+    options = ["--count", "12", "--size", "1MB", "--monitor", "--run-id", "older"]
     command = [str(ROOT / ".venv/bin/python"), "-m", "injector", *options]
     older = subprocess.Popen(command, cwd=stack.folder, env=stack.environment)
     done = "SELECT count(*) FROM videos WHERE run_id = ? AND state = 'done'"
