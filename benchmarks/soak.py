@@ -79,7 +79,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         stack = copied_stack(Path(folder))
         try:
-            done(stack, "local", "up", "--concurrency", str(arguments.slots))
+            stack.done("local", "up", "--concurrency", str(arguments.slots))
             rate = arguments.load * capacity(stack, arguments.slots)
             times, samples, counts = soak(stack, rate, arguments)
         finally:
@@ -94,19 +94,11 @@ def main() -> int:
     return int(any(each.is_growing for each in growths))
 
 
-def done(stack: Stack, *arguments: str) -> str:
-    """Run one of our programs in the stack and return its output. Raise RuntimeError if it fails."""
-    ended = stack.run(*arguments)
-    if ended.returncode != 0:
-        raise RuntimeError(f"{' '.join(arguments)}: {ended.stderr[-2000:]}")
-    return ended.stdout
-
-
 def capacity(stack: Stack, slots: int) -> float:
     """Return X_sat of a short burst, in videos per minute."""
     options = ("--size", SIZE, "--count", str(CALIBRATION_VIDEOS), "--concurrency", str(slots), "--run-id", "capacity")
-    done(stack, "injector", *options, "--monitor")
-    report = json.loads(done(stack, "capacity", "report", "capacity", "--json", "--lang", "en"))
+    stack.done("injector", *options, "--monitor")
+    report = json.loads(stack.done("capacity", "report", "capacity", "--json", "--lang", "en"))
     return float(report["x_sat_per_minute"])
 
 
@@ -118,18 +110,8 @@ def soak(
     Return the times in seconds, the samples by (quantity, unit), and the number of videos in each state.
     """
     count = max(1, round(rate * arguments.minutes))
-    options = (
-        "--mode",
-        "sustained",
-        "--rate",
-        f"{rate:.2f}",
-        "--count",
-        str(count),
-        "--size",
-        SIZE,
-        "--run-id",
-        "soak",
-    )
+    pace = ("--mode", "sustained", "--rate", f"{rate:.2f}", "--count", str(count))
+    options = (*pace, "--size", SIZE, "--run-id", "soak")
     command = [str(ROOT / ".venv/bin/python"), "-m", "injector", *options, "--monitor"]
     environment = stack.environment | {"CONCURRENCY": str(arguments.slots)}
     sent = subprocess.Popen(command, cwd=stack.folder, env=environment, stdout=subprocess.DEVNULL)
@@ -143,7 +125,7 @@ def soak(
         time.sleep(max(0.0, len(times) * SAMPLE_SECONDS - (time.monotonic() - started)))
     if sent.returncode != 0:
         raise RuntimeError(f"the injector ended with {sent.returncode}")
-    rows = json.loads(done(stack, "capacity", "table", "--json"))["rows"]
+    rows = json.loads(stack.done("capacity", "table", "--json"))["rows"]
     last = next(row for row in rows if row["mode"] == "sustained")
     return times, samples, f"{last['done']} done, {last['failed']} failed, {last['duplicates']} duplicates"
 

@@ -139,7 +139,8 @@ class BucketInputs:
             raise EnvironmentFault(
                 self.app.place("input.folder"), str(error), "check bucket and policy", value=key
             ) from None
-        return PlacedInput(self.address(name), key, self.address(name))
+        address = self.address(name)
+        return PlacedInput(address, key, address)
 
 
 Inputs = FolderInputs | BucketInputs
@@ -167,7 +168,7 @@ def addresses(inputs: Sequence[Inputs], app: AppFile, run_id: str) -> list[str]:
     places = {each.address(): each for each in inputs}
     shared = [address for address, each in places.items() if not each.is_placed()]
     own = [] if app.input.per_video == "shared" else [each.address(name) for each, name in _names(inputs, run_id)]
-    return list(dict.fromkeys([*shared, *own]))
+    return [*shared, *own]
 
 
 def place_all(inputs: Sequence[Inputs], app: AppFile, run_id: str) -> list[PlacedInput]:

@@ -15,7 +15,7 @@ from core.app_file.worker_probe import WorkerFacts, celery_app, probe_worker, re
 from core.errors import AforoError, EnvironmentFault, UsageError, printable
 from core.queue_contract import Finding, Level
 from core.settings import Settings, is_local
-from local import app_worker, supervisor
+from local import app_worker, configuration, supervisor
 from local.app_command import words_of
 from local.app_trial import try_worker
 from local.app_worker import require_aforo
@@ -101,8 +101,7 @@ def _acknowledgement(facts: WorkerFacts) -> Finding:
 
 def _queue(settings: Settings, app: AppFile) -> Iterator[Finding]:
     try:
-        client = aws.client(settings, "sqs")
-        queue = sqs_queue.read_attributes(client, sqs_queue.find_queue(client, app.queue))
+        queue = _attributes(settings, app)
     except AforoError as error:
         yield _no_queue(settings, error)
         return
@@ -117,6 +116,11 @@ def _queue(settings: Settings, app: AppFile) -> Iterator[Finding]:
         yield Finding("queue, redrive policy", Level.WARN, why, "give the queue a dead-letter queue")
     seconds = queue.visibility_timeout_seconds
     yield Finding("queue, visibility timeout", Level.OK, f"{seconds} s; a task that takes longer is delivered twice")
+
+
+def _attributes(settings: Settings, app: AppFile) -> sqs_queue.QueueAttributes:
+    client = aws.client(settings, "sqs")
+    return sqs_queue.read_attributes(client, sqs_queue.find_queue(client, app.queue))
 
 
 def _no_queue(settings: Settings, error: AforoError) -> Finding:
@@ -170,7 +174,7 @@ def _input(app: AppFile) -> str:
 def _start(settings: Settings, app: AppFile) -> Finding:
     """Check that the worker starts. It is started only if its queue is on this machine and empty."""
     process = (supervisor.processes() or {}).get("worker")
-    if process is not None and not app_worker.is_worker_of(app):
+    if process is not None and not configuration.names_app_worker(app):
         return Finding("worker", Level.WARN, "not started here: another worker runs", "`make up APP=…` replaces it")
     if process is not None:
         if process.pid:
@@ -180,8 +184,7 @@ def _start(settings: Settings, app: AppFile) -> Finding:
         )
         return Finding("worker", Level.ERROR, str(error))
     try:
-        client = aws.client(settings, "sqs")
-        messages = sqs_queue.read_attributes(client, sqs_queue.find_queue(client, app.queue)).total
+        messages = _attributes(settings, app).total
     except AforoError:
         return Finding("worker", Level.WARN, "not started here: its queue does not answer", "`make up APP=…` starts it")
     if messages or not is_local(settings.aws.endpoint_of("sqs")):

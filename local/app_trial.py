@@ -12,11 +12,10 @@ from typing import IO
 
 from core.app_file import AppFile
 from core.app_file.child_environment import child_environment, measured
-from core.errors import EnvironmentFault, first_line
+from core.errors import EnvironmentFault
 from core.settings import Settings
-from core.worker_conditions import app_slots
 from local.app_command import words_of
-from local.app_worker import POLL_SECONDS, QUIET_START_SECONDS, not_ready, record_stop, succeeds
+from local.app_worker import POLL_SECONDS, Start, is_ready, last_line_of, not_ready, record_stop
 
 #: a stop that takes longer is not worth waiting for: the worker had no task
 STOP_SECONDS = 20.0
@@ -33,9 +32,10 @@ def try_worker(settings: Settings, app: AppFile) -> str:
     with tempfile.TemporaryFile("a+", errors="replace") as log:
         worker = _started(app, environment, log)
         try:
-            while not _is_ready(settings, app, log, time.monotonic() - started):
-                if worker.poll() is not None:
-                    why = f"it ended at its start: {_last_line(log)}"
+            start = Start([1], started, lambda: _text(log), lambda: worker.poll() is None)
+            while not is_ready(settings, app, start):
+                if not start.is_alive():
+                    why = f"it ended at its start: {last_line_of(_text(log)) or 'without output'}"
                     raise EnvironmentFault(app.place("worker.command"), why, "correct the app or that line")
                 if time.monotonic() - started > app.worker.ready_seconds:
                     raise not_ready(app)
@@ -61,14 +61,6 @@ def _started(app: AppFile, environment: Mapping[str, str], log: IO[str]) -> subp
         raise EnvironmentFault(app.place("worker.command"), why, "correct that line") from None
 
 
-def _is_ready(settings: Settings, app: AppFile, log: IO[str], seconds: float) -> bool:
-    if app.worker.ready is not None:
-        return succeeds(app, app.worker.ready, max(0.0, app.worker.ready_seconds - seconds))
-    if app.worker.instrument:
-        return app_slots(settings, app) == [1]
-    return "ready." in _text(log) or seconds > QUIET_START_SECONDS
-
-
 def _stop(worker: subprocess.Popen[bytes]) -> None:
     """Stop the worker as supervisord does, and kill its whole process group if that does not end it."""
     if worker.poll() is None:
@@ -83,8 +75,3 @@ def _stop(worker: subprocess.Popen[bytes]) -> None:
 def _text(log: IO[str]) -> str:
     log.seek(0)
     return log.read()
-
-
-def _last_line(log: IO[str]) -> str:
-    lines = [line for line in _text(log).splitlines() if line.strip()]
-    return first_line(lines[-1]) if lines else "without output"

@@ -9,6 +9,8 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -50,13 +52,6 @@ def run_app_worker(settings: Settings, app: AppFile, concurrency: int, workers: 
         _scale(settings, app, concurrency, workers)
     else:
         _run_command(settings, app, concurrency)
-
-
-def is_worker_of(app: AppFile) -> bool:
-    """Return True if the program `worker` of the stack was last started as the worker of this app."""
-    file = configuration.WORKER_OPTIONS
-    mark = configuration.app_worker_options(app, 1).splitlines()[-1]
-    return file.exists() and file.read_text(encoding="utf-8").splitlines()[-1] == mark
 
 
 def restore(app: AppFile) -> None:
@@ -166,7 +161,8 @@ def _wait(settings: Settings, app: AppFile, concurrency: int, workers: int, log_
         click.echo(f"worker.ready: {without_secrets(app.worker.ready)}", err=True)
     deadline = time.monotonic() + app.worker.ready_seconds
     started = time.monotonic()
-    while not _is_ready(settings, app, (concurrency, workers), time.monotonic() - started, log_start):
+    start = Start([concurrency] * workers, started, lambda: _log_since(log_start), _is_starting)
+    while not is_ready(settings, app, start):
         if app.worker.command is not None and not _is_starting():
             supervisor.stop("worker")
             raise EnvironmentFault("worker", f"it ended at its start: {last_line(log_start)}", f"its log is {LOG}")
@@ -175,18 +171,32 @@ def _wait(settings: Settings, app: AppFile, concurrency: int, workers: int, log_
         time.sleep(POLL_SECONDS)
 
 
-def _is_ready(settings: Settings, app: AppFile, wanted: tuple[int, int], seconds: float, log_start: int) -> bool:
+@dataclass(frozen=True)
+class Start:
+    """Start of an app's workers: the number of slots of each, and the time of `time.monotonic`.
+
+    `log` returns what the worker has written since then. `is_alive` returns False if the worker has ended.
+    """
+
+    slots: Sequence[int]
+    at: float
+    log: Callable[[], str]
+    is_alive: Callable[[], bool]
+
+
+def is_ready(settings: Settings, app: AppFile, start: Start) -> bool:
+    """Return True if the workers that were started receive messages, as far as aforo.toml lets this be known."""
+    seconds = time.monotonic() - start.at
     if app.worker.ready is not None:
-        return succeeds(app, app.worker.ready, max(0.0, app.worker.ready_seconds - seconds))
+        return _succeeds(app, app.worker.ready, max(0.0, app.worker.ready_seconds - seconds))
     if app.worker.instrument:
-        concurrency, workers = wanted
-        return app_slots(settings, app) == [concurrency] * workers
+        return app_slots(settings, app) == start.slots
     if app.worker.command is None:
         return True
-    return "ready." in _log_since(log_start) or (_is_starting() and seconds > QUIET_START_SECONDS)
+    return "ready." in start.log() or (start.is_alive() and seconds > QUIET_START_SECONDS)
 
 
-def succeeds(app: AppFile, line: str, seconds: float) -> bool:
+def _succeeds(app: AppFile, line: str, seconds: float) -> bool:
     """Return True if a shell line of the file ends with 0 in this time. Kill it with its children after the time."""
     process = subprocess.Popen(
         ["/bin/sh", "-c", line],
@@ -237,8 +247,13 @@ def _log_since(start: int) -> str:
 
 def last_line(start: int = 0) -> str:
     """Return the last line that the worker has written into its log since the position `start` in bytes."""
-    lines = [line for line in _log_since(start).splitlines() if line.strip()]
-    return first_line(lines[-1]) if lines else "without a line in its log"
+    return last_line_of(_log_since(start)) or "without a line in its log"
+
+
+def last_line_of(text: str) -> str:
+    """Return the last line of `text` that is not blank, shortened for an error message. It is empty without one."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return first_line(lines[-1]) if lines else ""
 
 
 def changed_since(app: AppFile, moment: float) -> bool:

@@ -76,9 +76,14 @@ def app_worker_options(app: AppFile, concurrency: int) -> str:
     return f"{OF_APP}\nAFORO_WORKER_CONCURRENCY={concurrency}\n# {settings_of_app[:16]}\n"
 
 
-def names_app_worker() -> bool:
-    """Return True if the file `.local/worker.env` is of an app's worker: the last worker that was started here."""
-    return WORKER_OPTIONS.exists() and WORKER_OPTIONS.read_text().startswith(OF_APP)
+def names_app_worker(app: AppFile | None = None) -> bool:
+    """Return True if the file `.local/worker.env` is of an app's worker: the last worker that was started here.
+
+    With `app`, it must be the worker of this app, with its present aforo.toml and environment variables.
+    """
+    text = WORKER_OPTIONS.read_text(encoding="utf-8") if WORKER_OPTIONS.exists() else ""
+    end = "" if app is None else app_worker_options(app, 1).splitlines(keepends=True)[-1]
+    return text.startswith(OF_APP) and text.endswith(end)
 
 
 def fingerprint(settings: Settings, environment: Mapping[str, str]) -> str:

@@ -100,29 +100,23 @@ def diagnose(case: Case, base: Stack, configure: Configure = dict) -> Diagnosis:
         try:
             _run(stack, limit_worker, case.comparable_slots, case.comparable_count, case.size)
             run_id = _run(stack, limit_worker, case.slots, case.count, case.size)
-            whole = json.loads(_done(stack, "capacity", "report", run_id, "--json", "--lang", "en"))
+            whole = json.loads(stack.done("capacity", "report", run_id, "--json", "--lang", "en"))
             folder = f"results/runs/{run_id}"
-            alone = json.loads(_done(stack, "capacity", "report", folder, "--json", "--lang", "en"))
+            alone = json.loads(stack.done("capacity", "report", folder, "--json", "--lang", "en"))
         finally:
-            _done(stack, "local", "down")
+            stack.done("local", "down")
     return Diagnosis(case, Verdict.of(alone), Verdict.of(whole))
 
 
 def _run(stack: Stack, limit_worker: Callable[[Stack], None], slots: int, count: int, size: str) -> str:
     if stack.run("local", "up", "--concurrency", str(slots)).returncode:  # under a limit the first start may time out
-        _done(stack, "local", "up", "--concurrency", str(slots))
+        stack.done("local", "up", "--concurrency", str(slots))
     limit_worker(stack)
-    output = _done(stack, "injector", "--count", str(count), "--size", size, "--concurrency", str(slots))
+    output = stack.done("injector", "--count", str(count), "--size", size, "--concurrency", str(slots))
     run_id = output.split("run ", 1)[1].split(":", 1)[0]
-    _done(stack, "capacity", "wait", run_id)
-    _done(stack, "capacity", "report", run_id)
+    stack.done("capacity", "wait", run_id)
+    stack.done("capacity", "report", run_id)
     return run_id
-
-
-def _done(stack: Stack, *arguments: str) -> str:
-    process = stack.run(*arguments)
-    assert process.returncode == 0, f"{' '.join(arguments)}: {process.stderr[-2000:]}"
-    return process.stdout
 
 
 def _nothing(_stack: Stack) -> None:

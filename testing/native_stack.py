@@ -42,6 +42,15 @@ class Stack:
             command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=110, check=False
         )
 
+    def done(self, *arguments: str) -> str:
+        """Run `python -m` with these arguments as `run` does, and return its standard output.
+
+        Raise AssertionError with its last errors if it fails.
+        """
+        process = self.run(*arguments)
+        assert process.returncode == 0, f"{' '.join(arguments)}: {process.stderr[-2000:]}"
+        return process.stdout
+
     def pid(self, program: str) -> int:
         """Return the process id of a program of the stack. For `worker`, return the id of its main process."""
         socket_url = f"unix://{self.folder}/.local/run/supervisor.sock"

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from capacity.estimators.correlation import FEWEST_VALUES, autocorrelation, drift, drifts, neighbours_correlate
+from capacity.estimators.correlation import autocorrelation, drift, drifts, neighbours_correlate
 from capacity.estimators.interval import Floats
 from capacity.estimators.littles_law import Agreement
 from capacity.estimators.reason import Reason
@@ -289,8 +289,6 @@ def _sequence(facts: RunFacts) -> Iterator[QualityWarning]:
     A machine that becomes slower ends with a capacity below X_sat, and one that becomes faster above it.
     """
     cycles = facts.settled_cycle_seconds
-    if cycles.size < FEWEST_VALUES:
-        return
     if neighbours_correlate(cycles):
         yield _warning(Problem.AUTOCORRELATION, False, correlation=autocorrelation(cycles))
     if drifts(cycles):

@@ -182,7 +182,7 @@ def test_scale_gets_the_time_that_a_worker_may_take_to_stop(scaled, tmp_path):
 
 def test_the_line_that_tells_when_a_worker_is_ready_is_printed_once_without_its_secrets(monkeypatch, capsys):
     answers = iter([False, False, True])
-    monkeypatch.setattr(app_worker, "_is_ready", lambda *arguments: next(answers))
+    monkeypatch.setattr(app_worker, "is_ready", lambda *arguments: next(answers))
     monkeypatch.setattr(app_worker, "POLL_SECONDS", 0)
     app = app_with(command=None, ready="TOKEN_A=s3cret ./ready.sh", ready_seconds=10)
     app_worker._wait(None, app, 1, 1, 0)
