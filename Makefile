@@ -134,6 +134,7 @@ test-compose: setup-dev ## Run the tests that need a Docker engine
 	@.venv/bin/pytest -q -m compose
 
 test-kubernetes: setup-dev ## Test the manifests on a real Kubernetes control plane (needs Go; half an hour the first time, then minutes)
+	@$(PY) -m testing.kubernetes --build
 	@.venv/bin/pytest -q -m kubernetes
 
 test-versions: setup-dev ## Test the library beside each supported Celery and Python (minutes)

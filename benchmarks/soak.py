@@ -96,9 +96,10 @@ def main() -> int:
 
 def capacity(stack: Stack, slots: int) -> float:
     """Return X_sat of a short burst, in videos per minute."""
-    options = ("--size", SIZE, "--count", str(CALIBRATION_VIDEOS), "--concurrency", str(slots), "--run-id", "capacity")
+    options = ("--size", SIZE, "--count", str(CALIBRATION_VIDEOS), "--concurrency", str(slots), "--run-id", "calibration")
     stack.done("injector", *options, "--monitor")
-    report = json.loads(stack.done("capacity", "report", "capacity", "--json", "--lang", "en"))
+    stack.done("capacity", "wait")
+    report = json.loads(stack.done("capacity", "report", "calibration", "--json", "--lang", "en"))
     return float(report["x_sat_per_minute"])
 
 
@@ -125,6 +126,7 @@ def soak(
         time.sleep(max(0.0, len(times) * SAMPLE_SECONDS - (time.monotonic() - started)))
     if sent.returncode != 0:
         raise RuntimeError(f"the injector ended with {sent.returncode}")
+    stack.done("capacity", "wait")
     rows = json.loads(stack.done("capacity", "table", "--json"))["rows"]
     last = next(row for row in rows if row["mode"] == "sustained")
     return times, samples, f"{last['done']} done, {last['failed']} failed, {last['duplicates']} duplicates"

@@ -66,6 +66,11 @@ def program(name: str) -> str:
     return str(module.folder / name)
 
 
+def unbuilt() -> list[str]:
+    """Return the names of the control plane's programs that are not built yet."""
+    return [name for module in MODULES for name in module.missing()]
+
+
 def build_missing() -> None:
     """Build the programs of the control plane that are not built yet.
 

@@ -10,7 +10,7 @@ from testing.fault_proxy import FaultProxy
 from testing.kubernetes.control_plane import running_control_plane
 from testing.kubernetes.installation import Installation
 from testing.kubernetes.overlay import Overlay
-from testing.kubernetes.programs import build_missing, missing_requirement
+from testing.kubernetes.programs import missing_requirement, unbuilt
 
 BUCKET = "aforo-videos"
 #: what the settings of the manifests expect of the queue
@@ -24,7 +24,7 @@ def plane(tmp_path_factory):
     reason = missing_requirement()
     if reason is not None:
         pytest.skip(reason)
-    build_missing()
+    assert not unbuilt(), "`python -m testing.kubernetes --build` builds them, for longer than a test may take"
     with running_control_plane(tmp_path_factory.mktemp("control-plane"), AUTOSCALER_SECONDS) as running:
         yield running
 
