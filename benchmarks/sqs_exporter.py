@@ -5,6 +5,8 @@ The AWS emulator is behind a TCP proxy that delays every request. One run measur
 - sequential reading of all queues, as by an exporter that reads at scrape time
 - from a sent message to the scrape that shows it, while the exporter reads without a pause
 - the scrapes, with and without a pause between readings
+- how often a thread of the exporter waits during a scrape. While the exporter reads SQS, each of these waits can last
+  until ten other threads have had the interpreter. Unlike the times, this number does not depend on other processes.
 
 With `--against`, the exporters of other checkouts take turns with this one, and each round is a pair.
 
@@ -20,6 +22,7 @@ import multiprocessing
 import os
 import platform
 import random
+import re
 import statistics
 import sys
 import threading
@@ -28,11 +31,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from itertools import pairwise
+from itertools import chain, pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+import psutil
 
 from benchmarks.harness import emulator, paired_ratio, spread
 from benchmarks.programs import ROOT, percentiles, running, scrape, timed_scrape
@@ -49,6 +54,8 @@ PORT = 20693
 #: Minimum of the setting: the exporter reads almost without a pause.
 PAUSE_SECONDS = 0.1
 WITHOUT_PAUSE = {f"AFORO_EXPORTER_{state}_SECONDS": str(PAUSE_SECONDS) for state in ("BUSY", "IDLE")}
+#: The first reading is the only one while the scrapes last.
+READ_ONCE = {f"AFORO_EXPORTER_{state}_SECONDS": "600" for state in ("BUSY", "IDLE")}
 VISIBLE = "\naforo_sqs_messages_visible{"
 
 
@@ -62,6 +69,8 @@ class Times:
     busy_scrapes: list[float] = field(default_factory=list)
     #: by round, because the 99th percentiles of the same round form a pair
     paced_scrapes: list[list[float]] = field(default_factory=list)
+    #: not a time: voluntary context switches of all threads per scrape, between two readings
+    waits_per_scrape: list[float] = field(default_factory=list)
 
 
 def main() -> None:
@@ -95,7 +104,8 @@ def main() -> None:
         print(f"      read concurrent: {percentiles(times.readings, 's')}")
         print(f"    message to scrape: {percentiles(times.delays, 's')}")
         print(f"scrape, never pausing: {percentiles(milliseconds(times.busy_scrapes), 'ms')}")
-        print(f"scrape, every 5 s    : {percentiles(milliseconds(sum(times.paced_scrapes, [])), 'ms')}")
+        print(f"scrape, every 5 s    : {percentiles(milliseconds([*chain(*times.paced_scrapes)]), 'ms')}")
+        print(f"waits per scrape     : {spread(times.waits_per_scrape, '.1f')}")
         ratio = statistics.median(one_by_one) / statistics.median(times.readings)
         print(f"ratio sequential / concurrent: {ratio:.1f}")
     this, *others = checkouts.items()
@@ -105,7 +115,13 @@ def main() -> None:
 
 
 def measure(
-    checkout: Path, times: Times, distant: str, near: SQSClient, urls: Sequence[str], sampled: Sequence[str], scrapes: int
+    checkout: Path,
+    times: Times,
+    distant: str,
+    near: SQSClient,
+    urls: Sequence[str],
+    sampled: Sequence[str],
+    scrapes: int,
 ) -> None:
     """Measure the exporter of a checkout once. It reads SQS at `distant`. Send messages to the sampled queues."""
 
@@ -120,6 +136,20 @@ def measure(
     with exporter(checkout, distant, {}):
         seconds_until(shows_all, "all queues")
         times.paced_scrapes.append([paced_scrape() for _ in range(scrapes)])
+    with exporter(checkout, distant, READ_ONCE) as process:
+        seconds_until(shows_all, "all queues")
+        before = switches(process)
+        for _ in range(scrapes):
+            scrape(PORT)
+        times.waits_per_scrape.append((switches(process) - before) / scrapes)
+
+
+def switches(process: psutil.Process) -> int:
+    """Return how often the threads of a process have waited: their voluntary context switches."""
+    statuses = [path.read_text() for path in Path(f"/proc/{process.pid}/task").glob("*/status")]
+    return sum(
+        int(count) for status in statuses for count in re.findall(r"^voluntary_ctxt_switches:\s(\d+)", status, re.M)
+    )
 
 
 def milliseconds(seconds: Sequence[float]) -> list[float]:
@@ -155,7 +185,7 @@ def serve_proxy(host: str, port: int, delay_seconds: float, parent: Connection) 
 
 
 @contextmanager
-def exporter(checkout: Path, endpoint: str, schedule: dict[str, str]) -> Iterator[None]:
+def exporter(checkout: Path, endpoint: str, schedule: dict[str, str]) -> Iterator[psutil.Popen]:
     """Run the SQS exporter of a checkout on all queues of the benchmark."""
     settings = {
         "AWS_ENDPOINT_URL": endpoint,
@@ -164,9 +194,11 @@ def exporter(checkout: Path, endpoint: str, schedule: dict[str, str]) -> Iterato
         "AFORO_EXPORTER_QUEUES": "bench-*",
     }
     # -P: the working directory, which is this checkout, does not come first
-    with running([sys.executable, "-P", "-m", "exporters", "sqs"], settings | schedule | {"PYTHONPATH": str(checkout)}):
+    with running(
+        [sys.executable, "-P", "-m", "exporters", "sqs"], settings | schedule | {"PYTHONPATH": str(checkout)}
+    ) as process:
         seconds_until(lambda: "aforo_exporter_info" in scrape(PORT), "the exporter")
-        yield
+        yield process
 
 
 def client(endpoint: str) -> SQSClient:
@@ -186,7 +218,7 @@ def timed_message(sqs: SQSClient, url: str) -> float:
     """Return the seconds from sending a message to the scrape that shows it."""
     sample = f'{VISIBLE}queue="{url.rpartition("/")[2]}"}} 1.0'
     sqs.purge_queue(QueueUrl=url)
-    seconds_until(lambda: f'{sample[:-3]}0.0' in scrape(PORT), "the empty queue")
+    seconds_until(lambda: f"{sample[:-3]}0.0" in scrape(PORT), "the empty queue")
     sqs.send_message(QueueUrl=url, MessageBody="m")
     return seconds_until(lambda: sample in scrape(PORT), "the message", every=0.005)
 
