@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from aforo.telemetry.host_check import WsgiApp
 
 Message = dict[str, Any]
-Receive, Send = Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 #: Status code, headers and body of a response.
 Response = tuple[int, list[tuple[bytes, bytes]], bytes]
 #: A request with a longer body is refused. No request to an exporter needs one.
