@@ -110,8 +110,8 @@ def main() -> None:
         print(f"ratio sequential / concurrent: {ratio:.1f}")
     this, *others = checkouts.items()
     for path, times in others:
-        ratio = paired_ratio(*([p99(scrapes) for scrapes in each.paced_scrapes] for each in (times, this[1])))
-        print(f"ratio of the p99 every 5 s, {path} / {this[0]}: {ratio}")
+        pairs = paired_ratio(*([p99(scrapes) for scrapes in each.paced_scrapes] for each in (times, this[1])))
+        print(f"ratio of the p99 every 5 s, {path} / {this[0]}: {pairs}")
 
 
 def measure(
