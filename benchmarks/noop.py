@@ -27,7 +27,14 @@ class NoopWorker:
 
     def moments(self) -> list[float]:
         """Return the times at which the tasks ran, in order."""
-        return sorted(map(float, self.log.read_text().split())) if self.log.exists() else []
+        return sorted(float(moment) for moment, _ in self._lines())
+
+    def task_ids(self) -> list[str]:
+        """Return the id of the task of each execution. An id that occurs twice is a duplicate."""
+        return [task_id for _, task_id in self._lines()]
+
+    def _lines(self) -> list[list[str]]:
+        return [line.split() for line in self.log.read_text().splitlines()] if self.log.exists() else []
 
 
 @contextmanager

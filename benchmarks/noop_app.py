@@ -10,7 +10,7 @@ import os
 import time
 from pathlib import Path
 
-from celery import Celery
+from celery import Celery, Task
 
 import aforo
 
@@ -32,11 +32,11 @@ if IS_HARDENED:
     aforo.harden(app, metrics)
 
 
-@app.task(name="noop")
-def noop() -> None:
-    """Record the time of the task. The task has three stages, like the task of a video."""
+@app.task(name="noop", bind=True)
+def noop(self: Task) -> None:
+    """Record the time and the id of the task. The task has three stages, like the task of a video."""
     for name in ("fetch", "transcode", "publish"):
         with aforo.stage(name):
             pass
     with LOG.open("a") as log:
-        log.write(f"{time.time()}\n")
+        log.write(f"{time.time()} {self.request.id}\n")

@@ -1,12 +1,17 @@
 """Measure delay and scrape time of the SQS exporter, with 200 queues and 30 ms of latency to SQS.
 
-The AWS emulator is behind a TCP proxy that delays every request. One run measures three times:
+The AWS emulator is behind a TCP proxy that delays every request. One run measures:
 
 - sequential reading of all queues, as by an exporter that reads at scrape time
 - from a sent message to the scrape that shows it, while the exporter reads without a pause
-- the scrapes in the meantime
+- the scrapes, with and without a pause between readings
+- how often a thread of the exporter waits during a scrape. While the exporter reads SQS, each of these waits can last
+  until ten other threads have had the interpreter. Unlike the times, this number does not depend on other processes.
 
-    .venv/bin/python benchmarks/sqs_exporter.py [--queues 200] [--latency-ms 30] [--messages 30] [--scrapes 300]
+With `--against`, the exporters of other checkouts take turns with this one, and each round is a pair.
+
+    .venv/bin/python benchmarks/sqs_exporter.py [--queues 200] [--latency-ms 30] [--messages 10] [--scrapes 100]
+        [--rounds 3] [--against PATH ...]
     .venv/bin/python benchmarks/sqs_exporter.py --quick
 """
 
@@ -17,20 +22,25 @@ import multiprocessing
 import os
 import platform
 import random
+import re
 import statistics
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from importlib.metadata import version
-from itertools import pairwise
+from itertools import chain, pairwise
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from benchmarks.harness import emulator
-from benchmarks.programs import percentiles, running, scrape, timed_scrape
+import psutil
+
+from benchmarks.harness import emulator, paired_ratio, spread
+from benchmarks.programs import ROOT, percentiles, running, scrape, timed_scrape
 from core import aws
 from core.settings import Settings
 from core.sqs_queue import read_attributes
@@ -44,7 +54,23 @@ PORT = 20693
 #: Minimum of the setting: the exporter reads almost without a pause.
 PAUSE_SECONDS = 0.1
 WITHOUT_PAUSE = {f"AFORO_EXPORTER_{state}_SECONDS": str(PAUSE_SECONDS) for state in ("BUSY", "IDLE")}
+#: The first reading is the only one while the scrapes last.
+READ_ONCE = {f"AFORO_EXPORTER_{state}_SECONDS": "600" for state in ("BUSY", "IDLE")}
 VISIBLE = "\naforo_sqs_messages_visible{"
+
+
+@dataclass
+class Times:
+    """Times in seconds of one checkout's exporter."""
+
+    first_readings: list[float] = field(default_factory=list)
+    readings: list[float] = field(default_factory=list)
+    delays: list[float] = field(default_factory=list)
+    busy_scrapes: list[float] = field(default_factory=list)
+    #: by round, because the 99th percentiles of the same round form a pair
+    paced_scrapes: list[list[float]] = field(default_factory=list)
+    #: not a time: voluntary context switches of all threads per scrape, between two readings
+    waits_per_scrape: list[float] = field(default_factory=list)
 
 
 def main() -> None:
@@ -52,32 +78,88 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--queues", type=int, default=200)
     parser.add_argument("--latency-ms", type=float, default=30)
-    parser.add_argument("--messages", type=int, default=30)
-    parser.add_argument("--scrapes", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--messages", type=int, default=10, help="Messages per round")
+    parser.add_argument("--scrapes", type=int, default=100, help="Scrapes per round")
+    parser.add_argument("--against", type=Path, nargs="+", default=[], help="Other checkouts to compare with")
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.queues, arguments.messages, arguments.scrapes = 10, 2, 10
+        arguments.queues, arguments.rounds, arguments.messages, arguments.scrapes = 10, 1, 2, 10
+    checkouts = {path.resolve(): Times() for path in (ROOT, *arguments.against)}
     with emulator() as endpoint, proxied(endpoint, arguments.latency_ms / 1000) as distant:
         near, far = client(endpoint), client(distant)
         urls = [near.create_queue(QueueName=f"bench-{number:03d}")["QueueUrl"] for number in range(arguments.queues)]
         one_by_one = [timed_loop(far, urls) for _ in range(3)]
-        with exporter(distant, WITHOUT_PAUSE):
-            started = seconds_until(lambda: scrape(PORT).count(VISIBLE) == arguments.queues, "all queues")
-            delays = [timed_message(near, url) for url in random.Random(1).sample(urls, arguments.messages)]
-            reads = timed_readings(10)
-            busy = [timed_scrape(PORT) for _ in range(arguments.scrapes)]
-        with exporter(distant, {}):
-            seconds_until(lambda: scrape(PORT).count(VISIBLE) == arguments.queues, "all queues")
-            paced = [paced_scrape() for _ in range(arguments.scrapes)]
+        for number in range(arguments.rounds):
+            turns = list(checkouts.items())
+            for path, times in reversed(turns) if number % 2 else turns:
+                sampled = random.Random(number).sample(urls, arguments.messages)
+                measure(path, times, distant, near, urls, sampled, arguments.scrapes)
     print(f"{platform.platform()}, {os.cpu_count()} cores, boto3 {version('boto3')}")
-    print(f"{arguments.queues} queues, {arguments.latency_ms:g} ms to SQS; first reading after {started:.2f} s")
+    print(f"{arguments.queues} queues, {arguments.latency_ms:g} ms to SQS")
     print(f"          sequential : {percentiles(one_by_one, 's')}")
-    print(f"      read concurrent: {percentiles(reads, 's')}")
-    print(f"    message to scrape: {percentiles(delays, 's')}")
-    print(f"scrape, never pausing: {percentiles([1000 * seconds for seconds in busy], 'ms')}")
-    print(f"scrape, every 5 s    : {percentiles([1000 * seconds for seconds in paced], 'ms')}")
-    print(f"ratio sequential / concurrent: {statistics.median(one_by_one) / statistics.median(reads):.1f}")
+    for path, times in checkouts.items():
+        print(f"{path}: first readings after {spread(times.first_readings)} s")
+        print(f"      read concurrent: {percentiles(times.readings, 's')}")
+        print(f"    message to scrape: {percentiles(times.delays, 's')}")
+        print(f"scrape, never pausing: {percentiles(milliseconds(times.busy_scrapes), 'ms')}")
+        print(f"scrape, every 5 s    : {percentiles(milliseconds([*chain(*times.paced_scrapes)]), 'ms')}")
+        print(f"waits per scrape     : {spread(times.waits_per_scrape, '.1f')}")
+        ratio = statistics.median(one_by_one) / statistics.median(times.readings)
+        print(f"ratio sequential / concurrent: {ratio:.1f}")
+    this, *others = checkouts.items()
+    for path, times in others:
+        pairs = paired_ratio(*([p99(scrapes) for scrapes in each.paced_scrapes] for each in (times, this[1])))
+        print(f"ratio of the p99 every 5 s, {path} / {this[0]}: {pairs}")
+
+
+def measure(
+    checkout: Path,
+    times: Times,
+    distant: str,
+    near: SQSClient,
+    urls: Sequence[str],
+    sampled: Sequence[str],
+    scrapes: int,
+) -> None:
+    """Measure the exporter of a checkout once. It reads SQS at `distant`. Send messages to the sampled queues."""
+
+    def shows_all() -> bool:
+        return scrape(PORT).count(VISIBLE) == len(urls)
+
+    with exporter(checkout, distant, WITHOUT_PAUSE):
+        times.first_readings.append(seconds_until(shows_all, "all queues"))
+        times.delays += [timed_message(near, url) for url in sampled]
+        times.readings += timed_readings(4)
+        times.busy_scrapes += [timed_scrape(PORT) for _ in range(scrapes)]
+    with exporter(checkout, distant, {}):
+        seconds_until(shows_all, "all queues")
+        times.paced_scrapes.append([paced_scrape() for _ in range(scrapes)])
+    with exporter(checkout, distant, READ_ONCE) as process:
+        seconds_until(shows_all, "all queues")
+        before = switches(process)
+        for _ in range(scrapes):
+            scrape(PORT)
+        times.waits_per_scrape.append((switches(process) - before) / scrapes)
+
+
+def switches(process: psutil.Process) -> int:
+    """Return how often the threads of a process have waited: their voluntary context switches."""
+    statuses = [path.read_text() for path in Path(f"/proc/{process.pid}/task").glob("*/status")]
+    return sum(
+        int(count) for status in statuses for count in re.findall(r"^voluntary_ctxt_switches:\s(\d+)", status, re.M)
+    )
+
+
+def milliseconds(seconds: Sequence[float]) -> list[float]:
+    """Return times in milliseconds."""
+    return [1000 * each for each in seconds]
+
+
+def p99(values: Sequence[float]) -> float:
+    """Return the 99th percentile."""
+    return statistics.quantiles(values, n=100, method="inclusive")[98]
 
 
 @contextmanager
@@ -103,17 +185,20 @@ def serve_proxy(host: str, port: int, delay_seconds: float, parent: Connection) 
 
 
 @contextmanager
-def exporter(endpoint: str, schedule: dict[str, str]) -> Iterator[None]:
-    """Run the SQS exporter on all queues of the benchmark."""
+def exporter(checkout: Path, endpoint: str, schedule: dict[str, str]) -> Iterator[psutil.Popen]:
+    """Run the SQS exporter of a checkout on all queues of the benchmark."""
     settings = {
         "AWS_ENDPOINT_URL": endpoint,
         "AFORO_DATABASE_URL": "sqlite:////nonexistent/bench.db",
         "AFORO_EXPORTER_SQS_PORT": str(PORT),
         "AFORO_EXPORTER_QUEUES": "bench-*",
     }
-    with running([sys.executable, "-m", "exporters", "sqs"], settings | schedule):
+    # -P: the working directory, which is this checkout, does not come first
+    with running(
+        [sys.executable, "-P", "-m", "exporters", "sqs"], settings | schedule | {"PYTHONPATH": str(checkout)}
+    ) as process:
         seconds_until(lambda: "aforo_exporter_info" in scrape(PORT), "the exporter")
-        yield
+        yield process
 
 
 def client(endpoint: str) -> SQSClient:
@@ -132,6 +217,8 @@ def timed_loop(sqs: SQSClient, urls: Sequence[str]) -> float:
 def timed_message(sqs: SQSClient, url: str) -> float:
     """Return the seconds from sending a message to the scrape that shows it."""
     sample = f'{VISIBLE}queue="{url.rpartition("/")[2]}"}} 1.0'
+    sqs.purge_queue(QueueUrl=url)
+    seconds_until(lambda: f"{sample[:-3]}0.0" in scrape(PORT), "the empty queue")
     sqs.send_message(QueueUrl=url, MessageBody="m")
     return seconds_until(lambda: sample in scrape(PORT), "the message", every=0.005)
 

@@ -47,7 +47,7 @@ def db() -> None:
     database = open_database(settings.database.reading_url, table)
     source = DatabaseSource(database, settings.exporters, settings.queue.name)
     port = settings.exporters.db_port
-    _serve(settings, "db", [source], source.keep_building, port, "AFORO_EXPORTER_DB_PORT")
+    _serve(settings, "db", [source], source.keep_building, port, "AFORO_EXPORTER_DB_PORT", is_blocking=True)
 
 
 @main.command()
@@ -60,11 +60,20 @@ def sqs() -> None:
     sqs_sources = open_sources(settings)
     port = settings.exporters.sqs_port
     with closing(sqs_sources.queues.watcher):
-        _serve(settings, "sqs", sqs_sources.all, sqs_sources.keep_polling, port, "AFORO_EXPORTER_SQS_PORT")
+        # every source answers from memory
+        sources, polling = sqs_sources.all, sqs_sources.keep_polling
+        _serve(settings, "sqs", sources, polling, port, "AFORO_EXPORTER_SQS_PORT", is_blocking=False)
 
 
 def _serve(
-    settings: Settings, name: str, sources: list[Source], background: Background, port: int, port_setting: str
+    settings: Settings,
+    name: str,
+    sources: list[Source],
+    background: Background,
+    port: int,
+    port_setting: str,
+    *,
+    is_blocking: bool,
 ) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     application = Application(Exposition(name, sources), read_credentials(settings.exporters.auth_file))
@@ -74,7 +83,8 @@ def _serve(
         configured = server.configuration(settings.exporters, listener)
         thread.start()
         try:
-            server.serve(only_for_this_machine(application, settings.exporters.host), configured)
+            checked = only_for_this_machine(application, settings.exporters.host)
+            server.serve(checked, configured, is_blocking=is_blocking)
         finally:
             stop.set()
 

@@ -7,6 +7,7 @@ import gzip
 import json
 import pickle
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -71,6 +72,15 @@ def send_task(queue: TestQueue, name: str, seconds: float = 0.0, countdown: floa
     eta = None if countdown is None else (datetime.now(UTC) + timedelta(seconds=countdown)).isoformat()
     changes = {"properties__delivery_info__routing_key": queue.name, "headers__eta": eta}
     send_body(queue, _encoded(envelope(name, seconds, **changes)))
+
+
+def send_tasks(queue: TestQueue, names: Sequence[str]) -> None:
+    """Send one valid message of the test task per name, ten per call."""
+    changes = {"properties__delivery_info__routing_key": queue.name}
+    for start in range(0, len(names), 10):
+        bodies = [_encoded(envelope(name, **changes)) for name in names[start : start + 10]]
+        entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
+        queue.client.send_message_batch(QueueUrl=queue.url, Entries=entries)
 
 
 def send_body(queue: TestQueue, body: str) -> None:

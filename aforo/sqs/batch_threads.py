@@ -50,10 +50,10 @@ class BatchThreads(Generic[Item]):
                 threading.Thread(target=self._run, args=(key, lane), name=self._name, daemon=True).start()
             self._changed.notify_all()
 
-    def count(self) -> int:
-        """Return the number of items, of all keys, that wait to be processed."""
+    def count(self, key: str | None = None) -> int:
+        """Return the number of items of `key` that wait to be processed, or of all keys without `key`."""
         with self._changed:
-            return sum(len(lane.waiting) for lane in self._lanes.values())
+            return sum(len(lane.waiting) for each, lane in self._lanes.items() if key in {None, each})
 
     def wait_until_empty(self, seconds: float) -> bool:
         """Wait until every item is processed. Return False if that takes longer than `seconds`."""

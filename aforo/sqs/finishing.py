@@ -52,7 +52,7 @@ class FinishingChannel(PollingChannel):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._deletes = PendingDeletes(self.short_client, self._hardening.observer)
+        self._deletes = PendingDeletes(self.short_client, self._hardening.observer, self._wake)
         self._dead_letters = DeadLetterQueue(self.short_client, self._deletes.delete, self._hardening.observer)
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
@@ -95,6 +95,11 @@ class FinishingChannel(PollingChannel):
             self._dead_letters.close()
             self._deletes.close()
         super().close()
+
+    def _may_receive(self, queue: str) -> bool:
+        """Return True if the worker can hold another message, and the deletes of the queue are not behind."""
+        url = self._queue_cache.get(self.canonical_queue_name(queue), "")
+        return super()._may_receive(queue) and not self._deletes.is_behind(url)
 
     def _delete_rejected_message(self, delivery_tag: str) -> None:
         """Delete a rejected message, unless its queue has a redrive policy.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -23,6 +24,8 @@ from aforo.sqs.redelivery import ClientOf, batch_error, is_permanent
 logger = logging.getLogger(__name__)
 #: open calls for new deletes of one queue; with more new deletes than that, each call deletes a batch
 NEW_DELETE_THREADS = 4
+#: with so many new deletes of one queue waiting, the next calls of all its threads are full batches
+MOST_WAITING = NEW_DELETE_THREADS * LARGEST_BATCH
 FIRST_PAUSE_SECONDS = 0.25
 #: shorter than what the visibility heartbeat leaves of a usual visibility timeout
 LONGEST_PAUSE_SECONDS = 15.0
@@ -58,11 +61,15 @@ class PendingDeletes:
     """Delete each finished message immediately, and retry failed deletes in batches.
 
     Background threads call SQS. Any thread may call the methods. After a call of the method `close`, the method
-    `delete` calls SQS in the calling thread.
+    `delete` calls SQS in the calling thread. `caught_up` is called, by a background thread, when the method `is_behind`
+    would no longer return True.
     """
 
-    def __init__(self, client_of: ClientOf, observer: Observer | None = None) -> None:
-        self._client_of, self._observer = client_of, observer or SilentObserver()
+    def __init__(
+        self, client_of: ClientOf, observer: Observer | None = None, caught_up: Callable[[], None] = lambda: None
+    ) -> None:
+        self._client_of, self._observer, self._caught_up = client_of, observer or SilentObserver(), caught_up
+        self._behind: set[str] = set()  # URLs of the queues of which `is_behind` has returned True
         self._finished: dict[str, str] = {}  # message id -> its newest receipt handle
         self._queues: dict[str, _Queue] = {}  # by URL
         self._lock = threading.Lock()
@@ -93,6 +100,18 @@ class PendingDeletes:
         if newest != message.receipt_handle:
             self.delete(message)
         return True
+
+    def is_behind(self, url: str) -> bool:
+        """Return True if tasks of the queue at `url` end faster than SQS deletes their messages.
+
+        A delete that waits for longer than the visibility timeout comes too late: SQS has delivered the message again,
+        and dead-letters it after some receives, although its task has finished. So the worker should not receive more.
+        """
+        with self._lock:
+            is_behind = self._new.count(url) >= MOST_WAITING
+            if is_behind:
+                self._behind.add(url)
+        return is_behind
 
     def close(self) -> None:
         """Finish the running deletes, then retry the failed deletes once, for about 5 seconds in total.
@@ -125,10 +144,15 @@ class PendingDeletes:
             if is_first:
                 queue.failures = 1
             pause_seconds = queue.pause_seconds()
+            has_caught_up = not self._is_closed and url in self._behind and self._new.count(url) < MOST_WAITING
+            if has_caught_up:
+                self._behind.discard(url)
         if is_first:
             logger.warning("could not delete a finished message of %s: %s", batch[0].queue, next(iter(errors.values())))
         if is_first and pause_seconds is not None and not self._is_closed:
             self._retries.schedule(queue, pause_seconds)
+        if has_caught_up:
+            self._caught_up()
 
     def _retry(self, queue: _Queue) -> float | None:
         with self._lock:

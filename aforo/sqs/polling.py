@@ -111,9 +111,12 @@ class PollingChannel(TimedChannel):
         if queue in self._polling or queue not in self._active_queues:
             return
         self._park(queue)
-        if self.qos.can_consume():
+        if self._may_receive(queue):
             self._parked.pop(queue).cancel()
             self._receive(queue)
+
+    def _may_receive(self, queue: str) -> bool:
+        return bool(self.qos.can_consume())
 
     def _park(self, queue: str) -> None:
         earlier = self._parked.pop(queue, None)

@@ -1,4 +1,5 @@
 """HTTP server of the exporters.
 
-`server` accepts connections. `application` answers /metrics, /healthz and /.
+`server` accepts connections. `asgi` passes their requests to the application. `application` answers /metrics, /healthz
+and /.
 """

@@ -51,7 +51,7 @@ class Application:
         answer = self._answer(environ)
         headers = [("Content-Type", answer.content_type), ("Content-Length", str(len(answer.body))), *answer.extra]
         start_response(answer.status, headers)
-        return [answer.body if environ["REQUEST_METHOD"] != "HEAD" else b""]  # Hypercorn sends no head without a body
+        return [answer.body if environ["REQUEST_METHOD"] != "HEAD" else b""]
 
     def _answer(self, environ: WSGIEnvironment) -> Answer:
         if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:

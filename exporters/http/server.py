@@ -1,7 +1,7 @@
 """HTTP server with a limited number of threads. Slow and idle clients do not delay other scrapes.
 
-Hypercorn reads all requests on one event loop. Only a complete request uses one of the `THREADS` threads. An idle
-connection is closed after `IDLE_SECONDS`.
+Hypercorn reads all requests on one event loop. Only a complete request to an application that waits uses one of the
+`THREADS` threads. An idle connection is closed after `IDLE_SECONDS`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from hypercorn.config import Config
 
 from core.errors import EnvironmentFault, UsageError
 from core.settings import Exporters
+from exporters.http.asgi import adapted
 
 if TYPE_CHECKING:
     from aforo.telemetry.host_check import WsgiApp
@@ -43,12 +44,13 @@ def listen(settings: Exporters, port: int, port_setting: str) -> socket.socket:
         raise EnvironmentFault("exporter port", _why(error), f"set {port_setting}", value=shown) from None
 
 
-def serve(application: WsgiApp, config: Config) -> None:
+def serve(application: WsgiApp, config: Config, *, is_blocking: bool) -> None:
     """Serve HTTP requests until SIGTERM or SIGINT.
 
-    `application` answers the requests. `config` comes from the function `configuration`.
+    `application` answers the requests. `is_blocking` says that it may wait, for example for the database. `config`
+    comes from the function `configuration`.
     """
-    asyncio.run(_serve(application, config))
+    asyncio.run(_serve(adapted(application, is_blocking=is_blocking), config))
 
 
 def configuration(settings: Exporters, listener: socket.socket) -> Config:
@@ -66,17 +68,15 @@ def configuration(settings: Exporters, listener: socket.socket) -> Config:
     config.keep_alive_timeout = config.ssl_handshake_timeout = config.read_timeout = IDLE_SECONDS
     config.graceful_timeout = config.shutdown_timeout = GRACE_SECONDS
     config.h11_max_incomplete_size = HEADER_BYTES
-    config.wsgi_max_body_size = HEADER_BYTES
     return config
 
 
-async def _serve(application: WsgiApp, config: Config) -> None:
+async def _serve(application: Any, config: Config) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="scrape"))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    wsgi = cast("Any", application)
-    await hypercorn_serve(wsgi, config, shutdown_trigger=cast("Any", stop.wait), mode="wsgi")
+    await hypercorn_serve(application, config, shutdown_trigger=cast("Any", stop.wait), mode="asgi")
 
 
 def _tls_pair(settings: Exporters) -> tuple[str | None, str | None]:

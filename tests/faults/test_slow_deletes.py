@@ -1,11 +1,14 @@
-"""Deletes that are slow or unanswered: only the deletes that failed may cause duplicates."""
+"""Deletes that are slow or unanswered.
+
+Only deletes that failed may cause duplicates, and no message of a finished task is dead-lettered.
+"""
 
 from __future__ import annotations
 
 import pytest
 
 from testing.fault_proxy import Fault
-from testing.messages import send_task
+from testing.messages import send_task, send_tasks
 from testing.polling import until
 
 pytestmark = pytest.mark.faults
@@ -31,3 +34,19 @@ def test_slow_deletes_after_one_without_an_answer_cause_at_most_one_duplicate(sq
         until(lambda: not (counts := queue.counts())["visible"] + counts["in_flight"], "nothing is left", seconds=60)
         assert queue.counts()["dead"] == 0
         assert len(worker.names("start")) - len(names) <= 1
+
+
+@pytest.mark.timeout(180)
+def test_tasks_that_end_faster_than_their_messages_are_deleted_leave_none_to_be_dead_lettered(
+    sqs_queue, proxy, tiny_worker
+):
+    # 20 deletes per second: without a limit the last of 500 messages would be deleted 25 s after its task
+    queue = sqs_queue(visibility_timeout_seconds=10, max_receive_count=2)
+    names = [f"n{number}" for number in range(500)]
+    with tiny_worker(queue, proxy.url, concurrency=8) as worker:
+        for action in DELETES:
+            proxy.inject(Fault("latency", seconds=2.0), action)
+        send_tasks(queue, names)
+        until(lambda: not (counts := queue.counts())["visible"] + counts["in_flight"], "nothing is left", seconds=120)
+        assert queue.counts()["dead"] == 0
+        assert sorted(worker.names("start")) == sorted([*names, "warm-up"])

@@ -123,3 +123,8 @@ def test_a_closing_channel_retries_its_pending_deletes_before_it_is_closed(chann
     channel.close()
     channel.close()
     assert order == [False]
+
+
+def test_a_queue_whose_deletes_are_behind_is_not_polled_but_another_one_is(channel, monkeypatch):
+    monkeypatch.setattr(channel._deletes, "is_behind", lambda url: url == URLS["bad"])
+    assert {name: channel._may_receive(name) for name in URLS} == {"good": True, "bad": False}

@@ -115,6 +115,25 @@ def test_deletes_that_wait_for_a_free_call_go_out_in_batches():
     assert gate.batches == [*([handle] for handle in singles), waiting]
 
 
+def test_deletes_that_are_behind_say_so_and_when_they_have_caught_up():
+    gate, events = Gate(), []
+    deletes = PendingDeletes(lambda _queue: gate, caught_up=lambda: events.append("caught up"))
+    for number in range(pending_deletes.NEW_DELETE_THREADS):
+        deletes.delete(of("q", f"{number}"))
+        until(lambda number=number: len(gate.batches) == number + 1, "it has a call of its own")
+    for number in range(pending_deletes.MOST_WAITING):
+        assert not deletes.is_behind("q")
+        deletes.delete(of("q", f"waiting-{number}"))
+    assert deletes.is_behind("q")
+    assert not deletes.is_behind("another")
+    assert events == []
+    gate.opened.set()
+    until(lambda: events, "they have caught up")
+    assert not deletes.is_behind("q")
+    deletes.close()
+    assert events == ["caught up"]
+
+
 def test_only_the_failed_messages_of_a_batch_are_retried(monkeypatch):
     sqs = FakeSqs({"Failed": [{"Id": "1", "Code": "InternalError"}, {"Id": "2", "Code": "ReceiptHandleIsInvalid"}]}, {})
     counts = Counts()
