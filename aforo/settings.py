@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+logger = logging.getLogger(__name__)
+#: Words of an on/off variable, which are those of click: the options of Aforo's programs know the same.
+ON = frozenset({"1", "t", "true", "y", "yes", "on"})
+OFF = frozenset({"0", "f", "false", "n", "no", "off"})
 
 
 @dataclass(frozen=True)
@@ -61,10 +68,20 @@ def read(declaration: Declaration, environ: Mapping[str, str] = os.environ) -> s
 def is_on(declaration: Declaration, environ: Mapping[str, str] = os.environ) -> bool:
     """Return True if an on/off environment variable is on.
 
-    If the variable is unset or empty, its default is used. The values 0, false, no, off and the empty text mean off.
-    Every other value means on.
+    The words of `ON` mean on, and those of `OFF` mean off. If the variable is unset or empty, its default is used. For
+    any other word, log one warning and use the default, because an error would end somebody else's worker.
     """
-    return read(declaration, environ).lower() not in {"", "0", "false", "no", "off"}
+    word = read(declaration, environ).lower()
+    if word not in ON | OFF:
+        _warn_once(declaration, word)
+        word = declaration.default
+    return word in ON
+
+
+@functools.cache
+def _warn_once(declaration: Declaration, word: str) -> None:
+    text = "aforo: %s (%.40r) is unknown; its default %s is used; give 1 or 0"
+    logger.warning(text, declaration.name, word, declaration.default)
 
 
 def whole(declaration: Declaration, environ: Mapping[str, str] = os.environ) -> int:
