@@ -16,12 +16,16 @@ OFF = frozenset({"0", "f", "false", "n", "no", "off"})
 
 @dataclass(frozen=True)
 class Declaration:
-    """Name, default and description of one environment variable that the library reads."""
+    """Name, default and description of one environment variable that the library reads.
+
+    `default_of_programs` is the default of the same variable in Aforo's own programs, which have a stack around them.
+    """
 
     name: str
     default: str
     meaning: str
     is_secret: bool = False
+    default_of_programs: str = ""
 
 
 INSTRUMENT = Declaration("AFORO_INSTRUMENT", "0", "1 measures each worker that starts by Celery's command line.")
@@ -37,6 +41,7 @@ EVENTS_REDIS_URL = Declaration(
     "",
     "Redis that receives Celery's events for celery-exporter; empty sends none.",
     is_secret=True,
+    default_of_programs="redis://127.0.0.1:16379/0",
 )
 SPOOL_FOLDER = Declaration(
     "AFORO_SPOOL_FOLDER",
