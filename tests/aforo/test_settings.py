@@ -8,8 +8,10 @@ from aforo.settings import Declaration
 
 @pytest.mark.parametrize(
     ("text", "is_on"),
-    [("1", True), ("TRUE", True), ("y", True), (" on ", True), ("0", False), ("False", False), ("no", False)]
-    + [("off", False), ("", False)],
+    [
+        *((word, True) for word in ("1", "TRUE", "y", " on ")),
+        *((word, False) for word in ("0", "False", "no", "off", "")),
+    ],
 )
 def test_a_known_word_is_on_or_off(text, is_on, caplog):
     assert settings.is_on(settings.STRICT, {"AFORO_STRICT": text}) is is_on
