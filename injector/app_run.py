@@ -20,7 +20,7 @@ from core.results_folder import run_folder
 from core.run import END_OF_VIDEO, UNKNOWN_VERSION, EndOfVideo, Host, new_run_id
 from core.settings import Settings
 from core.size import size_label
-from injector.app_inputs import Inputs, PlacedInput, addresses, inputs_of, place_all
+from injector.app_inputs import Inputs, PlacedInput, addresses, inputs_of, missing, place_all
 from injector.app_sender import AppSender
 from injector.injection import Injection, Request, input_media, open_store, run_row
 from injector.input_video import MediaFile
@@ -93,9 +93,10 @@ def _place_inputs(
         request.mode, run_inputs.label, fleet.slots_per_node, app.name, nodes=fleet.nodes
     )
     each = [stored[position] for position in order]
-    start_list(run_folder(settings.results.path, run_id), app, addresses(each, app, run_id))
-    for inputs, media in zip(stored, files, strict=True):
-        inputs.place(media.path)
+    absent = missing(zip(stored, (media.path for media in files), strict=True))
+    start_list(run_folder(settings.results.path, run_id), app, addresses(each, absent, app, run_id))
+    for inputs, media in absent.values():
+        inputs.place(media)
     return run_id, run_inputs, place_all(each, app, run_id)
 
 
