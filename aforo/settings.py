@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+logger = logging.getLogger(__name__)
+#: Words of an on/off variable, which are those of click: the options of Aforo's programs know the same.
+ON = frozenset({"1", "t", "true", "y", "yes", "on"})
+OFF = frozenset({"0", "f", "false", "n", "no", "off"})
+
 
 @dataclass(frozen=True)
 class Declaration:
-    """Name, default and description of one environment variable that the library reads."""
+    """Name, default and description of one environment variable that the library reads.
+
+    `default_of_programs` is the default of the same variable in Aforo's own programs, which have a stack around them.
+    """
 
     name: str
     default: str
     meaning: str
     is_secret: bool = False
+    default_of_programs: str = ""
 
 
 INSTRUMENT = Declaration("AFORO_INSTRUMENT", "0", "1 measures each worker that starts by Celery's command line.")
@@ -30,6 +41,7 @@ EVENTS_REDIS_URL = Declaration(
     "",
     "Redis that receives Celery's events for celery-exporter; empty sends none.",
     is_secret=True,
+    default_of_programs="redis://127.0.0.1:16379/0",
 )
 SPOOL_FOLDER = Declaration(
     "AFORO_SPOOL_FOLDER",
@@ -61,10 +73,20 @@ def read(declaration: Declaration, environ: Mapping[str, str] = os.environ) -> s
 def is_on(declaration: Declaration, environ: Mapping[str, str] = os.environ) -> bool:
     """Return True if an on/off environment variable is on.
 
-    If the variable is unset or empty, its default is used. The values 0, false, no, off and the empty text mean off.
-    Every other value means on.
+    The words of `ON` mean on, and those of `OFF` mean off. If the variable is unset or empty, its default is used. For
+    any other word, log one warning and use the default, because an error would end somebody else's worker.
     """
-    return read(declaration, environ).lower() not in {"", "0", "false", "no", "off"}
+    word = read(declaration, environ).lower()
+    if word not in ON | OFF:
+        _warn_once(declaration, word)
+        word = declaration.default
+    return word in ON
+
+
+@functools.cache
+def _warn_once(declaration: Declaration, word: str) -> None:
+    text = "aforo: %s (%.40r) is unknown; its default %s is used; give 1 or 0"
+    logger.warning(text, declaration.name, word, declaration.default)
 
 
 def whole(declaration: Declaration, environ: Mapping[str, str] = os.environ) -> int:

@@ -19,10 +19,10 @@ import itertools
 import math
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.harness import Claim
 from capacity.estimators.change_points import FEWEST_RUNS, RUNS_FOR_PARTS_OF_THREE, Segmentation, change_points
 from capacity.estimators.interval import Floats
 
@@ -50,30 +50,6 @@ DETECTION = (
     (20, 0.05, 0.2, "newest", 0.95),
     (40, 0.05, 0.1, "middle", 0.90),
 )
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A claimed bound of a share, and the measured share. A `least` and `most` of 0 and 1 claim nothing."""
-
-    text: str
-    least: float
-    most: float
-    hits: int
-    of: int
-
-    def holds(self, standard_errors: float) -> bool:
-        """Return True if the share is within the claim, or misses it by fewer standard errors of the simulation."""
-        bound = self.least or self.most
-        error = standard_errors * math.sqrt(bound * (1 - bound) / max(1, self.of))
-        return self.least - error <= self.hits / max(1, self.of) <= self.most + error
-
-    def line(self, standard_errors: float) -> str:
-        """Return the claim beside the measured share."""
-        bound = f"at least {self.least:.0%}" if self.least else f"at most {self.most:.1%}"
-        bound = "no claim" if (self.least, self.most) == (0, 1) else f"claimed {bound}"
-        share = f"measured {self.hits / max(1, self.of):.1%} ({self.hits} of {self.of})"
-        return f"  {self.text:<62} {bound:<22} {share}{'' if self.holds(standard_errors) else '  DOES NOT HOLD'}"
 
 
 def main() -> int:

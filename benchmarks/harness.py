@@ -1,7 +1,8 @@
-"""Shared parts of the benchmarks: AWS emulator, queues, CPU accounting, formatting of results."""
+"""Shared parts of the benchmarks: AWS emulator, queues, CPU accounting, formatting of results, claims."""
 
 from __future__ import annotations
 
+import math
 import platform
 import statistics
 import sys
@@ -72,6 +73,30 @@ class Queue:
         for k in range(0, len(bodies), 10):
             entries = [{"Id": str(i), "MessageBody": body} for i, body in enumerate(bodies[k : k + 10])]
             client.send_message_batch(QueueUrl=self.url, Entries=entries)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claimed bound of a share, and the measured share. A `least` and `most` of 0 and 1 claim nothing."""
+
+    text: str
+    least: float
+    most: float
+    hits: int
+    of: int
+
+    def holds(self, standard_errors: float = 0.0) -> bool:
+        """Return True if the share is within the claim, or misses it by fewer standard errors of the simulation."""
+        bound = self.least or self.most
+        error = standard_errors * math.sqrt(bound * (1 - bound) / max(1, self.of))
+        return self.least - error <= self.hits / max(1, self.of) <= self.most + error
+
+    def line(self, standard_errors: float = 0.0) -> str:
+        """Return the claim beside the measured share."""
+        bound = f"at least {self.least:.0%}" if self.least else f"at most {self.most:.1%}"
+        bound = "no claim" if (self.least, self.most) == (0, 1) else f"claimed {bound}"
+        share = f"measured {self.hits / max(1, self.of):.1%} ({self.hits} of {self.of})"
+        return f"  {self.text:<62} {bound:<22} {share}{'' if self.holds(standard_errors) else '  DOES NOT HOLD'}"
 
 
 def machine() -> str:

@@ -16,11 +16,12 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
+from benchmarks.harness import Claim
 from capacity.analysis.measured_run import measure
 from capacity.analysis.run_analysis import RunAnalysis, analyse
 from capacity.diagnosis.data_quality import SPEED_TOLERANCE, Severity
@@ -38,27 +39,6 @@ SPEED_RUNS = 20
 SHORT_SECONDS = 150.0
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A claimed bound of a share, and the measured share."""
-
-    text: str
-    least: float
-    most: float
-    hits: int
-    of: int
-
-    @property
-    def holds(self) -> bool:
-        """Return True if the measured share is within the claim."""
-        return self.least <= self.hits / max(1, self.of) <= self.most
-
-    def __str__(self) -> str:
-        bound = f"at most {self.most:.0%}" if self.least == 0 else f"at least {self.least:.0%}"
-        measured = f"{self.hits / max(1, self.of):.1%} ({self.hits} of {self.of})"
-        return f"  {self.text:<62} claimed {bound:<13} measured {measured}{'' if self.holds else '  DOES NOT HOLD'}"
-
-
 def main() -> int:
     """Simulate, count and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -71,8 +51,8 @@ def main() -> int:
     rng = np.random.default_rng(arguments.seed)
     claims = [*honest_runs(rng, count), *speed_claims(rng, SPEED_RUNS * count)]
     for claim in claims:
-        print(claim)
-    return int(not all(claim.holds for claim in claims))
+        print(claim.line())
+    return int(not all(claim.holds() for claim in claims))
 
 
 def honest_runs(rng: np.random.Generator, count: int) -> Iterator[Claim]:

@@ -13,7 +13,7 @@ from celery import Celery
 
 from benchmarks.harness import Queue, python
 from benchmarks.programs import running
-from injector.senders import TaskMessage, encode_task
+from core.task_message import TaskMessage, encode_task
 from testing.emulator import KEYS
 from testing.polling import seconds_until
 

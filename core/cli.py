@@ -141,6 +141,8 @@ def _allowed(kind: click.ParamType[Any]) -> tuple[str, str] | None:
     """
     if isinstance(kind, click.Choice):
         return "it is unknown", f"use {' or '.join(str(choice) for choice in kind.choices)}"
+    if isinstance(kind, click.types.BoolParamType):
+        return "it is unknown", "give 1 or 0"
     if isinstance(kind, click.IntRange):
         most = "or more" if kind.max is None else f"to {kind.max}"
         return "it must be a whole number", f"give {kind.min} {most}"

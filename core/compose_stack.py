@@ -15,9 +15,8 @@ import click
 from core import cli, promql
 from core.errors import EnvironmentFault, UsageError
 from core.ffmpeg.profiles import profile_text
-from core.settings import MOST_SLOTS, Settings
+from core.settings import MOST_SLOTS, MOST_WORKERS, Settings
 
-MOST_CONTAINERS = 100
 READY_SECONDS = 60
 POLL_SECONDS = 0.5
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -36,7 +35,7 @@ def _worker_option(flag: str, variable: str, text: str, most: int, **attributes:
 slots_option = _worker_option(
     "--concurrency", "CONCURRENCY", "Slots of each worker", MOST_SLOTS, unset="then AFORO_WORKER_CONCURRENCY"
 )
-workers_option = _worker_option("--workers", "WORKERS", "Worker containers", MOST_CONTAINERS, default=1)
+workers_option = _worker_option("--workers", "WORKERS", "Worker containers", MOST_WORKERS, default=1)
 
 
 @main.command(epilog="Example: WORKERS=3 python -m core.compose_stack check")
@@ -57,7 +56,7 @@ def check_levels(concurrency: str, workers: str) -> None:
     Both options are lists of numbers, such as 1,2,4. Exit with code 2 if one is invalid.
     """
     cli.whole_numbers("CONCURRENCY", concurrency, "slots", MOST_SLOTS)
-    cli.whole_numbers("WORKERS", workers, "workers", MOST_CONTAINERS)
+    cli.whole_numbers("WORKERS", workers, "workers", MOST_WORKERS)
 
 
 @main.command(epilog="Example: WORKERS=3 CONCURRENCY=2 python -m core.compose_stack ready")

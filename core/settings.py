@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from aforo.settings import EVENTS_REDIS_URL
 from core.app_file import AppFile, read_app_file
 from core.app_file.values import queue_name
 from core.errors import UsageError
@@ -303,10 +304,10 @@ class Events:
     """Settings of the Redis that transports Celery events to celery-exporter."""
 
     redis_url: str | None = setting(
-        "AFORO_EVENTS_REDIS_URL",
-        "redis://127.0.0.1:16379/0",
+        EVENTS_REDIS_URL.name,
+        EVENTS_REDIS_URL.default_of_programs,
         _optional_url,
-        "Redis for Celery events; empty turns forwarding off",
+        "Redis for Celery events; empty turns forwarding off, and is the default in your own worker",
     )
 
 

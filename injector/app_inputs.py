@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,21 +47,20 @@ class FolderInputs:
     folder: Path
     source: Path
 
-    def is_placed(self) -> bool:
-        """Return True if the shared file is there."""
-        return self.source.is_file()
+    def is_placed(self, media: Path) -> bool:
+        """Return True if the shared file is there, with the size of the video file `media`."""
+        return self.source.is_file() and self.source.stat().st_size == media.stat().st_size
 
     def place(self, media: Path) -> None:
-        """Copy the video file `media` to the place of the shared file, unless it is there already.
+        """Copy the video file `media` to the place of the shared file.
 
         Raise EnvironmentFault if the folder cannot be written.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            if not self.source.is_file() or self.source.stat().st_size != media.stat().st_size:
-                partial = self.source.with_suffix(".part")
-                shutil.copyfile(media, partial)
-                partial.replace(self.source)
+            partial = self.source.with_suffix(".part")
+            shutil.copyfile(media, partial)
+            partial.replace(self.source)
         except OSError as error:
             why = error.strerror or str(error)
             raise EnvironmentFault(
@@ -110,14 +109,13 @@ class BucketInputs:
     prefix: str
     source_key: str
 
-    def is_placed(self) -> bool:
-        """Return True if the shared object is there."""
+    def is_placed(self, _media: Path) -> bool:
+        """Return True if the shared object is there. S3 has complete objects only."""
         return S3Storage(self.client, self.bucket).exists(self.source_key)
 
     def place(self, media: Path) -> None:
-        """Upload the video file `media` as the shared object, unless it is there already."""
-        if not self.is_placed():
-            S3Storage(self.client, self.bucket).upload(media, self.source_key)
+        """Upload the video file `media` as the shared object."""
+        S3Storage(self.client, self.bucket).upload(media, self.source_key)
 
     def shared(self) -> PlacedInput:
         """Return the input object that all videos of one size share."""
@@ -160,13 +158,21 @@ def inputs_of(app: AppFile, default_folder: Path, name: str, s3: Callable[[], S3
     return FolderInputs(app, folder, folder / name)
 
 
-def addresses(inputs: Sequence[Inputs], app: AppFile, run_id: str) -> list[str]:
+def missing(inputs: Iterable[tuple[Inputs, Path]]) -> dict[str, tuple[Inputs, Path]]:
+    """Return the shared files that are not there yet, by their path or s3:// address.
+
+    `inputs` has the place and the video file of each size. S3 is asked once for each address.
+    """
+    places = {each.address(): (each, media) for each, media in inputs}
+    return {address: (each, media) for address, (each, media) in places.items() if not each.is_placed(media)}
+
+
+def addresses(inputs: Sequence[Inputs], shared: Iterable[str], app: AppFile, run_id: str) -> list[str]:
     """Return the paths or s3:// addresses of all files that `place` and `place_all` will make for a run, each once.
 
-    `inputs` has the place of each video's input. A shared file that is there already is left out: it may be in use.
+    `inputs` has the place of each video's input. `shared` has the addresses of the missing shared files. Those that are
+    there already may be in use.
     """
-    places = {each.address(): each for each in inputs}
-    shared = [address for address, each in places.items() if not each.is_placed()]
     own = [] if app.input.per_video == "shared" else [each.address(name) for each, name in _names(inputs, run_id)]
     return [*shared, *own]
 

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import subprocess
-import uuid
 from collections.abc import Callable
 from typing import Any
-
-from celery import Celery
 
 from core import aws, database, sqs_queue
 from core.app_file import AppFile
 from core.app_file.brake import Target, confirm
 from core.app_file.injected import start_list
-from core.app_file.placeholders import placeholders, video_values
+from core.app_file.video_message import require_user_id, try_video
 from core.app_file.videos_table import VideosTable
 from core.app_file.worker_probe import WorkerFacts, probe_worker, require_task
 from core.broker import make_celery
-from core.errors import UsageError, first_line
+from core.errors import UsageError
 from core.results_folder import run_folder
 from core.run import END_OF_VIDEO, UNKNOWN_VERSION, EndOfVideo, Host, new_run_id
 from core.settings import Settings
 from core.size import size_label
-from injector.app_inputs import Inputs, PlacedInput, addresses, inputs_of, place_all
-from injector.app_sender import AppSender, task_message
+from injector.app_inputs import Inputs, PlacedInput, addresses, inputs_of, missing, place_all
+from injector.app_sender import AppSender
 from injector.injection import Injection, Request, input_media, open_store, run_row
 from injector.input_video import MediaFile
 from injector.run_inputs import RunInputs, Source
-from injector.senders import Sender, encode_task
+from injector.senders import Sender
 from injector.worker_fleet import WorkerFleet, read_app_fleet
 
 Say = Callable[[str], None]
@@ -41,15 +38,14 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
     this case, no task was sent. `say` prints a line of text for the user.
     """
     _require_an_end(app)
-    _require_user_id(app, request)
+    require_user_id(app, request.user_id)
     require_other_database(settings, app)
     worker = probe_worker(app)
     require_task(app, worker)
     sessions = open_store(settings, request)
     fleet = read_app_fleet(settings, app, request.concurrency, request.workers)
     target = Target.read(settings, app)
-    celery = make_celery(settings, target.queue.url)
-    _try_video(app, target, request, celery, worker.routing_key)
+    try_video(app, target.table, request.user_id)
     for line in target.lines(request.count):
         say(line)
     confirm(target, request.count, assume_yes=request.assume_yes)
@@ -60,7 +56,7 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
     row.executions_missed = 0 if fleet.is_measured else None
     maker = AppSender(
         app=app,
-        celery=celery,
+        celery=make_celery(settings, target.queue.url),
         sender=Sender(target.client, target.queue.url),
         sessions=sessions,
         folder=run_folder(settings.results.path, run_id),
@@ -97,9 +93,10 @@ def _place_inputs(
         request.mode, run_inputs.label, fleet.slots_per_node, app.name, nodes=fleet.nodes
     )
     each = [stored[position] for position in order]
-    start_list(run_folder(settings.results.path, run_id), app, addresses(each, app, run_id))
-    for inputs, media in zip(stored, files, strict=True):
-        inputs.place(media.path)
+    absent = missing(zip(stored, (media.path for media in files), strict=True))
+    start_list(run_folder(settings.results.path, run_id), app, addresses(each, absent, app, run_id))
+    for inputs, media in absent.values():
+        inputs.place(media)
     return run_id, run_inputs, place_all(each, app, run_id)
 
 
@@ -186,27 +183,7 @@ def app_version(app: AppFile) -> str:
     return commit.stdout.strip() + ("-changed" if changed.stdout.strip() else "")
 
 
-def _try_video(app: AppFile, target: Target, request: Request, celery: Celery, routing_key: str | None) -> None:
-    """Insert a row and roll it back, and encode its message, so that a refused one is known before anything is sent."""
-    if app.producer is not None:
-        return
-    values = video_values(1, str(uuid.uuid4()), f"{'x' * 40}.mp4", "x.mp4", "trial", request.user_id)
-    row = {} if target.table is None else target.table.try_insert(values)
-    try:
-        encode_task(celery, task_message(app, values, row, target.queue.url, routing_key))
-    except (TypeError, ValueError) as error:
-        why = f"args, kwargs or headers cannot be sent: {first_line(error)}"
-        raise UsageError(app.path.name, why, "use other columns or values there") from None
-
-
 def _require_an_end(app: AppFile) -> None:
     if app.videos is None and not app.worker.instrument:
         why = "without it nothing says when a video has ended"
         raise UsageError(app.place("videos"), why, "describe their table, or set worker.instrument = true")
-
-
-def _require_user_id(app: AppFile, request: Request) -> None:
-    used = [*placeholders(app.message), *placeholders(app.videos.insert if app.videos else {})]
-    if request.user_id is None and "user_id" in used:
-        remedy = "give USER_ID, the id of a user in their database"
-        raise UsageError("USER_ID", f"{app.path.name} uses {{user_id}}", remedy)

@@ -13,16 +13,17 @@ from typing import Any
 
 from celery import Celery
 
-from aforo.telemetry.task_start import RUN_ID
 from core.app_file import AppFile
 from core.app_file.injected import InjectedVideo, append
-from core.app_file.placeholders import filled, message_values, video_values
+from core.app_file.placeholders import video_values
+from core.app_file.video_message import task_message
 from core.app_file.videos_table import VideosTable
 from core.database import Sessions
 from core.errors import AforoError, EnvironmentFault
+from core.task_message import TaskMessage
 from injector.app_inputs import PlacedInput
 from injector.producer import Produced, produce
-from injector.senders import Batch, NewVideo, Sender, TaskMessage, encode_batch, own_row
+from injector.senders import Batch, NewVideo, Sender, encode_batch, own_row
 
 
 @dataclass
@@ -76,7 +77,8 @@ class AppSender:
             latest = now if produced is None else time.time()
             moment = min(max(uploaded_at - self.clock_offset_seconds, now), latest)
             self.upload_offset_seconds = max(self.upload_offset_seconds, uploaded_at - moment, key=abs)
-        return own, task_message(self.app, values, row, self.sender.queue_url, self.routing_key, produced)
+        message = task_message(self.app, values, row, self.sender.queue_url, self.routing_key)
+        return own, message if produced is None else replace(message, args=produced.args, kwargs=produced.kwargs)
 
     def _insert(self, values: Mapping[str, Any], video: InjectedVideo) -> tuple[dict[str, Any], Produced | None]:
         """Insert the row of a video and list it. Return the row, empty without a table, and a script's answer.
@@ -109,32 +111,3 @@ class AppSender:
             remedy = "let the script commit its row before it answers"
             raise EnvironmentFault(self.app.place("app.producer"), why, remedy, value=produced.row)
         return row
-
-
-def task_message(
-    app: AppFile,
-    values: Mapping[str, Any],
-    row: Mapping[str, Any],
-    queue_url: str,
-    routing_key: str | None,
-    produced: Produced | None = None,
-) -> TaskMessage:
-    """Return the message of one video's task, with its placeholders replaced.
-
-    - `values` are the values of the placeholders, as `video_values` returns them.
-    - `row` is the inserted row in the app's table. It is empty if the app has no table.
-    - `routing_key` is the name of the queue in Celery, or None if unknown.
-    - `produced` is the answer of the app's script, whose arguments replace those of aforo.toml.
-    """
-    known = message_values(values, row)
-    return TaskMessage(
-        name=app.task,
-        task_id=str(values["task_id"]),
-        queue_url=queue_url,
-        args=filled(app.args, known) if produced is None else produced.args,
-        kwargs=filled(app.kwargs, known) if produced is None else produced.kwargs,
-        headers={**filled(app.headers, known), RUN_ID: values["run_id"]},
-        protocol=app.protocol,
-        priority=app.priority or 0,
-        routing_key=routing_key,
-    )

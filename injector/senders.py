@@ -5,9 +5,6 @@ A row is written before its message is sent. The row's column `sent_at` stays em
 
 from __future__ import annotations
 
-import base64
-import datetime
-import json
 import logging
 import time
 import uuid
@@ -19,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from celery import Celery
 
-from aforo.telemetry.task_start import SENT_AT
 from core.database import Sessions
 from core.errors import EnvironmentFault
+from core.task_message import TaskMessage, encode_task
 from core.video import TASK_NAME, Payload, VideoState
 
 if TYPE_CHECKING:
@@ -86,26 +83,6 @@ class Sender:
 
 
 @dataclass(frozen=True)
-class TaskMessage:
-    """A Celery task to send as a message, before it is encoded.
-
-    `headers` has headers in addition to Celery's own. `protocol` is the version of Celery's message format, 1 or 2.
-    `routing_key` is the name of the queue in Celery. None means the name in SQS. kombu deletes no message whose routing
-    key is not a name of its own.
-    """
-
-    name: str
-    task_id: str
-    queue_url: str
-    args: Sequence[Any] = ()
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-    headers: Mapping[str, Any] = field(default_factory=dict)
-    protocol: int = 2
-    priority: int = 0
-    routing_key: str | None = None
-
-
-@dataclass(frozen=True)
 class Batch:
     """Up to ten videos to send: their rows in Aforo's table, and their task messages in the same order.
 
@@ -156,40 +133,6 @@ def encode_batch(app: Celery, batch: Batch) -> dict[str, str]:
     """Return the SQS message bodies of a batch, by video id. `app` is the Celery application."""
     pairs = zip(batch.video_ids, batch.messages, strict=True)
     return {video_id: encode_task(app, message) for video_id, message in pairs}
-
-
-def encode_task(app: Celery, task: TaskMessage) -> str:
-    """Return the SQS message body for this task, in kombu's format: JSON in base64.
-
-    A header in the body has the current time in epoch seconds as the send time. Other times in `task` become texts in
-    ISO format. Raise TypeError for a value that JSON does not have.
-    """
-    encode = app.amqp.as_task_v2 if task.protocol == 2 else app.amqp.as_task_v1
-    message = encode(task.task_id, task.name, args=list(task.args), kwargs=dict(task.kwargs))
-    body = json.dumps(message.body, default=_iso_text).encode()
-    routing_key = task.routing_key or task.queue_url.rsplit("/", 1)[-1]
-    envelope = {
-        "body": base64.b64encode(body).decode(),
-        "content-encoding": "utf-8",
-        "content-type": "application/json",
-        # our own send time, because kombu before 5.5 does not provide SQS's
-        "headers": {**message.headers, **task.headers, SENT_AT: time.time()},
-        "properties": {
-            **message.properties,
-            "delivery_mode": 2,
-            "delivery_info": {"exchange": "", "routing_key": routing_key},
-            "priority": task.priority,
-            "body_encoding": "base64",
-            "delivery_tag": str(uuid.uuid4()),
-        },
-    }
-    return base64.b64encode(json.dumps(envelope, default=_iso_text).encode()).decode()
-
-
-def _iso_text(value: object) -> str:
-    if isinstance(value, (datetime.date, datetime.time)):
-        return value.isoformat()
-    raise TypeError(f"JSON has no {type(value).__name__}")
 
 
 def write_tasks_log(lines: Iterable[str], file: object) -> None:

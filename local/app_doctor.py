@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import socket
-import uuid
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 from core import aws, database, sqs_queue
 from core.app_file import AppFile
-from core.app_file.placeholders import placeholders, video_values
+from core.app_file.video_message import try_video
 from core.app_file.videos_table import VideosTable
 from core.app_file.worker_probe import WorkerFacts, celery_app, probe_worker, require_task
-from core.errors import AforoError, EnvironmentFault, UsageError, printable
+from core.errors import AforoError, EnvironmentFault, printable
 from core.queue_contract import Finding, Level
 from core.settings import Settings, is_local
 from local import app_worker, configuration, supervisor
@@ -153,13 +152,11 @@ def _database(settings: Settings, app: AppFile) -> str:
 
 
 def _row(app: AppFile, user_id: str | None) -> str:
-    """Insert a row of the template and roll it back."""
-    if app.videos is None or app.producer is not None:
+    """Insert a row of the template and roll it back, and encode the message of its task."""
+    table = None if app.videos is None or app.producer is not None else VideosTable.open(app)
+    row = try_video(app, table, user_id)
+    if table is None:
         return "made by the producer" if app.producer else "none"
-    if user_id is None and "user_id" in set(placeholders(app.videos.insert)):
-        raise UsageError("USER_ID", f"{app.path.name} uses {{user_id}}", "give USER_ID, a user of their database")
-    values = video_values(1, str(uuid.uuid4()), "doctor.mp4", "doctor.mp4", "doctor", user_id)
-    row = VideosTable.open(app).try_insert(values)
     shown = ", ".join(f"{name}={value}" for name, value in row.items() if value is not None)
     return printable(f"taken and rolled back: {shown}", limit=300)
 

@@ -26,6 +26,15 @@ def test_it_names_every_variable_of_the_library():
     assert {each.name for each in DECLARATIONS} <= set(re.findall(r"(?m)^#(\w+)=", SHOWN))
 
 
+def test_a_variable_of_the_library_that_the_programs_read_too_shows_both_defaults():
+    settings = {setting["name"]: setting for setting in declared()}
+    shared = {each.name: each for each in DECLARATIONS if each.name in settings}
+    assert list(shared) == ["AFORO_EVENTS_REDIS_URL"]
+    for name, each in shared.items():
+        assert (each.default, each.default_of_programs) == ("", settings[name]["default"])
+        assert "empty turns forwarding off, and is the default in your own worker" in settings[name]["meaning"]
+
+
 def test_it_names_every_variable_of_the_compose_file():
     assert set(re.findall(r"\$\{(\w+)", COMPOSE_FILE)) - NO_SETTINGS <= set(re.findall(r"(?m)^#(\w+)=", SHOWN))
 

@@ -30,7 +30,7 @@ from capacity.table.cell_figures import cell_figures
 from capacity.table.cells import key_of
 from capacity.table.number_format import number
 from capacity.table.phrases import cell_name, plural, validity_text
-from capacity.table.table_text import capacity_text, csv_row, markdown, sources
+from capacity.table.table_text import capacity_text, json_row, markdown, sources
 from core.app_file import AppFile
 from core.cli import WholeNumber, env_option
 from core.errors import AforoError, RunFailed, UsageError
@@ -149,7 +149,7 @@ def _print_results(matrix_run: MatrixRun, goals: Goals, as_json: bool, lang: Lan
     judged = goals.judge({cell_name(cell.runs[-1], lang): cell_figures(cell) for cell in cells})
     goals.write("matrix", judged, answer(analysed.of_cells(keys), lang), markdown(cells, lang), lang)
     if as_json:
-        rows = [csv_row(cell) for cell in cells]
+        rows = [json_row(cell) for cell in cells]
         print_json({"plan": matrix_run.plan, "rows": rows, "goals": goals_as_json(judged)}, lang)
     else:
         goal_text = f"\n{goal_table(judged, lang)}" if judged else ""

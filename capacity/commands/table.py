@@ -7,8 +7,7 @@ import click
 from capacity.commands.options import json_option, lang_option, with_examples
 from capacity.commands.rendering import print_json
 from capacity.experiments.run_launcher import RunLauncher
-from capacity.table.cells import TableCell
-from capacity.table.table_text import csv_row, csv_text, markdown, sources
+from capacity.table.table_text import csv_text, json_row, markdown, sources
 from core.language import Language, Text
 from core.results_folder import archived_runs
 
@@ -42,15 +41,8 @@ def table(as_csv: bool, as_json: bool, lang: Language) -> None:
     if not cells and (kept := archived_runs(launcher.settings.results.path)):
         click.echo(ARCHIVES_KEPT.to(lang).format(count=len(kept), folder=kept[-1]), err=True)
     if as_json:
-        print_json({"rows": [_row_as_json(cell) for cell in cells]}, lang)
+        print_json({"rows": [json_row(cell) for cell in cells]}, lang)
     elif as_csv:
         click.echo(csv_text(cells, lang), nl=False)
     else:
         click.echo(f"{markdown(cells, lang)}\n{sources(cells, lang)}", nl=False)
-
-
-def _row_as_json(cell: TableCell) -> dict[str, object]:
-    """Return the CSV's row with the run ids and the reasons as lists."""
-    runs = {"runs": cell.runs, "x_sat_runs": cell.x_sat_runs}
-    lists = {name: [run.run_id for run in members] for name, members in runs.items()}
-    return csv_row(cell) | lists | {"validity_reasons": list(cell.validity.reasons)}

@@ -123,6 +123,13 @@ def csv_row(cell: TableCell) -> dict[str, object]:
     }
 
 
+def json_row(cell: TableCell) -> dict[str, object]:
+    """Return the figures of `csv_row`, with the run ids and the reasons as lists."""
+    runs = {"runs": cell.runs, "x_sat_runs": cell.x_sat_runs}
+    lists = {name: [run.run_id for run in members] for name, members in runs.items()}
+    return csv_row(cell) | lists | {"validity_reasons": list(cell.validity.reasons)}
+
+
 def capacity_text(rate: float | None, interval: Interval | None, lang: Language) -> str:
     """Format X_sat, the throughput with every slot busy, with its interval: `8.22 [7.70–8.80]`.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import pwd
 import stat
 import tomllib
 from collections.abc import Callable, Mapping
@@ -206,8 +207,8 @@ class _Reader:
         path = self._resolved(name)
         if not path.is_file():
             self._refuse(place, "there is no such file", "correct that line", path)
-        if _others_may_write(path.stat()):
-            remedy = f"chmod o-w {path.name}, after reading it"
+        if _others_may_write(facts := path.stat()):
+            remedy = f"{_closing(facts, path.name)}, after reading it"
             raise EnvironmentFault(self._where(place), "other users may have written it", remedy, value=path)
         return path
 
@@ -236,12 +237,29 @@ def _require_safe(path: Path) -> None:
         ) from None
     if not stat.S_ISREG(facts.st_mode):
         raise UsageError("APP", "it is not a file", "give the path of an aforo.toml", value=path)
-    if _others_may_write(facts) or facts.st_uid not in {0, os.getuid()}:
-        remedy = f"chmod o-w {path.name}, after reading it: it runs commands"
+    if facts.st_uid not in {0, os.getuid()}:
+        why = f"{_owner(facts)}, its owner, may change it"
+        remedy = "copy it to a folder of yours and correct its relative paths, after reading it: it runs commands"
+        raise EnvironmentFault("APP", why, remedy, value=path)
+    if _others_may_write(facts):
+        remedy = f"{_closing(facts, path.name)}, after reading it: it runs commands"
         raise EnvironmentFault("APP", "other users may have written it", remedy, value=path)
-    if _others_may_write(path.parent.stat()):
-        remedy = f"chmod o-w {path.parent}, after reading the file: it runs commands"
+    if _others_may_write(folder := path.parent.stat()):
+        remedy = f"{_closing(folder, path.parent)}, after reading the file: it runs commands"
         raise EnvironmentFault("APP", "other users may replace it in its folder", remedy, value=path)
+
+
+def _closing(facts: os.stat_result, name: str | Path) -> str:
+    """Return how a file or folder is closed to other users. Only its owner and root may change its mode."""
+    command = f"chmod o-w {name}"
+    return command if os.getuid() in {0, facts.st_uid} else f"ask {_owner(facts)}, its owner, for {command}"
+
+
+def _owner(facts: os.stat_result) -> str:
+    try:
+        return f"user {pwd.getpwuid(facts.st_uid).pw_name}"
+    except KeyError:
+        return f"user {facts.st_uid}"
 
 
 def _others_may_write(facts: os.stat_result) -> bool:

@@ -98,9 +98,9 @@ def test_an_invalid_number_is_an_error_with_name_and_value(stack, options):
 @pytest.mark.parametrize(
     ("options", "things"),
     [
-        ({"WORKERS": "1,0"}, "workers, 1 to 100"),
-        ({"WORKERS": "1,x"}, "workers, 1 to 100"),
-        ({"WORKERS": ""}, "workers, 1 to 100"),
+        ({"WORKERS": "1,0"}, "workers, 1 to 1000"),
+        ({"WORKERS": "1,x"}, "workers, 1 to 1000"),
+        ({"WORKERS": ""}, "workers, 1 to 1000"),
         ({"CONCURRENCY": "2,999"}, "slots, 1 to 512"),
     ],
 )

@@ -120,6 +120,7 @@ def test_the_help_of_an_option_shows_its_variable_and_its_default(attributes, sh
         ({"type": cli.WholeNumber(1, 9)}, "10", "COUNT (10); it must be a whole number; give 1 to 9"),
         ({"type": cli.WholeNumber(1)}, "1_0", "COUNT (1_0); it must be a whole number; give 1 or more"),
         ({"type": click.Choice(["a", "b"])}, "c", "COUNT (c); it is unknown; use a or b"),
+        ({"is_flag": True}, "flase", "COUNT (flase); it is unknown; give 1 or 0"),
         ({"type": float}, "c", "COUNT (c); 'c' is not a valid float; see `python -m program --help`"),
         (
             {"type": cli.WholeNumber(1, 9), "empty_is_value": True},

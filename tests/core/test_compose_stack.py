@@ -1,10 +1,11 @@
 """The wait of the compose stack for its first scrapes."""
 
 import pytest
+from click.testing import CliRunner
 
 from core import compose_stack
 from core.errors import EnvironmentFault
-from core.settings import Settings
+from core.settings import MOST_WORKERS, Settings
 
 SETTINGS = Settings.from_env({"STACK": "compose", "AFORO_PROMETHEUS_PAGE": "http://127.0.0.1:9490"})
 
@@ -36,3 +37,11 @@ def test_workers_that_do_not_appear_are_an_error_that_names_the_page_of_the_targ
         compose_stack.wait_for_scrapes(SETTINGS, workers=3, slots=2, seconds=-1)
     line = "Prometheus; it does not see 3 workers with 2 slots; see http://127.0.0.1:9490/targets"
     assert str(fault.value) == line
+
+
+@pytest.mark.parametrize("command", ["check", "check-levels"])
+def test_containers_have_the_limit_of_all_workers(command, monkeypatch):
+    monkeypatch.setattr(compose_stack.Settings, "from_process", lambda: SETTINGS)
+    most, more = (CliRunner().invoke(compose_stack.main, [command, f"--workers={MOST_WORKERS + i}"]) for i in (0, 1))
+    assert most.exit_code == 0
+    assert f"to {MOST_WORKERS}" in str(more.exception)

@@ -13,7 +13,8 @@ import pytest
 from core.broker import make_celery
 from core.promql import scrape
 from core.settings import Settings
-from injector.senders import Sender, TaskMessage, encode_task
+from core.task_message import TaskMessage, encode_task
+from injector.senders import Sender
 from testing.clips import good_mp4
 from testing.emulator import KEY, REGION, ROOT, sqs_client
 from testing.polling import until

@@ -133,7 +133,7 @@ def table(team):
 def test_the_matrix_of_their_worker_has_x_and_s_as_a_select_on_their_table(team, table):
     assert sorted(table) == [1, 2]
     for row in table.values():
-        run_id = row["runs"].split()[0]
+        run_id = row["runs"][0]
         x, s = team.x_and_s(run_id)
         assert row["x_per_minute"] == pytest.approx(x, rel=0.001)
         assert row["s_seconds"] == pytest.approx(s, rel=0.001)
@@ -340,7 +340,7 @@ def test_a_matrix_measures_each_number_of_workers_and_ends_with_the_first(team, 
     assert shown.returncode == 0, shown.stderr
     rows = json.loads(shown.stdout)["rows"]
     assert [(row["nodes"], row["concurrency"], row["done"]) for row in rows] == [(1, 1, 6), (2, 1, 6)]
-    assert "-c1-w2-own-levels" in rows[1]["runs"]
+    assert "-c1-w2-own-levels" in rows[1]["runs"][0]
     assert len(list(team.folder.glob("*.pid"))) == 2, "the matrix began with two workers"
     again = team.run("capacity", "matrix", *levels, "--plan-only", "--json", **options)
     assert json.loads(again.stdout)["left"] == []

@@ -5,7 +5,7 @@ import pytest
 
 from core.app_file import read_app_file
 from core.errors import UsageError
-from injector.app_inputs import addresses, inputs_of, place_all
+from injector.app_inputs import addresses, inputs_of, missing, place_all
 from testing.emulator import KEY, REGION
 from tests.core.app_file.conftest import team  # noqa: F401 (a fixture)
 
@@ -28,13 +28,18 @@ def test_objects_are_placed_under_the_prefix(s3, team, tmp_path, how, objects): 
     media = tmp_path / "a.mp4"
     media.write_bytes(b"video")
     inputs = inputs_of(app, tmp_path, "a.mp4", lambda: s3)
-    listed = addresses([inputs] * 2, app, "r")
-    inputs.place(media)
+    s3.meta.events.register("before-call.s3.HeadObject", lambda **call: asked.append(call["model"].name))
+    asked = []
+    absent = missing([(inputs, media)] * 2)
+    listed = addresses([inputs] * 2, absent, app, "r")
+    for each, file in absent.values():
+        each.place(file)
+    assert asked == ["HeadObject"]
     placed = place_all([inputs] * 2, app, "r")
     found = s3.list_objects_v2(Bucket="their-uploads")["Contents"]
     assert len(found) == objects
     assert {f"s3://their-uploads/{item['Key']}" for item in found} == set(listed)
-    assert inputs.address() not in addresses([inputs] * 2, app, "of the next run")
+    assert missing([(inputs, media)]) == {}
     assert {item["Size"] for item in found} == {5}
     assert [input.path for input in placed] == [f"s3://their-uploads/{input.key}" for input in placed]
     assert all(input.key.startswith("in/") for input in placed)

@@ -11,8 +11,9 @@ from core.database import open_engine, open_sessions, upgrade_schema
 from core.errors import EnvironmentFault
 from core.models import RunRow, VideoRow
 from core.settings import Settings
+from core.task_message import TaskMessage, encode_task
 from injector.parallel_sender import MOST_CALLS, ParallelSender, send_videos
-from injector.senders import NewVideo, Sender, TaskMessage, VideoSender, encode_task
+from injector.senders import NewVideo, Sender, VideoSender
 from testing.rows import run_row
 from worker.payload import check_payload
 

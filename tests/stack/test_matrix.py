@@ -57,7 +57,7 @@ def test_a_killed_matrix_continues_at_the_cell_where_it_stopped(stack, matrix):
     resumed = python(stack, "-m", *MATRIX, "--json")
     assert resumed.returncode == 0, resumed.stderr
     table = json.loads(resumed.stdout)["rows"]
-    used = [run_id for row in table for run_id in row["runs"].split()]
+    used = [run_id for row in table for run_id in row["runs"]]
     assert sorted(used) == sorted(run_id for run_id, status, _ in planned_runs(stack) if status == "finished")
     assert before[0] in used
     assert [(row["concurrency"], row["count"], row["done"], row["failed"]) for row in table] == [

@@ -54,6 +54,16 @@ def test_the_printed_table_is_the_written_one_without_the_invalid_run(environmen
     assert "- 5 MB, c=1, Burst: c1-1 (sin usar: 1)\n- 5 MB, c=2, Burst: c2-1, c2-2\n" in written
 
 
+def test_the_json_has_the_rows_of_the_table_with_the_runs_as_lists(environment, sessions):
+    for slots, repeat in ((1, 1), (1, 2), (2, 1), (2, 2)):
+        leave(sessions, slots, repeat, seconds=5.0 + repeat / 10)
+    rows = json.loads(ask(environment, "--json").stdout)["rows"]
+    assert [(row["runs"], row["x_sat_runs"]) for row in rows] == [(["c1-1", "c1-2"],) * 2, (["c2-1", "c2-2"],) * 2]
+    assert all(isinstance(row["validity_reasons"], list) for row in rows)
+    printed = CliRunner().invoke(main, ["table", "--json"], env=environment, catch_exceptions=False)
+    assert json.loads(printed.stdout)["rows"] == rows
+
+
 def test_the_profile_option_names_another_matrix(environment, sessions):
     leave(sessions, 1, 1)
     shown = ask(environment, "--plan-only", "--json", "--profile", "showcase")

@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import pytest
 
 from core.app_file import read_app_file
@@ -109,6 +112,44 @@ def test_an_env_file_or_a_producer_that_others_may_write_is_refused(team, tmp_pa
     (tmp_path / file).chmod(0o666)
     assert f"; other users may have written it; chmod o-w {file}, after reading it" in refusal(path)
     assert where in refusal(path)
+
+
+@pytest.fixture
+def seen_as(monkeypatch):
+    """Return a function that lets all files belong to user `owner` while user `reader` reads them."""
+    stat = Path.stat
+
+    def see(owner, reader):
+        def owned(path, **options):
+            facts = stat(path, **options)
+            return os.stat_result([*facts[:4], owner, *facts[5:]])
+
+        monkeypatch.setattr(Path, "stat", owned)
+        monkeypatch.setattr(os, "getuid", lambda: reader)
+
+    return see
+
+
+@pytest.mark.parametrize("reader", [0, 65001])
+def test_a_file_of_somebody_else_is_refused_with_what_its_reader_can_do(team, seen_as, reader):
+    path = team()
+    seen_as(owner=65002, reader=reader)
+    assert refusal(path) == (
+        f"APP ({path}); user 65002, its owner, may change it; "
+        "copy it to a folder of yours and correct its relative paths, after reading it: it runs commands"
+    )
+
+
+@pytest.mark.parametrize("reader", [0, 65001])
+def test_what_only_its_owner_and_root_can_close_is_asked_of_the_owner(team, seen_as, tmp_path, reader):
+    path = team()
+    seen_as(owner=0, reader=reader)
+    for place, name in ((path, path.name), (tmp_path, tmp_path), (tmp_path / ".env", ".env")):
+        mode = place.stat().st_mode
+        place.chmod(mode | 0o002)
+        command = f"chmod o-w {name}, after reading "
+        assert f"; {'ask user root, its owner, for ' if reader else ''}{command}" in refusal(path)
+        place.chmod(mode)
 
 
 def test_what_the_group_may_write_is_read(team, tmp_path):
