@@ -121,6 +121,19 @@ def test_the_overlay_of_the_documentation_has_its_documented_effect(documented):
     assert set(roles(built)) == {"worker", "exporters"}
 
 
+def test_the_runs_overlay_adds_a_job_with_its_image_and_its_options(documented):
+    added = [m for m in documented["my-run"] if m not in documented["my-overlay"]]
+    for manifest in added:
+        check(manifest)
+    objects = {"Job/run", "PersistentVolumeClaim/results", "ServiceAccount/injector", "NetworkPolicy/run"}
+    assert {label(manifest) for manifest in added} == objects
+    job = next(m for m in added if m["kind"] == "Job")
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "registry.example/aforo-console:1"
+    options = {each["name"]: each.get("value") for each in container["env"]}
+    assert [options[name] for name in ("MODE", "SIZE", "COUNT")] == ["burst", "100MB", "50"]
+
+
 @pytest.mark.parametrize("name", ["my-overlay", "my-run"])
 def test_an_overlay_of_the_documentation_leaves_nothing_of_the_manifests_example_account(documented, name):
     built = documented[name]
