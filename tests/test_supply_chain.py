@@ -1,12 +1,13 @@
 """Locked packages: each has a hash, each lock has a bill of materials, and known advisories are found."""
 
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
 import yaml
 
-from testing.advisories import advisories, locked_versions, main
+from testing.advisories import EXCEPTIONS, advisories, locked_versions, main
 
 LOCKS = sorted(Path("requirements").glob("*.txt"))
 
@@ -61,11 +62,12 @@ RANGE = {
 )
 def test_a_version_in_a_range_is_affected(database, version, is_affected):
     expected = ["PYSEC-1 (CVE-1), fixed in 2.3, 3.1"] if is_affected else []
-    assert list(advisories(database({"ranges": [RANGE]}), "shop", version)) == expected
+    assert [*map(str, advisories(database({"ranges": [RANGE]}), "shop", version))] == expected
 
 
 def test_a_listed_version_and_one_without_a_fix_are_affected(database):
-    assert list(advisories(database({"versions": ["1.0"]}), "shop", "1.0")) == ["PYSEC-1 (CVE-1), fixed in no version"]
+    (listed,) = advisories(database({"versions": ["1.0"]}), "shop", "1.0")
+    assert str(listed) == "PYSEC-1 (CVE-1), fixed in no version"
     open_range = {"type": "ECOSYSTEM", "events": [{"introduced": "0"}]}
     assert list(advisories(database({"ranges": [open_range]}), "shop", "99"))
     last = {"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"last_affected": "2"}]}
@@ -76,7 +78,7 @@ def test_a_listed_version_and_one_without_a_fix_are_affected(database):
 
 def test_the_exit_code_says_whether_a_locked_version_is_affected(database, tmp_path, capsys):
     assert main([str(database({"versions": ["1.0"]}))]) == 0
-    assert "0 known advisories; the database is of an unknown date" in capsys.readouterr().out
+    assert "0 known advisories, 0 of them excepted; the database is of an unknown date" in capsys.readouterr().out
     (tmp_path / "vulns/shop").rename(tmp_path / "vulns/celery")
     celery = next(version for name, version in locked_versions() if name == "celery")
     content = {"id": "PYSEC-2", "affected": [{"package": {"name": "celery"}, "versions": [celery]}]}
@@ -85,3 +87,31 @@ def test_the_exit_code_says_whether_a_locked_version_is_affected(database, tmp_p
     assert f"celery {celery} in app.txt" in capsys.readouterr().out
     assert main([]) == 2
     assert capsys.readouterr().err.startswith("error: advisories; no such folder")
+
+
+@pytest.mark.parametrize(
+    ("today", "exit_code", "line"),
+    [
+        (date(2027, 5, 27), 0, "(CVE-2025-50817), fixed in no version; it is excepted until 2027-05-27"),
+        (date(2027, 5, 28), 1, "(CVE-2025-50817), fixed in no version; it was excepted until 2027-05-27"),
+    ],
+)
+def test_the_advisory_on_future_is_excepted_until_its_date(tmp_path, capsys, today, exit_code, line):
+    (tmp_path / "vulns/future").mkdir(parents=True)
+    affected = [{"package": {"name": "future"}, "versions": ["1.0.0"]}]
+    content = {"id": "PYSEC-3", "aliases": ["CVE-2025-50817"], "affected": affected}
+    (tmp_path / "vulns/future/PYSEC-3.yaml").write_text(yaml.safe_dump(content))
+    assert main([str(tmp_path)], today) == exit_code
+    printed = capsys.readouterr().out
+    assert line in printed
+    assert f"1 known advisories, {1 - exit_code} of them excepted" in printed
+    # a second problem of the same package is no exception
+    (tmp_path / "vulns/future/PYSEC-4.yaml").write_text(yaml.safe_dump({"id": "PYSEC-4", "affected": affected}))
+    assert main([str(tmp_path)], today) == 1
+
+
+def test_every_exception_is_of_a_locked_package_and_has_the_date_of_its_decision():
+    texts = [file.read_text(encoding="utf-8") for file in Path("docs/adr").glob("*.md")]
+    for (package, advisory), until in EXCEPTIONS.items():
+        assert package in {name for name, _ in locked_versions()}
+        assert any(f"{advisory} until {until}" in " ".join(text.split()) for text in texts)

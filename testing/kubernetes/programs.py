@@ -52,6 +52,8 @@ KWOK = GoModule("sigs.k8s.io/kwok", "v0.8.0", {"kwok": "cmd/kwok"})
 MODULES = (ETCD, KUBERNETES, KEDA, KWOK)
 #: the source of the operator's CRDs; the operator itself is not run
 PROMETHEUS_OPERATOR = GoModule("github.com/prometheus-operator/prometheus-operator", "v0.85.0", {})
+#: modules whose source the control plane reads, for CRDs and for kwok's stages
+SOURCES = (KEDA, KWOK, PROMETHEUS_OPERATOR)
 
 
 def missing_requirement() -> str | None:
@@ -72,13 +74,15 @@ def unbuilt() -> list[str]:
 
 
 def build_missing() -> None:
-    """Build the programs of the control plane that are not built yet.
+    """Build the programs of the control plane that are not built yet, and download the sources that it reads.
 
     The build of all programs takes about half an hour on two cores.
     """
     for module in MODULES:
         if missing := module.missing():
             _build(module, missing)
+    for module in SOURCES:
+        source(module)
 
 
 def source(module: GoModule) -> Path:

@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from botocore import xform_name
 from botocore.session import Session
 from botocore.validate import ParamValidator
 
@@ -139,3 +141,46 @@ def test_the_target_is_that_of_the_plan():
     assert TARGET["TargetValue"] == plan["keda_queue_length"]
     assert read("scalable-target.json")["MaxCapacity"] >= plan["workers"]
     assert str(plan["demand"]["slots_per_worker"]) == VARIABLES["AFORO_WORKER_CONCURRENCY"]
+
+
+INGRESS = "authorize-security-group-ingress"
+#: options of the AWS CLI that the API has under other names
+CLI_ONLY = {"query", "output", "cli-input-json", "protocol", "port", "source-group"}
+
+
+def documented_commands():
+    """Return the words of each AWS command in docs/aws.md."""
+    text = (ROOT / "docs/aws.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    return [shlex.split(line, comments=True)[1:] for line in re.findall(r"(?m)^    (aws .*)$", text)]
+
+
+@pytest.mark.parametrize("words", documented_commands(), ids=lambda words: " ".join(words[:2]))
+def test_a_documented_command_is_one_of_the_api_with_its_options(words):
+    """botocore has no schema of the AWS CLI, whose operations and options are those of the API in other letters."""
+    model = Session().get_service_model(words[0])
+    (operation,) = [each for each in model.operation_names if xform_name(each, "-") == words[1]]
+    shape = model.operation_model(operation).input_shape
+    members = {xform_name(each, "-"): each for each in shape.members}
+    given = {word.removeprefix("--") for word in words[2:] if word.startswith("--")}
+    assert given - members.keys() - CLI_ONLY == set()
+    if "cli-input-json" not in given:
+        assert {name for name, each in members.items() if each in shape.required_members} - given == set()
+
+
+def test_the_documented_commands_make_every_name_that_prometheus_reads_and_open_its_ports():
+    commands = documented_commands()
+    text = (ROOT / "docs/aws.md").read_text(encoding="utf-8")
+    (jobs,) = (yaml.safe_load(block)["scrape_configs"] for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL))
+    lookup, *static = jobs
+    addresses = [target for job in static for each in job["static_configs"] for target in each["targets"]]
+    (found,) = lookup["dns_sd_configs"]
+    hosts = {*found["names"], *(address.partition(":")[0] for address in addresses)}
+
+    def values(operation, option):
+        return [words[words.index(option) + 1] for words in commands if operation in words and option in words]
+
+    (zone,) = values("create-private-dns-namespace", "--name")
+    assert {f"{name}.{zone}" for name in values("create-service", "--name")} == hosts
+    ports = [range(int(a), int(b or a) + 1) for a, _, b in (v.partition("-") for v in values(INGRESS, "--port"))]
+    opened = {port for each in ports for port in each}
+    assert opened == {found["port"], *(int(address.partition(":")[2]) for address in addresses)}

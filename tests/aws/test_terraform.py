@@ -5,6 +5,7 @@ Only parsers of HCL have seen the module: python-hcl2, and `terraform fmt` where
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from core.settings import Settings
 from provision.queue import RETENTION_SECONDS
 from testing.emulator import sqs_client
 from tests.aws.terraform import FOLDER, blocks, named, statements, variables
+from tests.kubernetes.manifests import manifests
 from tests.test_permissions import ACTIONS, SOURCES, calls, rows
 
 ROLES = ("worker", "injector", "exporters")
@@ -36,7 +38,8 @@ def actions(role, service="", resource=""):
 def documented(role):
     """Return the actions of the role in docs/operating.md, by column: queue, dead-letter queue, S3."""
     text = (FOLDER.parents[2] / "docs/operating.md").read_text(encoding="utf-8")
-    cells = next(line for line in text.splitlines() if line.startswith(f"| {role} |")).strip("|").split("|")[1:]
+    row = next(line for line in text.splitlines() if line.lower().startswith(f"| {role} |"))
+    cells = row.strip("|").split("|")[1:]
     found = [set(re.findall(r"\b[A-Z][a-z]+[A-Za-z]+\b", cell)) for cell in cells]
     return dict(zip(("queue", "dead_letters", "s3"), found, strict=True))
 
@@ -46,7 +49,7 @@ def cancelling():
     return {"ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility"}
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", [*ROLES, "keda"])
 def test_a_role_has_exactly_the_documented_actions(role):
     expected = documented(role)
     more = cancelling() if role == "injector" else set()
@@ -68,7 +71,7 @@ def test_the_injectors_role_covers_make_matrix():
     assert cancelling() == rows()["`make matrix`, `search`"]
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", [*ROLES, "keda"])
 def test_an_action_exists_and_is_on_no_other_resource(role):
     session = Session()
     operations = {name for service in ("sqs", "s3") for name in session.get_service_model(service).operation_names}
@@ -77,6 +80,63 @@ def test_an_action_exists_and_is_on_no_other_resource(role):
     assert actions(role) <= operations
     ours = re.compile(r"\$\{(aws_sqs_queue\.\w+|aws_s3_bucket\.videos)\.arn\}(/\$\{var\.\w+_prefix\}\*)?")
     assert all(ours.fullmatch(each) for statement in statements(role) for each in statement["resources"])
+
+
+def trust():
+    """Return the statement for services and the one for pods, of the policy that says who may use a role."""
+    policy = named("data", "aws_iam_policy_document")["trust"]
+    (services,), (pods,) = policy["statement"], (block["statement"] for block in policy["dynamic"])
+    return services, pods
+
+
+def test_a_pod_gets_its_role_by_its_service_account_and_only_with_an_oidc_provider():
+    services, pods = trust()
+    assert services["principals"] == [{"type": "Service", "identifiers": "${var.trusted_services}"}]
+    (content,) = pods["content"]
+    assert content["actions"] == ["sts:AssumeRoleWithWebIdentity"]
+    assert content["principals"] == [{"type": "Federated", "identifiers": ["${var.oidc_provider_arn}"]}]
+    assert [(each["test"], each["variable"], each["values"]) for each in content["condition"]] == [
+        ("StringEquals", "${local.oidc_issuer}:sub", ["system:serviceaccount:${statement.value}"]),
+        ("StringEquals", "${local.oidc_issuer}:aud", ["sts.amazonaws.com"]),
+    ]
+    assert pods["for_each"] == "${local.has_kubernetes ? each.value : []}"
+    assert variables()["oidc_provider_arn"] == ""
+
+
+def test_the_service_accounts_are_those_of_the_manifests():
+    (local,) = blocks("locals")
+    accounts = local["service_accounts"]
+    ours = {each["metadata"]["name"] for each in manifests("ServiceAccount")}
+    assert {name: accounts[name] for name in ours} == {name: [f"aforo:{name}"] for name in ours}
+    assert {name: accounts[name] for name in accounts.keys() - ours} == {
+        "keda": ["${var.keda_service_account}"],
+        "machine": [],
+    }
+
+
+@pytest.mark.parametrize("role", [*ROLES, "keda", "machine"])
+def test_a_role_is_used_by_its_own_service_account(role):
+    body = named("resource", "aws_iam_role")[role]
+    assert body["assume_role_policy"] == f'${{data.aws_iam_policy_document.trust["{role}"].json}}'
+
+
+@pytest.mark.parametrize(
+    ("arn", "issuer"),
+    [("arn:aws:iam::1:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/AB", "oidc.eks.eu-west-1.amazonaws.com/id/AB")],
+)
+def test_terraform_computes_the_issuer_that_the_conditions_name(tmp_path, arn, issuer):
+    if shutil.which("terraform") is None:
+        pytest.skip("terraform is not installed")
+    (local,) = blocks("locals")
+    declared = (FOLDER / "variables.tf").read_text(encoding="utf-8")
+    (tmp_path / "variables.tf").write_text(declared, encoding="utf-8")
+    expressions = [local[name].removeprefix("${").removesuffix("}") for name in ("oidc_issuer", "has_kubernetes")]
+    (tmp_path / "expressions").write_text(f"jsonencode([{', '.join(expressions)}])\n", encoding="utf-8")
+    command = ["terraform", "console", "-var", "bucket_name=b", "-var", f"oidc_provider_arn={arn}"]
+    done = subprocess.run(
+        command, cwd=tmp_path, stdin=(tmp_path / "expressions").open(), capture_output=True, text=True, check=True
+    )
+    assert json.loads(json.loads(done.stdout)) == [issuer, True]
 
 
 def test_every_reference_is_declared():

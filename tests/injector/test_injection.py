@@ -15,7 +15,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 
 from core.errors import EnvironmentFault
-from core.ffmpeg.profiles import PROFILES
+from core.ffmpeg.profiles import PROFILES, Profile, find_profile
 from core.run import Mode
 from core.settings import Settings
 from core.size_mix import parse_sizes
@@ -197,6 +197,20 @@ def test_a_warm_up_ends_before_the_measured_run_is_sent(injector):
     assert (environment["is_warm"], environment["messages_before"], injector.queue.counts()["visible"]) == (True, 0, 3)
 
 
+def test_a_profile_of_your_own_is_recorded_with_its_content_which_workers_read(injector):
+    path = injector.folder / "own.toml"
+    path.write_text('codec = "h264"\npreset = "ultrafast"\ncrf = 30\nlongest_seconds = 2\n')
+    process = injector.start("--size", "300KB", "--count", "1", "--run-id", "r", "--profile", "own.toml")
+    _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (0, "")
+    with sqlite3.connect(injector.folder / "aforo.db") as database:
+        ((text,),) = database.execute("SELECT environment FROM runs").fetchall()
+        names = database.execute("SELECT r.profile, v.profile FROM runs r JOIN videos v ON v.run_id = r.id").fetchall()
+    profile = find_profile(str(path))
+    assert Profile.from_dict(json.loads(text)["profile"]) == profile
+    assert names == [(profile.name, profile.name)]
+
+
 def test_a_trace_is_replayed_at_its_times_and_recorded_as_the_shape_of_the_run(injector):
     (injector.folder / "t.csv").write_text("time\n7.0\n7.2\n8.0\n")
     process = injector.start("--size", "300KB", "--run-id", "r", "--mode", "sustained", "--trace", "t.csv")
@@ -210,3 +224,4 @@ def test_a_trace_is_replayed_at_its_times_and_recorded_as_the_shape_of_the_run(i
     assert [at for at, _ in sent] == pytest.approx([0.0, 0.2, 1.0], abs=1e-5)
     assert all(not_early for _, not_early in sent)
     assert (window, json.loads(environment)["shape"][:6]) == (1.5, "trace:")
+    assert "profile" not in json.loads(environment)  # workers have ours

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from testing.emulator import ROOT
 from testing.kubernetes import programs
 from testing.kubernetes.documented_commands import install_commands
 
@@ -40,6 +43,18 @@ def test_a_machine_without_a_program_gets_one_line(monkeypatch, name, reason):
     assert missing.startswith(f"there is no {name}: ")
     assert reason in missing
     assert "\n" not in missing
+
+
+def test_everything_that_a_start_reads_is_downloaded_before_the_tests(monkeypatch):
+    """A download can take longer than the timeout of the first test."""
+    downloaded = []
+    monkeypatch.setattr(programs, "MODULES", ())
+    monkeypatch.setattr(programs, "source", downloaded.append)
+    programs.build_missing()
+    text = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "testing/kubernetes").glob("*.py"))
+    read = {getattr(programs, name).path for name in re.findall(r"source\(([A-Z_]+)\)", text)}
+    assert programs.PROMETHEUS_OPERATOR.path in read
+    assert {module.path for module in downloaded} == read
 
 
 def test_a_program_is_built_with_the_replacements_of_its_own_module(monkeypatch, tmp_path):

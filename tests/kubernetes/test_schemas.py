@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from testing.kubernetes import programs
 from tests.kubernetes.manifests import FOLDER, RUN_FOLDER, kustomization, label, manifests, the
 
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -62,8 +64,9 @@ def test_the_kustomization_lists_every_manifest(folder):
 
 def build(folder):
     """Return the output of kustomize, or of kubectl kustomize, for `folder`."""
-    words = {"kustomize": ["kustomize", "build"], "kubectl": ["kubectl", "kustomize"]}
-    command = next((words[tool] for tool in words if shutil.which(tool)), None)
+    built_by_us = programs.program("kubectl")
+    words = {"kustomize": ["build"], "kubectl": ["kustomize"], built_by_us: ["kustomize"]}
+    command = next(([tool, *words[tool]] for tool in words if shutil.which(tool)), None)
     if command is None:
         pytest.skip("neither kustomize nor kubectl is there: the build is not tried")
     built = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False)
@@ -81,16 +84,31 @@ def test_the_output_of_kustomize_matches_the_schemas():
     assert boards == {file.name for file in (FOLDER.parents[1] / "grafana/dashboards-es").glob("*.json")}
 
 
-def test_the_overlay_of_the_documentation_has_its_documented_effect(tmp_path):
-    root, overlay = FOLDER.parents[1], tmp_path / "my-overlay"
+@pytest.fixture(scope="module")
+def documented(tmp_path_factory):
+    """Return the manifests that kustomize makes of each overlay in docs/operating.md."""
+    root, tmp_path = FOLDER.parents[1], tmp_path_factory.mktemp("overlays")
     shutil.copytree(FOLDER, tmp_path / "deploy/kubernetes")
     shutil.copytree(root / "grafana", tmp_path / "grafana", ignore=shutil.ignore_patterns("node_modules", "*.py"))
-    overlay.mkdir()
     page = (root / "docs/operating.md").read_text(encoding="utf-8")
-    (overlay / "kustomization.yaml").write_text(page.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
-    options = ["--runbook", "https://wiki.example/aforo", overlay / "rules.yaml"]
+    overlays = dict(re.findall(r"```yaml\n# (my-\w+)/kustomization.yaml\n(.*?)```", page, re.DOTALL))
+    assert set(overlays) == {"my-overlay", "my-run"}
+    for name, text in overlays.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "kustomization.yaml").write_text(text, encoding="utf-8")
+    options = ["--runbook", "https://wiki.example/aforo", tmp_path / "my-overlay/rules.yaml"]
     subprocess.run([sys.executable, FOLDER / "generate.py", *options], check=True)
-    built = build(overlay)
+    return {name: build(tmp_path / name) for name in overlays}
+
+
+def roles(built):
+    """Return the role of each service account."""
+    accounts = [m["metadata"] for m in built if m["kind"] == "ServiceAccount"]
+    return {account["name"]: account["annotations"]["eks.amazonaws.com/role-arn"] for account in accounts}
+
+
+def test_the_overlay_of_the_documentation_has_its_documented_effect(documented):
+    built = documented["my-overlay"]
     for manifest in built:
         check(manifest)
     watched = [m for m in built if m["kind"] in {"PodMonitor", "PrometheusRule"}]
@@ -100,3 +118,26 @@ def test_the_overlay_of_the_documentation_has_its_documented_effect(tmp_path):
     assert all(alert["annotations"]["runbook_url"].startswith("https://wiki.example/aforo#") for alert in alerts)
     worker = next(m for m in built if m["kind"] == "Deployment" and m["metadata"]["name"] == "worker")
     assert worker["spec"]["template"]["spec"]["containers"][0]["image"] == "registry.example/aforo-worker:1"
+    assert set(roles(built)) == {"worker", "exporters"}
+
+
+def test_the_runs_overlay_adds_a_job_with_its_image_and_its_options(documented):
+    added = [m for m in documented["my-run"] if m not in documented["my-overlay"]]
+    for manifest in added:
+        check(manifest)
+    objects = {"Job/run", "PersistentVolumeClaim/results", "ServiceAccount/injector", "NetworkPolicy/run"}
+    assert {label(manifest) for manifest in added} == objects
+    job = next(m for m in added if m["kind"] == "Job")
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "registry.example/aforo-console:1"
+    options = {each["name"]: each.get("value") for each in container["env"]}
+    assert [options[name] for name in ("MODE", "SIZE", "COUNT")] == ["burst", "100MB", "50"]
+
+
+@pytest.mark.parametrize("name", ["my-overlay", "my-run"])
+def test_an_overlay_of_the_documentation_leaves_nothing_of_the_manifests_example_account(documented, name):
+    built = documented[name]
+    example = re.compile(r"123456789012|//sqs\.us-east-1")
+    assert [label(manifest) for manifest in built if example.search(json.dumps(manifest))] == []
+    arn = "arn:aws:iam::…:role/…-"
+    assert roles(built) == {account: arn + account for account in roles(built)}

@@ -28,6 +28,11 @@ output "exporters_role_arn" {
   value = aws_iam_role.exporters.arn
 }
 
+output "keda_role_arn" {
+  description = "For the service account of KEDA's operator. Empty without oidc_provider_arn."
+  value       = local.has_kubernetes ? aws_iam_role.keda[0].arn : ""
+}
+
 output "machine_instance_profile" {
   description = "For one machine that runs worker, injector and exporters."
   value       = aws_iam_instance_profile.machine.name

@@ -1,11 +1,51 @@
-# Three roles with the calls of each program. docs/operating.md has the reasons, and a test compares the two.
+# A role for each program, with its calls. docs/operating.md has the reasons, and a test compares the two.
+locals {
+  # Pods get their role by the service account that Kubernetes runs them as.
+  service_accounts = {
+    worker    = ["aforo:worker"]
+    injector  = ["aforo:injector"]
+    exporters = ["aforo:exporters"]
+    keda      = [var.keda_service_account]
+    machine   = []
+  }
+  has_kubernetes = var.oidc_provider_arn != ""
+  oidc_issuer    = replace(var.oidc_provider_arn, "/^.*:oidc-provider//", "")
+}
+
 data "aws_iam_policy_document" "trust" {
+  for_each = local.service_accounts
+
   statement {
     actions = ["sts:AssumeRole"]
 
     principals {
       type        = "Service"
       identifiers = var.trusted_services
+    }
+  }
+
+  dynamic "statement" {
+    for_each = local.has_kubernetes ? each.value : []
+
+    content {
+      actions = ["sts:AssumeRoleWithWebIdentity"]
+
+      principals {
+        type        = "Federated"
+        identifiers = [var.oidc_provider_arn]
+      }
+
+      condition {
+        test     = "StringEquals"
+        variable = "${local.oidc_issuer}:sub"
+        values   = ["system:serviceaccount:${statement.value}"]
+      }
+
+      condition {
+        test     = "StringEquals"
+        variable = "${local.oidc_issuer}:aud"
+        values   = ["sts.amazonaws.com"]
+      }
     }
   }
 }
@@ -99,19 +139,27 @@ data "aws_iam_policy_document" "exporters" {
   }
 }
 
+data "aws_iam_policy_document" "keda" {
+  statement {
+    sid       = "Queue"
+    actions   = ["sqs:GetQueueAttributes"]
+    resources = [aws_sqs_queue.videos.arn]
+  }
+}
+
 resource "aws_iam_role" "worker" {
   name               = "${var.queue_name}-worker"
-  assume_role_policy = data.aws_iam_policy_document.trust.json
+  assume_role_policy = data.aws_iam_policy_document.trust["worker"].json
 }
 
 resource "aws_iam_role" "injector" {
   name               = "${var.queue_name}-injector"
-  assume_role_policy = data.aws_iam_policy_document.trust.json
+  assume_role_policy = data.aws_iam_policy_document.trust["injector"].json
 }
 
 resource "aws_iam_role" "exporters" {
   name               = "${var.queue_name}-exporters"
-  assume_role_policy = data.aws_iam_policy_document.trust.json
+  assume_role_policy = data.aws_iam_policy_document.trust["exporters"].json
 }
 
 resource "aws_iam_role_policy" "worker" {
@@ -132,7 +180,21 @@ resource "aws_iam_role_policy" "exporters" {
   policy = data.aws_iam_policy_document.exporters.json
 }
 
-# Machines of EC2 get a role by an instance profile. One machine that runs everything needs the first two roles' calls.
+# KEDA reads the queue with a role of its own.
+resource "aws_iam_role" "keda" {
+  count              = local.has_kubernetes ? 1 : 0
+  name               = "${var.queue_name}-keda"
+  assume_role_policy = data.aws_iam_policy_document.trust["keda"].json
+}
+
+resource "aws_iam_role_policy" "keda" {
+  count  = local.has_kubernetes ? 1 : 0
+  name   = "aforo"
+  role   = aws_iam_role.keda[0].id
+  policy = data.aws_iam_policy_document.keda.json
+}
+
+# Machines of EC2 get a role by an instance profile. One machine that runs everything needs the calls of the first three roles.
 resource "aws_iam_instance_profile" "worker" {
   name = "${var.queue_name}-worker"
   role = aws_iam_role.worker.name
@@ -140,7 +202,7 @@ resource "aws_iam_instance_profile" "worker" {
 
 resource "aws_iam_role" "machine" {
   name               = "${var.queue_name}-machine"
-  assume_role_policy = data.aws_iam_policy_document.trust.json
+  assume_role_policy = data.aws_iam_policy_document.trust["machine"].json
 }
 
 resource "aws_iam_role_policy" "machine" {

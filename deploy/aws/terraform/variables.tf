@@ -50,6 +50,23 @@ variable "trusted_services" {
   default     = ["ecs-tasks.amazonaws.com", "ec2.amazonaws.com"]
 }
 
+variable "oidc_provider_arn" {
+  description = "IAM's OIDC provider of an EKS cluster, whose service accounts may then use the roles. Empty without EKS."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.oidc_provider_arn == "" || can(regex(":oidc-provider/.", var.oidc_provider_arn))
+    error_message = "Give an ARN such as arn:aws:iam::123456789012:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/ABC."
+  }
+}
+
+variable "keda_service_account" {
+  description = "Namespace and service account of KEDA's operator in that cluster."
+  type        = string
+  default     = "keda:keda-operator"
+}
+
 variable "allow_matrix" {
   description = "Let the injector's role also cancel queued videos, for `make matrix` and `make search`."
   type        = bool

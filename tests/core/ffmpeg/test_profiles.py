@@ -1,11 +1,13 @@
 import subprocess
 import sys
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from core.errors import UsageError
 from core.ffmpeg.filter_graphs import transcode_command
-from core.ffmpeg.probe import probe
+from core.ffmpeg.probe import MediaFacts, probe
 from core.ffmpeg.profiles import PROFILES, Filter, Profile, find_profile, is_profile, profile_named, recorded_name
 from core.settings import PROFILE_NAMES
 from testing import clips
@@ -75,6 +77,23 @@ def test_every_profile_keeps_length_rate_size_and_sound(tmp_path, name, codec):
     assert (facts.video_codec, facts.audio_codec, facts.pixel_format) == (codec, "aac", "yuv420p")
     assert (facts.width, facts.height, facts.frames, facts.frames_per_second) == (320, 180, 50, 25.0)
     assert facts.video_seconds == pytest.approx(2.0, abs=0.05)
+
+
+def command_options(profile: Profile) -> dict[str, str]:
+    """Return the options of the command that encodes a video with sound, each with the word after it."""
+    media = MediaFacts("mov", 2.0, 2.0, 50, 25.0, 1920, 1080, "yuv420p", "h264", "aac", audio_index=1)
+    command = transcode_command(Path("in.mp4"), Path("out.mp4"), profile, media, 1)
+    return dict(pairwise(command[command.index("-filter_complex") :]))
+
+
+def test_nvenc_gets_the_quality_as_cq_because_it_has_no_crf():
+    nvenc, hevc = (command_options(each) for each in (PROFILES["nvenc"], Profile("own", "hevc_nvenc", "p7", crf=30)))
+    names = ("-c:v", "-preset", "-cq", "-crf", "-tag:v", "-profile:v", "-b:v", "-b:a")
+    assert [nvenc.get(name) for name in names] == ["h264_nvenc", "p4", "28", None, None, None, None, "128k"]
+    assert [hevc.get(name) for name in names] == ["hevc_nvenc", "p7", "30", None, "hvc1", None, None, None]
+    by_rate = command_options(Profile("own", "h264_nvenc", "p4", bitrate="3M"))
+    assert [by_rate.get(name) for name in names[2:4]] + [by_rate["-b:v"]] == [None, None, "3M"]
+    assert [command_options(PROFILES["full"]).get(name) for name in ("-cq", "-crf")] == [None, "26"]
 
 
 def has_encoder(name: str) -> bool:
