@@ -131,4 +131,4 @@ def test_each_number_of_workers_is_searched_and_every_run_is_asked_for_with_it(e
     ]
     searches = json.loads(searched.stdout)["searches"]
     assert [(each["workers"], each["search"]["stable_per_minute"]) for each in searches] == [(1, 9.5), (2, 19.0)]
-    assert "50MB c=1 workers=1: rate<10 (9.5)" in str(searched.exception)
+    assert "50MB c=1 workers=1: rate<10 (9.50)" in str(searched.exception)
