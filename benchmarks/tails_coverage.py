@@ -59,7 +59,9 @@ CASES = (
 def truth(case: Case, runs: int, rng: np.random.Generator) -> tuple[float, float]:
     """Return the median p50 and the median p95 of simulated runs, in seconds."""
     tails = [_tail(case, rng) for _ in range(runs)]
-    return float(np.median([t.p50_seconds or 0.0 for t in tails])), float(np.median([t.p95_seconds or 0 for t in tails]))
+    return float(np.median([t.p50_seconds or 0.0 for t in tails])), float(
+        np.median([t.p95_seconds or 0 for t in tails])
+    )
 
 
 def coverage(case: Case, runs: int, rng: np.random.Generator) -> tuple[float, float, float]:
@@ -83,7 +85,9 @@ def main(runs: int, standard_errors: float) -> int:
     """Print a line per case. Return the number of cases under their claim by more than `standard_errors`."""
     rng, outside = np.random.default_rng(SEED), 0
     print(f"{runs} runs per line and as many for the true percentiles, {SLOTS} slots, CV {CV}, seed {SEED}\n")
-    print("| Arrivals | ρ | Videos | Runs with an interval | Claimed | p50 | p95 | |\n|---|---|---|---|---|---|---|---|")
+    print(
+        "| Arrivals | ρ | Videos | Runs with an interval | Claimed | p50 | p95 | |\n|---|---|---|---|---|---|---|---|"
+    )
     for case in CASES:
         shown, at_p50, at_p95 = coverage(case, runs, rng)
         least = case.claim or 0.0
