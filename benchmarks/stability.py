@@ -15,8 +15,9 @@ import numpy as np
 
 from capacity.estimators.interval import SECONDS_PER_MINUTE, Floats
 from capacity.estimators.queue_simulation import ggc, lognormal
+from capacity.estimators.slots import Executions
 from capacity.estimators.stability import Stability, StabilityVerdict, judge_stability
-from capacity.estimators.throughput import Executions, saturated_throughput, slot_cycles
+from capacity.estimators.throughput import saturated_throughput, slot_cycles
 from capacity.experiments.rate_search import RateSearch, SearchStep, StepResult, advance, next_step
 from core.run import Mode
 
@@ -132,7 +133,7 @@ def _claims(runs: int) -> Iterator[str]:
 
 
 def _searches(searches: int) -> Iterator[str]:
-    default_seconds = {}
+    default_seconds: dict[float, float] = {}
     for refine in (False, True):
         for cv in (0.1, 0.3):
             results = _several(searches, cv, refine=refine)

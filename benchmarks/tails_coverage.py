@@ -39,10 +39,10 @@ class Case:
     def _sent_at(self, rng: np.random.Generator) -> Floats:
         if self.load is None:
             return np.zeros(self.videos)
-        gap = 1 / (self.load * SLOTS)
         # the injector draws Poisson arrivals like this: uniform over the window
         uniform = np.sort(rng.random(self.videos)) * self.videos
-        return gap * (uniform if self.arrivals == "Poisson" else np.arange(self.videos))
+        sent: Floats = uniform if self.arrivals == "Poisson" else np.arange(self.videos, dtype=float)
+        return sent / (self.load * SLOTS)
 
 
 CASES = (
