@@ -83,12 +83,17 @@ def main() -> None:
 
 
 def confusion_table(judged: list[Judged]) -> str:
-    """Return the verdicts by label as a Markdown table; an acceptable verdict counts as its label."""
-    cells = Counter((j.situation.label, j.situation.label if j.is_right else j.verdict.cause) for j in judged)
-    causes = sorted({str(cause) for pair in cells for cause in pair})
-    rows = [[label, *(str(cells[label, cause] or "") for cause in causes)] for label in causes]
-    header = ["Label \\ verdict", *causes]
-    return "\n".join("| " + " | ".join(row) + " |" for row in (header, ["---"] * len(header), *rows))
+    """Return how often each label got which verdict, as a Markdown table without the empty cells.
+
+    An acceptable verdict counts as the label.
+    """
+    labels = Counter(each.situation.label for each in judged)
+    pairs = Counter((j.situation.label, j.situation.label if j.is_right else str(j.verdict.cause)) for j in judged)
+    rows = ["| Label | Situations | Verdicts |", "|---|---|---|"]
+    for label in sorted(labels):
+        named = ", ".join(f"{cause} {count}" for (of, cause), count in pairs.most_common() if of == label)
+        rows.append(f"| {label} | {labels[label]} | {named} |")
+    return "\n".join(rows)
 
 
 if __name__ == "__main__":

@@ -35,13 +35,14 @@ class VideoCost:
     """Mean cost of one video in a run: seconds per stage, and CPU seconds of ffmpeg.
 
     An unknown number of seconds is NaN. `slots` is the number of slots of the run. `capacity_per_minute` is X_sat of
-    the run in videos per minute, or None if unknown.
+    the run in videos per minute, or None if unknown. `is_invalid` means that the run is invalid.
     """
 
     slots: int
     capacity_per_minute: float | None
     stage_seconds: Mapping[str, float]
     ffmpeg_cpu_seconds: float
+    is_invalid: bool = False
 
 
 UNMEASURED = VideoCost(1, None, dict.fromkeys(CRITERION_STAGES, float("nan")), float("nan"))
@@ -52,16 +53,22 @@ def video_cost(measured: MeasuredRun) -> VideoCost:
     recorded, row = measured.recorded, measured.row
     means = {stage: _mean(recorded.stage_seconds[stage]) for stage in Stage}
     stages = {name: _known_sum(means[stage] for stage in parts) for name, parts in CRITERION_STAGES.items()}
-    return VideoCost(row.slots, row.x_sat_per_minute, stages, _mean(recorded.ffmpeg_cpu_seconds))
+    cpu_seconds = _mean(recorded.ffmpeg_cpu_seconds)
+    return VideoCost(row.slots, row.x_sat_per_minute, stages, cpu_seconds, row.validity.is_invalid)
 
 
 def comparable_costs(row: ResultRow, others: Iterable[tuple[ResultRow, VideoCost]]) -> list[VideoCost]:
-    """Return the costs of the runs that are comparable with the run of `row`, the nearest in time first.
+    """Return the costs of the runs that are comparable with the run of `row`.
 
-    `others` has pairs: the figures of a run, and its cost. Comparable runs are finished bursts of the same videos,
-    under the same conditions, on equally many nodes.
+    Valid and indicative runs come before invalid ones, and then the nearest in time first. `others` has pairs: the
+    figures of a run, and its cost. Comparable runs are finished bursts of the same videos, under the same conditions,
+    on equally many nodes.
     """
-    near = [(abs(other.created_at - row.created_at), cost) for other, cost in others if _are_comparable(row, other)]
+    near = [
+        ((cost.is_invalid, abs(other.created_at - row.created_at)), cost)
+        for other, cost in others
+        if _are_comparable(row, other)
+    ]
     return [cost for _, cost in sorted(near, key=lambda pair: pair[0])]
 
 

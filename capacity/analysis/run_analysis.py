@@ -84,11 +84,18 @@ def analyse(
 def _bottleneck(measured: MeasuredRun, resources: Resources, comparable: Sequence[VideoCost]) -> BottleneckVerdict:
     """Return the verdict on the bottleneck, which is unclear if the rate of the run changed.
 
-    The means would then mix calm and overload.
+    The means would then mix calm and overload. A verdict that has high confidence only by an invalid comparable run
+    gets medium confidence.
     """
     if not has_constant_rate(measured.recorded.run.environment.get(SHAPE)):
         return BottleneckVerdict(Cause.UNCLEAR, Confidence.LOW, (), ())
-    return find_bottleneck(cell_evidence(measured, resources, comparable))
+    verdict = find_bottleneck(cell_evidence(measured, resources, comparable))
+    usable = [cost for cost in comparable if not cost.is_invalid]
+    if verdict.confidence is not Confidence.HIGH or len(usable) == len(comparable):
+        return verdict
+    alone = find_bottleneck(cell_evidence(measured, resources, usable))
+    is_certain = (alone.cause, alone.confidence) == (verdict.cause, Confidence.HIGH)
+    return verdict if is_certain else replace(verdict, confidence=Confidence.MEDIUM)
 
 
 def _parts(recorded: RecordedRun) -> Decomposition:

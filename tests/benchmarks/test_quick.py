@@ -72,6 +72,16 @@ def test_the_interval_of_a_mix_has_the_coverage_that_the_documentation_states() 
     assert "0 of 44 lines outside the claim" in run("mix_coverage")
 
 
+def test_the_intervals_of_the_tails_have_the_coverage_that_the_documentation_states() -> None:
+    assert "0 of 3 claims do not hold" in run("tails_coverage")
+
+
+def test_the_intervals_of_the_scalability_law_have_the_coverage_that_the_documentation_states() -> None:
+    measured = run("usl_coverage")
+    assert len(measured.splitlines()) == 2 + 18 + 1
+    assert "OUTSIDE" not in measured
+
+
 def test_the_waits_of_a_plan_are_as_accurate_as_the_documentation_states() -> None:
     lines = run("plan_accuracy").splitlines()
     assert [line.split()[0] for line in lines[3:]] == ["Poisson", "paced", "batches"]

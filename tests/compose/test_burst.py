@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import urllib.request
+from importlib.metadata import version
 
 import pytest
 
@@ -66,6 +68,18 @@ def test_two_workers_on_one_machine_do_not_double_its_cores(stack, row):
     with (stack.folder / "results/runs" / row["run_id"] / "resources.csv").open(encoding="utf-8") as file:
         cores = {float(moment["cores"]) for moment in csv.DictReader(file) if moment["cores"]}
     assert cores == {os.cpu_count()}
+
+
+@pytest.mark.parametrize("moment", ["start", "end"])
+def test_the_conditions_of_both_workers_are_known_at_the_start_and_at_the_end(stack, row, moment):
+    (environment,) = stack.sql("SELECT environment FROM runs")
+    workers = json.loads("|".join(environment))["workers"][moment]
+    assert len({worker["instance"] for worker in workers}) == len(workers) == 2
+    for worker in workers:
+        assert worker["celery"] == version("celery")
+        assert re.search(r"\d", worker["ffmpeg"])
+        # without a quota the value is `none`, which is known
+        assert re.fullmatch(r"none|[\d.]+", worker["cpu_quota_cores"])
 
 
 def test_every_target_is_up_and_dns_finds_the_workers(stack, row):

@@ -12,9 +12,12 @@ from core.errors import EnvironmentFault
 from core.models import RunRow, VideoRow
 from core.settings import Settings
 from core.task_message import TaskMessage, encode_task
+from injector.injection import paced
 from injector.parallel_sender import MOST_CALLS, ParallelSender, send_videos
+from injector.schedule import Schedule
 from injector.senders import NewVideo, Sender, VideoSender
 from testing.rows import run_row
+from tests.injector.test_schedule import Clock
 from worker.payload import check_payload
 
 QUEUE_URL = "http://127.0.0.1:4566/000000000000/aforo-videos"
@@ -101,6 +104,33 @@ def test_several_batches_are_sent_at_the_same_time(maker):
     sqs = BatchSqs(on_call=lambda _: all_called.wait())
     send_videos(maker(sqs), videos(10 * MOST_CALLS))
     assert sqs.calls == MOST_CALLS
+
+
+def test_slow_calls_leave_the_later_sends_of_a_paced_run_at_their_times(maker, sessions, monkeypatch):
+    """Each call takes 0.3 s, in which three more videos are due at 600 per minute. The clock is the schedule's."""
+    clock, moved, handed_over, begun = Clock(), threading.Condition(), [], []
+
+    def answer_after_three_more_sends(_ids):
+        with moved:
+            begun.append(None)
+            needed = min(20, len(begun) + 3)
+            assert moved.wait_for(lambda: len(handed_over) >= needed, timeout=30), "the sender waits for its call"
+
+    monkeypatch.setattr("injector.injection.time", clock)
+    monkeypatch.setattr("injector.senders.time", clock)
+    new = lambda k, intended_at: NewVideo("r", k, "uploads/a.mp4", 5, "", "full", None, intended_at)  # noqa: E731
+    sqs = BatchSqs(on_call=answer_after_three_more_sends)
+    with ParallelSender(maker(sqs), "r", lambda _: None) as sender:
+        for batch in paced(Schedule(20, rate_per_minute=600), clock.now, new, clock.sleep):
+            with moved:
+                handed_over.extend(batch)
+                moved.notify_all()
+            sender.send(batch)
+    with sessions() as session:
+        rows = session.query(VideoRow).order_by(VideoRow.sequence).all()
+    assert [row.intended_at - rows[0].intended_at for row in rows] == pytest.approx([0.1 * k for k in range(20)])
+    assert [row.uploaded_at - row.intended_at for row in rows] == pytest.approx([0.0] * 20, abs=1e-6)
+    assert (sqs.calls, all(row.sent_at for row in rows)) == (20, True)
 
 
 def test_a_batch_is_confirmed_and_the_run_has_a_heartbeat_while_the_next_video_is_not_due(maker, sessions):

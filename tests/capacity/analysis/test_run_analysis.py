@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from sqlalchemy import update
 
-from capacity.analysis.baseline_costs import VideoCost, comparable_costs, usual_calibration_seconds
+from capacity.analysis.baseline_costs import VideoCost, comparable_costs, usual_calibration_seconds, video_cost
 from capacity.analysis.bottleneck_evidence import cell_evidence
 from capacity.analysis.measured_run import measure
 from capacity.analysis.run_analysis import analyse
-from capacity.diagnosis.bottleneck import Cause
+from capacity.diagnosis.bottleneck import Cause, Confidence
 from capacity.estimators.littles_law import videos_present
 from capacity.estimators.stability import judge_stability
 from capacity.report.statements import bandwidth_limits, facts, stability
@@ -24,7 +24,7 @@ from core.language import Text
 from core.models import ExecutionRow, RunRow
 from core.run import Mode, RunStatus
 from core.video import Outcome, Reason
-from tests.capacity.result_rows import ELSEWHERE, row
+from tests.capacity.result_rows import ELSEWHERE, indicative_row, row
 from tests.capacity.store import HOST, add_run, open_store, resources_of, run_row
 
 STAGES = dict.fromkeys(["download", "probe", "transcode", "upload", "db"], 1.0)
@@ -340,6 +340,34 @@ def test_comparable_runs_are_finished_bursts_nearest_first():
     far, near = replace(COST, capacity_per_minute=1.0), replace(COST, capacity_per_minute=2.0)
     pairs = [(row("far", created_at=1.0), far), (row("near", slots=1, created_at=1100.0), near)]
     assert comparable_costs(row(created_at=1000.0), pairs) == [near, far]
+
+
+def test_invalid_comparable_runs_come_after_all_others():
+    invalid, indicative = replace(COST, capacity_per_minute=1.0, is_invalid=True), replace(COST, slots=4)
+    pairs = [(row("x", created_at=1000.0), invalid), (indicative_row("y", created_at=1.0), indicative)]
+    assert comparable_costs(row(created_at=1000.0), pairs) == [indicative, invalid]
+
+
+def test_the_cost_of_an_invalid_run_says_so(recorded):
+    assert not video_cost(measure(recorded)).is_invalid
+    recorded.run.validity, recorded.run.validity_reasons = "invalid", ["littles_law"]
+    assert video_cost(measure(recorded)).is_invalid
+
+
+@pytest.mark.parametrize(
+    ("rates", "is_invalid", "verdict"),
+    [
+        pytest.param({"pressure__cpu__some": 0.4}, False, (Cause.CPU, Confidence.HIGH), id="valid baseline"),
+        pytest.param({"pressure__cpu__some": 0.4}, True, (Cause.CPU, Confidence.MEDIUM), id="invalid baseline"),
+        pytest.param(
+            {"throttled": 0.8, "periods": 1.0}, True, (Cause.CPU_QUOTA, Confidence.HIGH), id="invalid, and not needed"
+        ),
+    ],
+)
+def test_only_a_baseline_that_is_not_invalid_gives_high_confidence(recorded, rates, is_invalid, verdict):
+    alone = VideoCost(1, 29.0, {**STAGES, "transcode": 1.76}, 3.2, is_invalid)
+    found = analyse(measure(recorded), with_samples(recorded, **rates), [alone]).bottleneck
+    assert (found.cause, found.confidence) == verdict
 
 
 @pytest.mark.parametrize(

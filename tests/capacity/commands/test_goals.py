@@ -108,3 +108,27 @@ def test_a_search_fails_only_if_its_answer_misses_a_goal(search):
 
 def test_an_invalid_search_has_no_answer_that_could_meet_a_goal(search):
     assert search("--fail-if", "rate<5", validity=Validity(Level.INVALID, ("littles_law",))).exit_code != 0
+
+
+def test_each_number_of_workers_is_searched_and_every_run_is_asked_for_with_it(environment, sessions, monkeypatch):
+    asked = []
+
+    def run(_launcher, request, _progress):
+        asked.append(request)
+        capacity = 10.0 * request.workers
+        return row(mode=request.mode, slots=request.workers, x_sat_per_minute=capacity, stability=Stability.STABLE)
+
+    monkeypatch.setattr(search_module, "require_settable", lambda *_: None)
+    monkeypatch.setattr(search_module.RunLauncher, "run", run)
+    monkeypatch.setattr(search_module.RunLauncher, "restore", lambda _launcher: None)
+    words = ["search", "--workers", "1,2", "--concurrency", "1", "--json", "--fail-if", "rate<10"]
+    searched = CliRunner().invoke(main, words, env=environment)
+    assert [(each.workers, each.mode, each.rate_per_minute) for each in asked] == [
+        (1, "burst", None),
+        (1, "sustained", 9.5),
+        (2, "burst", None),
+        (2, "sustained", 19.0),
+    ]
+    searches = json.loads(searched.stdout)["searches"]
+    assert [(each["workers"], each["search"]["stable_per_minute"]) for each in searches] == [(1, 9.5), (2, 19.0)]
+    assert "50MB c=1 workers=1: rate<10 (9.50)" in str(searched.exception)

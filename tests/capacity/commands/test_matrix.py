@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 from click.testing import CliRunner
 
 from capacity.__main__ import main
 from capacity.experiments.matrix_plan import MatrixPlan, PlannedRun
-from core.errors import UsageError
+from core.errors import GoalMissed, UsageError
 from core.models import RunRow
 from core.run import RunStatus
 from tests.capacity.store import burst, record_bursts, slow_down
@@ -62,6 +63,22 @@ def test_the_json_has_the_rows_of_the_table_with_the_runs_as_lists(environment, 
     assert all(isinstance(row["validity_reasons"], list) for row in rows)
     printed = CliRunner().invoke(main, ["table", "--json"], env=environment, catch_exceptions=False)
     assert json.loads(printed.stdout)["rows"] == rows
+
+
+def test_a_missed_goal_fails_a_measured_matrix_and_both_files_name_its_cell(environment, sessions, tmp_path):
+    for slots in (1, 2):
+        for repeat in (1, 2):
+            leave(sessions, slots, repeat)
+    junit, summary = tmp_path / "goals.xml", tmp_path / "goals.md"
+    files = ("--junit", str(junit), "--summary", str(summary), "--lang", "en")
+    with pytest.raises(GoalMissed) as missed:
+        ask(environment, *files, "--fail-if", "x_sat<20")
+    assert "1 of 2 missed" in str(missed.value)
+    assert "5 MB · c=1 · Burst: x_sat<20 (11.76)" in str(missed.value)
+    suite = ET.parse(junit).getroot()  # noqa: S314 (our own file)
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0")
+    assert [[result.tag for result in case] for case in suite] == [["failure"], []]
+    assert "| `x_sat<20` | 5 MB · c=1 · Burst | 11.76 | MISSED |" in summary.read_text("utf-8")
 
 
 def test_the_profile_option_names_another_matrix(environment, sessions):
