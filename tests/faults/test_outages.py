@@ -138,11 +138,12 @@ def test_a_run_whose_queue_loses_its_messages_fails_with_the_number_of_lost_vide
         try:
             until(lambda: it.videos() and len(it.videos()) == 6, "all videos are sent", seconds=60)
             it.await_running()
+            until(lambda: it.run().heartbeat_at > it.run().started_at + 2, "the injector follows the run")
             if "deleted" in loss:
                 it.queue.client.delete_queue(QueueUrl=it.queue.url)
             else:
                 it.queue.client.send_message(QueueUrl=it.queue.dead_letter_url, MessageBody="of somebody else")
-                time.sleep(2)  # the injector sees the dead letter before the loss
+                time.sleep(3)  # the injector sees the dead letter before the loss
                 it.queue.client.purge_queue(QueueUrl=it.queue.url)
             _, stderr = injector.communicate(timeout=60)
         finally:
