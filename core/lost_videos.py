@@ -70,8 +70,7 @@ class LossWatch:
         self._look, self._clock = look, clock
         self._silence_seconds = max(silence_seconds, SHORTEST_SILENCE_SECONDS)
         self._next_at = self._since = clock()
-        self._dead_letters: int | None = None
-        self._open_videos = 0
+        self._dead_letters = self._open_videos = 0
 
     def lost_videos(self) -> int:
         """Return how many videos the queue has lost. Return 0 until the loss is certain."""
@@ -85,11 +84,11 @@ class LossWatch:
         return 0 if look is None or now - self._since < self._silence_seconds else look.open_videos
 
     def _is_silent(self, look: Look) -> bool:
-        before, self._open_videos = self._open_videos, look.open_videos
-        if self._dead_letters is None:
-            self._dead_letters = look.dead_letters
-        is_idle = not look.messages and not look.live_claims and look.dead_letters <= self._dead_letters
-        return is_idle and look.open_videos == before > 0
+        open_before, self._open_videos = self._open_videos, look.open_videos
+        # compared with the last look, so that one dead-lettered message does not end the watch for the whole run
+        dead_before, self._dead_letters = self._dead_letters, look.dead_letters
+        is_idle = not look.messages and not look.live_claims and look.dead_letters <= dead_before
+        return is_idle and look.open_videos == open_before > 0
 
 
 def look_at(client: SQSClient, queue_url: str, sessions: Sessions, run_id: str) -> Look | None:

@@ -25,6 +25,8 @@ LEAST_ARRIVALS = 60
 ARRIVALS_PER_SLOT = 10
 #: Longest interval between heartbeats of a run while its injector, or a program that waits for the run, is alive.
 HEARTBEAT_SECONDS = 60.0
+#: a program that waits for a run of our worker gives up after this time without progress
+STUCK_SECONDS = 1800.0
 RUN_ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -147,7 +146,7 @@ def _inject(settings: Settings, request: Request, monitor: bool) -> None:
         log = injection.send()
         _print_sent(injection.run_id, request, time.monotonic() - started, log, injection.lateness_seconds())
         if monitor:
-            stuck_seconds = math.inf if settings.app is None else settings.app_stuck_seconds
+            stuck_seconds = injection.stuck_seconds()
             follow(injection.sessions, injection.run_id, injection.loss_watch(), stuck_seconds, settings.lang)
 
 

@@ -29,6 +29,7 @@ from core.run import (
     FINAL_STATUSES,
     SEED,
     SHAPE,
+    STUCK_SECONDS,
     Host,
     Mode,
     RunStatus,
@@ -50,6 +51,8 @@ from injector.worker_fleet import WorkerFleet, read_fleet
 
 #: number of the PostgreSQL advisory lock under which a run starts; unique in our database
 START_LOCK = 0xAF0120
+#: download, upload and the end of a hung task take less; the deadline of the worker is that of ffmpeg alone
+AFTER_DEADLINE_SECONDS = 300.0
 #: a camera's 1080p file shrinks to a fifth or a quarter at 720p; smaller pictures shrink less
 SMALLEST_OUTPUT_RATIO = 0.2
 Video = TypeVar("Video")
@@ -178,6 +181,15 @@ class Injection:
         sender, queue = self.maker.sender, self.settings.queue
         look = partial(look_at, sender.client, sender.queue_url, self.sessions, self.run_id)
         return LossWatch(look, queue.visibility_timeout_seconds)
+
+    def stuck_seconds(self) -> float:
+        """Return after how many seconds without any change of its videos the run ends as interrupted.
+
+        For our own worker, this is longer than one video may take.
+        """
+        if self.settings.app is not None:
+            return self.settings.app_stuck_seconds
+        return max(STUCK_SECONDS, self.settings.worker.deadline_seconds + AFTER_DEADLINE_SECONDS)
 
     def lateness_seconds(self) -> float | None:
         """Return the largest lateness of a video of this run: its upload time minus its scheduled time.

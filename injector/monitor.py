@@ -80,7 +80,8 @@ def follow(
                     last, changed_at = progress.counts, time.monotonic()
                 if time.monotonic() - changed_at > stuck_seconds:
                     missing = progress.expected - progress.ended
-                    display.say(f"note: nothing changed for {stuck_seconds:.0f} s; {missing} videos never ended")
+                    unknown = f"{missing} videos never ended, and whether the queue lost them is unknown"
+                    display.say(f"note: nothing changed for {stuck_seconds:.0f} s; {unknown}")
                     _interrupt(sessions, run_id)
                     return
                 if progress.status in ENDED_EARLY:

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import SQLAlchemyError
 
 from aforo.process_identity import WorkerProcess
-from aforo.sqs import MessagePolicy, ReceivedMessage, UnsupportedApp, VisibilityHeartbeat, harden
+from aforo.sqs import MessagePolicy, ReceivedMessage, UnsupportedApp, VisibilityHeartbeat, harden, stall
 from aforo.telemetry import instrument
 from aforo.telemetry.celery_events import Forwarder, forward_events
 from aforo.telemetry.label_values import Operation
@@ -184,10 +184,12 @@ def leave(settings: Settings) -> None:
     """Free the claims of dead processes on this machine, and delete this worker's heartbeat row.
 
     Call this after the worker has stopped. The last worker of a queue also marks the unfinished runs of the queue as
-    interrupted.
+    interrupted. A worker that restarts itself does not leave: it keeps its row and its runs.
     """
     claims = _claims(settings, forks=True)
     claims.release_dead_claims()
+    if stall.is_restarting():
+        return
     if claims.remove_worker(WorkerProcess.this()):
         claims.interrupt_runs()
 
@@ -229,7 +231,7 @@ def _task_context(settings: Settings, worker_metrics: WorkerMetrics, worker: Wor
 
 def _heartbeat(
     settings: Settings, worker_metrics: WorkerMetrics
-) -> Callable[[ReceivedMessage, Callable[[], bool]], VisibilityHeartbeat]:
+) -> Callable[[ReceivedMessage, Callable[[], bool | None]], VisibilityHeartbeat]:
     client = aws.client(settings, "sqs", read_timeout_seconds=5)
     timeout_seconds = settings.queue.visibility_timeout_seconds
     return lambda message, renew: VisibilityHeartbeat(client, message, timeout_seconds, renew, worker_metrics)

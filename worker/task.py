@@ -69,7 +69,7 @@ class TaskContext:
     claims: Claims
     storage: Storage
     transcoder: Transcoder
-    heartbeat: Callable[[ReceivedMessage, Callable[[], bool]], VisibilityHeartbeat]
+    heartbeat: Callable[[ReceivedMessage, Callable[[], bool | None]], VisibilityHeartbeat]
     work_path: Path
 
     def delete_outputs(self, run_id: str, video_id: str, executions: Iterable[int]) -> None:
@@ -100,7 +100,7 @@ def register(app: Celery, context: Callable[[], TaskContext], outages: OutageLog
         started_at = time.time()
         with _unexpected_errors_rejected(outages):
             message = ReceivedMessage.from_request(self.request)
-            record_result(**_deliver(context(), video_id, run_id, message, started_at))
+            record_result(**_deliver(context(), video_id, run_id, message, started_at, outages))
 
 
 @contextmanager
@@ -122,7 +122,12 @@ def _unexpected_errors_rejected(outages: OutageLog) -> Iterator[None]:
 
 
 def _deliver(
-    context: TaskContext, video_id: str, run_id: str, message: ReceivedMessage | None, started_at: float
+    context: TaskContext,
+    video_id: str,
+    run_id: str,
+    message: ReceivedMessage | None,
+    started_at: float,
+    outages: OutageLog,
 ) -> dict[str, Any]:
     timer = StageTimer()
     with timer(Stage.CLAIM):
@@ -132,8 +137,17 @@ def _deliver(
     execution = Execution(context, claim, timer)
     if message is None:
         return execution.run()
-    with context.heartbeat(message, lambda: context.claims.renew(claim)):
+    with context.heartbeat(message, lambda: _renew(context.claims, claim, outages)):
         return execution.run()
+
+
+def _renew(claims: Claims, claim: Claim, outages: OutageLog) -> bool | None:
+    """Extend the lease of the claim. Return False if the claim is lost, and None if the database fails."""
+    try:
+        return claims.renew(claim)
+    except DATABASE_AWAY as error:
+        outages.note("the lease of a running video is not extended", error)
+        return None
 
 
 def _end_denied(context: TaskContext, denial: ClaimDenied, video_id: str, run_id: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ STALL_SECONDS = 60.0
 CHECK_SECONDS = 5.0
 #: how long an idle worker may take to end before its process is replaced
 STOP_SECONDS = 30.0
+_restarting = threading.Event()
 
 
 class StallWatch:
@@ -67,6 +68,11 @@ def watch_for_stalls(app: Celery, stall: StallWatch) -> None:
     worker_ready.connect(start, weak=False)
 
 
+def is_restarting() -> bool:
+    """Return True if this worker shuts down in order to start again, because it had stalled."""
+    return _restarting.is_set()
+
+
 def has_free_slots(consumer: Any) -> bool:
     """Return True if the worker has an idle slot, and holds or can receive a message for this slot.
 
@@ -94,6 +100,7 @@ def _restart() -> None:
 
     A worker whose event loop hangs cannot shut down, so its idle processes are killed.
     """
+    _restarting.set()
     atexit.register(_start_again)
     os.kill(os.getpid(), signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS

@@ -31,8 +31,9 @@ class VisibilityHeartbeat:
     """Context manager that keeps a message invisible in SQS while its `with` block runs.
 
     A background thread ticks about three times per visibility timeout (`timeout_seconds`). Each tick renews the lease
-    of the video by `renew`, then extends the visibility of the message. If `renew` returns False, the ticks end.
-    `observer` gets the result of each tick. A failed tick raises nothing in the task.
+    of the video by `renew`, then extends the visibility of the message. If `renew` returns False, the ticks end. If it
+    raises, the error is logged, and the next tick tries again. The same holds if it returns None, but it then logs the
+    failure itself. `observer` gets the result of each tick. A failed tick raises nothing in the task.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class VisibilityHeartbeat:
         client: SQSClient,
         message: ReceivedMessage,
         timeout_seconds: float,
-        renew: Callable[[], bool] = lambda: True,
+        renew: Callable[[], bool | None] = lambda: True,
         observer: Observer | None = None,
     ) -> None:
         self._client, self._message, self._renew = client, message, renew
@@ -83,11 +84,14 @@ class VisibilityHeartbeat:
 
     def _renew_lease(self) -> ExtensionResult:
         try:
-            return ExtensionResult.OK if self._renew() else ExtensionResult.GONE
+            is_renewed = self._renew()
         except Exception as error:  # the lease may still be renewed by the next tick
             reason = str(error).strip().split("\n", 1)[0] or repr(error)
             logger.warning("could not renew the lease of a running task: %s", reason)
+            is_renewed = None
+        if is_renewed is None:
             return ExtensionResult.FAILED
+        return ExtensionResult.OK if is_renewed else ExtensionResult.GONE
 
     def _extend(self) -> ExtensionResult:
         if self._is_gone:

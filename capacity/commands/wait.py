@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from capacity.commands.options import Finite, lang_option, with_examples
-from capacity.experiments.run_launcher import STUCK_SECONDS, RunLauncher, no_progress
+from capacity.experiments.run_launcher import RunLauncher, no_progress
 from capacity.runs.recorded_run import find_run, newest_run_id
 from capacity.runs.sessions import reading
 from core.errors import UsageError
 from core.language import Language, Text
+from core.run import STUCK_SECONDS
 
 EARLIER_WORK = Text(
     "unos {} mensajes de trabajo anterior en la cola: se retiran los de pruebas terminadas y se espera a los demás",

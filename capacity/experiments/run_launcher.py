@@ -37,7 +37,7 @@ from core.ffmpeg.profiles import is_profile
 from core.language import DEFAULT_LANGUAGE, Language
 from core.lost_videos import LossWatch, look_at, require_no_loss
 from core.models import RunRow, VideoRow
-from core.run import FINAL_STATUSES, Mode, RunStatus, has_constant_rate, new_run_id
+from core.run import FINAL_STATUSES, STUCK_SECONDS, Mode, RunStatus, has_constant_rate, new_run_id
 from core.run_options import RUN_OPTIONS
 from core.settings import Settings
 from core.size_mix import parse_sizes
@@ -46,7 +46,6 @@ from core.video import FINAL_STATES, VideoState
 from core.worker_conditions import read_workers
 
 POLL_SECONDS = 1.0
-STUCK_SECONDS = 1800.0
 INJECTOR_END_SECONDS = 30.0
 #: messages that stay in an app's queue for this long are not of our runs
 OTHERS_SECONDS = 60.0

@@ -56,10 +56,19 @@ def test_nothing_is_lost_while(look):
     assert found_at(lambda _now: look) is None
 
 
-def test_dead_letters_of_this_run_are_not_lost_and_older_ones_do_not_matter():
+def test_a_further_dead_letter_begins_the_silence_again_and_older_ones_do_not_matter():
     old, new = Look(0, 5, 26, 0), Look(0, 6, 26, 0)
-    assert found_at(lambda now: old if now < 10 else new) is None
+    assert found_at(lambda now: old if now < 10 else new) == (130, 26)
     assert found_at(lambda _now: old) == (120, 26)
+
+
+def test_one_dead_letter_early_in_a_run_does_not_hide_a_later_loss():
+    look = lambda now: Look(0 if now >= 60 else 20, int(now >= 20), 20, 0)  # noqa: E731
+    assert found_at(look) == (175, 20)
+
+
+def test_nothing_is_lost_while_messages_are_dead_lettered():
+    assert found_at(lambda now: Look(0, now // 60, 26, 0)) is None
 
 
 def test_a_video_that_ends_begins_the_silence_again():

@@ -1,7 +1,7 @@
 """Our worker with altered parts: `python -m tests.faults.altered no_queue_contract,… --concurrency 1`.
 
-A name that starts with `no_` removes a protection, for the controls. Every other name shortens a time that would take
-minutes.
+A name that starts with `no_` removes a protection, for the controls. `loses_one_poll` is a fault. Every other name
+shortens a time that would take minutes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import worker.__main__ as program
 from aforo.sqs import hardening, stopped_slots
 from core import aws, cli, database, ports, storage
 from core.settings import Settings
+from tests.faults.lost_poll import lose_one_poll
 from worker import app, claims, cleanup, task
 
 SMALL_PART_BYTES = 5 << 20  # the smallest part that S3 accepts
@@ -67,6 +68,7 @@ ALTERATIONS: dict[str, Callable[[], None]] = {
     "hard_limit_before_deadline": _limit_hard_before_the_deadline,
     "replaces_stopped_slots_soon": _set(stopped_slots, "STOPPED_SECONDS", 3.0),
     "no_replacement_of_stopped_slots": _set(hardening, "watch_for_stopped_slots", _nothing),
+    "loses_one_poll": lose_one_poll,
     "small_parts": _set(storage, "_TRANSFER", TransferConfig(SMALL_PART_BYTES, 1, SMALL_PART_BYTES)),
     "aborts_young_uploads": _set(cleanup, "ABANDONED_SECONDS", 0),
 }

@@ -9,6 +9,7 @@ import pytest
 from testing.fault_proxy import Fault, FaultProxy
 from testing.messages import send_task
 from testing.polling import until
+from tests.faults.rig import READY
 
 pytestmark = pytest.mark.faults
 RECOVERY_SECONDS = 15
@@ -211,3 +212,14 @@ def test_a_worker_that_no_longer_receives_restarts_itself_and_says_so(sqs_queue,
         until(lambda: "after" in worker.names("end"), "a task ran after the restart")
         assert worker.is_alive()
         assert worker.log_text().count(" ready.") == 2
+
+
+def test_our_worker_that_restarts_itself_does_not_interrupt_the_run(rig, clips):
+    with rig() as it:
+        it.send(it.store(clips(1)), count=4)
+        worker = it.start(altered="loses_one_poll")
+        it.await_states(done=4, seconds=80)
+        assert "although slots are free; the worker restarts" in worker.log_text()
+        assert worker.log_text().count(READY) == 2
+        assert it.run().status == "running"
+        it.check()

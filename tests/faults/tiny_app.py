@@ -5,7 +5,6 @@ Its task writes one line per start and end to TINY_LOG. Run it as `celery -A tes
 
 from __future__ import annotations
 
-import itertools
 import os
 import time
 from functools import lru_cache
@@ -17,8 +16,8 @@ from celery import Celery, Task
 from celery.utils.log import get_task_logger
 from celery.worker.request import Request
 
-from aforo.sqs import MessagePolicy, ReceivedMessage, VisibilityHeartbeat, harden, stall
-from aforo.sqs.polling import PollingChannel
+from aforo.sqs import MessagePolicy, ReceivedMessage, VisibilityHeartbeat, harden
+from tests.faults.lost_poll import lose_one_poll
 
 logger = get_task_logger(__name__)
 LOG = Path(os.environ["TINY_LOG"])
@@ -79,22 +78,8 @@ if not IS_STOCK:
     harden(app, Log(), MessagePolicy(app.tasks, largest_body_bytes=256 * 1024, allows_compression=False))
 
 
-def lose_one_poll() -> None:
-    """Lose the callback of the first answer after the warm-up, in the first process only. Shorten the stall times."""
-    mark, loop, answers = LOG.with_suffix(".lost"), PollingChannel._loop1, itertools.count()
-    stall.STALL_SECONDS, stall.CHECK_SECONDS = 3.0, 0.5
-
-    def loop_or_lose(self: Any, queue: str, count: Any = None) -> None:
-        if not mark.exists() and next(answers):
-            mark.touch()
-        else:
-            loop(self, queue, count)
-
-    PollingChannel._loop1 = loop_or_lose
-
-
 if os.environ.get("TINY_LOSE_POLL") == "1":
-    lose_one_poll()
+    lose_one_poll()  # the second of this process, which is the first one after the warm-up
 
 
 @lru_cache(maxsize=1)

@@ -25,6 +25,15 @@ from testing.emulator import KEY, REGION, ROOT
 from testing.polling import until
 from testing.ports import free_port
 
+#: the injector, with a run that is stuck after a second
+SOON_STUCK = """
+from core import cli
+from injector import injection
+injection.Injection.stuck_seconds = lambda self: 1.0
+from injector.__main__ import main
+cli.run(main, "python -m injector")
+"""
+
 
 class Injector:
     """Run `python -m injector` in its own folder."""
@@ -43,8 +52,8 @@ class Injector:
             "AFORO_WORKER_METRICS_PORT": str(metrics_port),
         }
 
-    def start(self, *options):
-        command = [sys.executable, "-m", "injector", *options]
+    def start(self, *options, program=("-m", "injector")):
+        command = [sys.executable, *program, *options]
         pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         return subprocess.Popen(command, cwd=self.folder, env=self.environment, **pipes)
 
@@ -85,6 +94,19 @@ def test_ctrl_c_prints_one_line_and_the_run_is_interrupted(injector, options):
     assert "Traceback" not in stderr
     assert injector.statuses() == ["interrupted"]
     assert json.loads((injector.folder / "results/runs/r/run.json").read_text())["status"] == "interrupted"
+
+
+def test_a_run_whose_videos_no_longer_change_ends_as_interrupted_after_its_timeout(injector):
+    process = injector.start("--size", "300KB", "--count", "2", "--monitor", program=("-c", SOON_STUCK))
+    _, stderr = process.communicate(timeout=60)
+    assert "note: nothing changed for 1 s; 2 videos never ended, and whether the queue lost" in " ".join(stderr.split())
+    assert (process.returncode, injector.statuses()) == (0, ["interrupted"])
+
+
+@pytest.mark.parametrize(("deadline", "seconds"), [("5", 1800.0), ("1800", 2100.0), ("36000", 36300.0)])
+def test_the_timeout_of_a_run_is_longer_than_a_video_may_take(deadline, seconds):
+    settings = Settings.from_env({"AFORO_WORKER_DEADLINE_SECONDS": deadline})
+    assert injection.Injection(settings, *[None] * 6).stuck_seconds() == seconds
 
 
 def test_ctrl_c_during_the_encoding_leaves_no_run_and_no_partial_video(injector):

@@ -64,6 +64,14 @@ def test_videos_that_an_app_never_ends_end_the_run_as_interrupted(sessions, caps
     assert "1 videos never ended" in capsys.readouterr().err
 
 
+def test_while_a_shared_queue_holds_messages_the_loss_is_unknown_and_the_run_ends_as_interrupted(sessions, capsys):
+    losses = LossWatch(lambda: Look(messages=9, dead_letters=0, open_videos=2, live_claims=0), 0)
+    follow(sessions, "r", losses, stuck_seconds=0)
+    with sessions() as session:
+        assert session.get_one(RunRow, "r").status == "interrupted"
+    assert "2 videos never ended, and whether the queue lost them is unknown" in capsys.readouterr().err
+
+
 def test_an_unreachable_database_is_a_note_and_is_waited_for(sessions, monkeypatch):
     settle(sessions)
     notes, broken = [], [True]

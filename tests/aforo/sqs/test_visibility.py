@@ -67,6 +67,12 @@ def test_after_its_message_is_gone_only_failures_of_the_lease_are_observed():
     assert goes_on == [True, True, True, True, False]
 
 
+def test_a_failure_that_renew_has_logged_itself_is_observed_and_not_logged_again(caplog):
+    observed, goes_on = run_ticks(FakeSqs({}), Renew(None, RuntimeError("away"), True), 3)
+    assert (observed, goes_on) == (["failed", "failed", "ok"], [True] * 3)
+    assert [record.getMessage() for record in caplog.records] == ["could not renew the lease of a running task: away"]
+
+
 def test_the_lease_is_renewed_before_sqs_is_called():
     order = []
 
