@@ -72,6 +72,9 @@ STABILITY_NAMES: Mapping[str, Text] = {
     "UNSTABLE": Text("inestable", "unstable"),
     "INCONCLUSIVE": Text("no concluyente", "inconclusive"),
 }
+#: Heading of a run's or a cell's validity: on page, document, terminal and dashboards. *Confianza* is the confidence in
+#: a bottleneck.
+VALIDITY_HEADING = Text("Validez", "Validity")
 #: By the value in `runs.validity`, which is that of capacity's Level.
 VALIDITY_NAMES: Mapping[str, Text] = {
     "valid": Text("válida", "valid"),

@@ -16,7 +16,7 @@ class Variable:
     """A drop-down list of a dashboard, from which the user chooses values of one label.
 
     Grafana evaluates `query` to fill the list. The values of `label_values(metric, label)` are sorted. The values of
-    `query_result(expression)` keep the order of the PromQL result.
+    `query_result(expression)` keep the order of the PromQL result, unless `is_sorted` is True.
     """
 
     name: str
@@ -28,8 +28,9 @@ class Variable:
     only_listed: bool = False
     #: Text and value that are chosen first. Without them, Grafana chooses the first value.
     default: tuple[Text, str] | None = None
-    #: A `query_result` has the shown text of each value in this label.
+    #: A `query_result` has the shown text of each value in this label, and is then sorted by it if `is_sorted`.
     shown_label: str = ""
+    is_sorted: bool = False
     #: Sorts descending: newest first, for values that start with a date.
     newest_first: bool = False
 

@@ -158,7 +158,9 @@ def _variable(variable: Variable, lang: Language) -> dashboard.VariableModel:
         definition=query,
         datasource=SOURCE,
         refresh=dashboard.VariableRefresh.ON_TIME_RANGE_CHANGED,
-        sort=dashboard.VariableSort.DISABLED if asks_series else SORTED[variable.newest_first],
+        sort=dashboard.VariableSort.DISABLED
+        if asks_series and not variable.is_sorted
+        else SORTED[variable.newest_first],
         multi=variable.multiple,
         include_all=variable.multiple,
         all_value=".+" if variable.multiple and not variable.only_listed else None,

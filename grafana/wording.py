@@ -16,6 +16,8 @@ from core.language import (
     STAGE_NAMES,
     STATE_NAMES,
     STATUS_NAMES,
+    VALIDITY_NAMES,
+    VALIDITY_REASON_NAMES,
     Text,
     same,
 )
@@ -125,59 +127,13 @@ RUN_STATES: Words = {
 }
 #: The numbers of those that are a status. 4 is computed.
 STATUS_NUMBERS = {"preparing": 1, "running": 2, "finished": 3, "interrupted": 5, "failed": 6}
-VALIDITIES: Words = {
-    "valid": Word(Text("fiable", "valid"), GREEN),
-    "indicative": Word(Text("orientativa", "indicative"), ORANGE),
-    "invalid": Word(Text("no válida", "invalid"), RED),
-}
-#: Reasons against a run's figures, by the codes that `capacity report` stores.
-VALIDITY_REASONS: dict[str, Text] = {
-    "steal": Text("CPU robada por el anfitrión", "CPU stolen by the host"),
-    "canary_changed": Text("la CPU cambió de velocidad", "the CPU changed its speed"),
-    "canary_unusual": Text("la CPU va a otra velocidad que de costumbre", "the CPU has an unusual speed"),
-    "clock_offset": Text("relojes distintos", "clocks differ"),
-    "clock_difference": Text("relojes distintos", "clocks differ"),
-    "clock_skew": Text("horas imposibles", "impossible times"),
-    "mixed_fleet": Text("workers distintos", "workers differ"),
-    "changed_fleet": Text("los workers cambiaron", "workers changed"),
-    "autoscale": Text("slots variables", "slots vary"),
-    "other_processes": Text("otros programas gastaron CPU", "other programs used CPU"),
-    "machine_speed": Text("velocidad irregular de la máquina", "machine speed varied"),
-    "duplicates": Text("entregas duplicadas", "duplicate deliveries"),
-    "unfinished": Text("videos sin acabar", "unfinished videos"),
-    "generator_limited": Text("el inyector no llegó a su ritmo", "injector below its rate"),
-    "littles_law": Text("no cumple la ley de Little", "Little's law does not hold"),
-    "few_videos": Text("pocos videos", "few videos"),
-    "autocorrelation": Text("ciclos correlacionados", "correlated cycles"),
-    "drift": Text("deriva durante la prueba", "drift during the run"),
-    "overlapping_executions": Text("ejecuciones solapadas", "overlapping executions"),
-    "faster_than_service": Text("más rápido de lo posible", "faster than possible"),
-    "idle_slots": Text("slots parados", "idle slots"),
-    "work_done_twice": Text("trabajo hecho dos veces", "work done twice"),
-    "lost_executions": Text("ejecuciones perdidas", "lost executions"),
-    "retried_executions": Text("ejecuciones repetidas", "retried executions"),
-    "lost_messages": Text("mensajes perdidos", "lost messages"),
-    "other_messages": Text("mensajes de otro trabajo", "messages of other work"),
-    "surplus_messages": Text("mensajes de otro trabajo", "messages of other work"),
-    "sources_disagree": Text("las fuentes no coinciden", "sources disagree"),
-    "interrupted": Text("prueba interrumpida", "run interrupted"),
-    "failed_videos": Text("videos fallidos", "failed videos"),
-    "missed_executions": Text("faltan ejecuciones", "executions are missing"),
-    "table_disagrees": Text("su tabla no coincide", "the app's table disagrees"),
-    "completion_times": Text("solo horas de fin", "only times of completion"),
-    "early_uploads": Text("horas de subida quizá anteriores", "upload times perhaps too early"),
-    "observed_ends": Text("fines observados desde fuera", "ends observed from outside"),
-    "upload_times": Text("horas de subida inciertas", "uncertain upload times"),
-    "speed_changed": Text("la velocidad cambió", "the speed changed"),
-    "cold_start": Text("arranque en frío", "cold start"),
-    "uneven_service": Text("videos muy desiguales", "very unequal videos"),
-}
+VALIDITIES = named(VALIDITY_NAMES, {"valid": GREEN, "indicative": ORANGE, "invalid": RED})
 #: The reasons as the metric has them: separated by commas. A cell names the first and says that there are more.
 VALIDITY_WORDS: Words = {
-    **{code: Word(text) for code, text in VALIDITY_REASONS.items()},
+    **{code: Word(text) for code, text in VALIDITY_REASON_NAMES.items()},
     **{
         f"/^{code},.*/": Word(Text(f"{text.es} y más", f"{text.en} and more"))
-        for code, text in VALIDITY_REASONS.items()
+        for code, text in VALIDITY_REASON_NAMES.items()
     },
 }
 #: Validity of a cell's mean as a number: that of its runs.
@@ -223,6 +179,25 @@ COLLECTORS: Words = {
     "db": Word(Text("base de datos", "database"), BLUE),
     "sqs": Word(Text("colas de SQS", "SQS queues"), ORANGE),
     "waiting": Word(Text("espera en la base de datos", "waiting in the database"), TEAL),
+}
+#: Why a read of an exporter failed.
+FAULTS: Words = {
+    "starting": Word(Text("aún sin respuesta", "no answer yet"), GREY),
+    "timeout": Word(Text("tiempo agotado", "out of time"), ORANGE),
+    "unreachable": Word(Text("sin conexión", "unreachable"), RED),
+    "denied": Word(Text("acceso denegado", "access denied"), PURPLE),
+    "throttled": Word(Text("frenada por AWS", "throttled by AWS"), YELLOW),
+    "not_found": Word(Text("no existe", "not found"), PINK),
+    "refused": Word(Text("petición rechazada", "request refused"), DARK_RED),
+    "internal": Word(Text("error interno", "internal error"), BLUE),
+}
+#: The same for each collector, by the values of both labels with a space between them.
+COLLECTOR_FAULTS: Words = {
+    f"{collector} {reason}": Word(
+        Text(f"{source.text.es}: {why.text.es}", f"{source.text.en}: {why.text.en}"), why.color
+    )
+    for collector, source in COLLECTORS.items()
+    for reason, why in FAULTS.items()
 }
 PLACES: Words = {
     "work": Word(Text("archivos temporales", "temporary files"), BLUE),

@@ -28,9 +28,8 @@ from capacity.runs.result_row import ResultRow
 from capacity.table.cells import RUNS_FOR_INTERVAL, TableCell
 from capacity.table.number_format import UNKNOWN, interval_text, number
 from capacity.table.phrases import plural, spaced
-from core.language import Language, Text
+from core.language import VALIDITY_HEADING, Language, Text
 
-TRUST = Text("Fiabilidad", "Trust")
 NEXT_STEP = Text("Siguiente paso", "Next step")
 #: warnings that more videos remove
 TOO_FEW = {Problem.FEW_VIDEOS.value, Problem.COLD_START.value}
@@ -88,13 +87,13 @@ def _next_rate(run: RunAnalysis, verdict: StabilityVerdict) -> Reason:
 
 def _support(run: RunAnalysis, cell: TableCell | None, lang: Language) -> list[str]:
     step = sentence(next_step(run), lang)
-    return [_trust(run, cell, lang), limit(run, lang), f"{NEXT_STEP.to(lang)}: {step}."]
+    return [_validity(run, cell, lang), limit(run, lang), f"{NEXT_STEP.to(lang)}: {step}."]
 
 
-def _trust(run: RunAnalysis, cell: TableCell | None, lang: Language) -> str:
+def _validity(run: RunAnalysis, cell: TableCell | None, lang: Language) -> str:
     judged = reservations(run, lang)
     lowered = judged if judged[:2].isupper() else judged[0].lower() + judged[1:]
-    return f"{TRUST.to(lang)}: {lowered}{_scope(run, cell, lang)}"
+    return f"{VALIDITY_HEADING.to(lang)}: {lowered}{_scope(run, cell, lang)}"
 
 
 def _scope(run: RunAnalysis, cell: TableCell | None, lang: Language) -> str:

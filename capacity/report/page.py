@@ -30,7 +30,7 @@ from capacity.table.cells import TableCell
 from capacity.table.number_format import number, unbroken
 from capacity.table.phrases import cell_name, validity_text
 from capacity.table.table_text import cells_of, column_names
-from core.language import CAUSE_NAMES, VALIDITY_NAMES, Language, Text
+from core.language import CAUSE_NAMES, VALIDITY_HEADING, VALIDITY_NAMES, Language, Text
 
 VALIDITY_CLASSES = {Level.VALID: "good", Level.INDICATIVE: "warn", Level.INVALID: "bad"}
 
@@ -81,7 +81,7 @@ def _svg(*charts: str) -> Markup:
 def _table_names(lang: Language) -> list[str]:
     """Return the columns of the scenario's table, with the validity before the notes."""
     *names, notes = column_names(lang)
-    return [*names, Text("Validez", "Validity").to(lang), notes]
+    return [*names, VALIDITY_HEADING.to(lang), notes]
 
 
 def _table_row(cell: TableCell, lang: Language) -> list[str]:
@@ -122,7 +122,7 @@ def _facts(run: RunAnalysis, lang: Language) -> list[tuple[Text, str]]:
         (Text("límite", "limit"), limit_line(run, lang)),
         *limit_check(run, lang),
         (Text("descartado", "ruled out"), _ruled_out(run, lang)),
-        (Text("fiabilidad", "data quality"), reservations(run, lang)),
+        (Text("reservas", "reservations"), reservations(run, lang)),
     ]
 
 

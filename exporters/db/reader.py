@@ -16,9 +16,9 @@ from sqlalchemy.engine import URL
 
 from core.database import POSTGRESQL, masked, open_engine, parse_url
 from core.errors import UsageError
-from core.run import FINAL_STATUSES, app_name, is_heartbeat_overdue, queue_of_run
+from core.run import FINAL_STATUSES, OWN_APP, app_name, is_heartbeat_overdue, queue_of_run
 from core.video import VideoState
-from exporters.db.run_aggregates import OWN_APP, Run
+from exporters.db.run_aggregates import Run
 from exporters.db.statements import VideosTable, load_all
 from exporters.db.tally import Execution, Group, Video
 

@@ -13,12 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from core.run import FINAL_STATUSES, Mode
+from core.run import FINAL_STATUSES, OWN_APP, Mode
 from core.video import FINAL_STATES, VideoState
 from exporters.db.tally import Execution, ExecutionTally, Group, Tally, Video
-
-#: Name of the reference worker's app in the label `app`.
-OWN_APP = "aforo"
 
 
 class Run(NamedTuple):

@@ -6,7 +6,7 @@ shows X and X_sat.
 
 from __future__ import annotations
 
-from core.language import Text, same
+from core.language import VALIDITY_HEADING, Text, same
 from grafana.board import Board, Row, Variable
 from grafana.boards.choices import (
     APP,
@@ -16,10 +16,13 @@ from grafana.boards.choices import (
     OF_QUEUE,
     QUEUE,
     SECONDS,
+    SHOWN_LABEL,
     VIDEOS_PER_MINUTE,
+    in_words,
     numbered,
 )
 from grafana.boards.run_figures import (
+    CELL,
     CHOSEN,
     FACTS,
     FAILED,
@@ -27,17 +30,21 @@ from grafana.boards.run_figures import (
     VALIDITY,
     X,
     as_cell,
+    as_series,
     best_cell,
     bottleneck_of_cell,
     by_cell,
     capacity,
     invalid_runs,
     last,
+    named,
     of_best_cell,
-    spaced,
     state,
     validity_of_cell,
     verdict,
+    with_bytes,
+    x_sat_bound_of_cell,
+    x_sat_of_cell,
 )
 from grafana.panel import Column, Kind, Panel, Query, bars, chart, stat, table
 from grafana.wording import (
@@ -58,17 +65,18 @@ from grafana.wording import (
     VERDICTS,
     YELLOW,
     Word,
+    Words,
 )
 
-CELL = (
+CELL_COLUMNS = (
     Column(Text("Tamaño", "Size"), label="size", width=75, words=SIZES),
     Column(Text("Concurrencia", "Concurrency"), label="concurrency", width=110),
     Column(Text("Modo", "Mode"), label="mode", width=90, words=MODES),
 )
 NOT_REPORTED = Text("sin informe", "not reported")
-TRUST = (
+VALIDITY_COLUMNS = (
     Column(
-        Text("Confianza", "Trust"),
+        VALIDITY_HEADING,
         label="validity",
         expr=VALIDITY,
         words=VALIDITIES,
@@ -112,9 +120,9 @@ RESULTS = table(
     key="run_id",
     columns=(
         RUN_LINK,
-        *CELL,
+        *CELL_COLUMNS,
         Column(Text("Estado", "Status"), expr=state(), words=RUN_STATES, width=150),
-        *TRUST,
+        *VALIDITY_COLUMNS,
         Column(same("X (videos/min)"), expr=X, decimals=2, width=115),
         _seconds(Text("S media (s)", "Mean S (s)"), "run_id:aforo_run_response_seconds:mean"),
         _seconds(Text("Espera (s)", "Wait (s)"), "run_id:aforo_run_queue_wait_seconds:mean"),
@@ -141,8 +149,8 @@ VERDICTS_OF_RUNS = table(
     key="run_id",
     columns=(
         RUN_LINK,
-        *CELL,
-        *TRUST,
+        *CELL_COLUMNS,
+        *VALIDITY_COLUMNS,
         Column(Text("X_sat (videos/min)", "X_sat (videos/min)"), expr=capacity("estimate"), decimals=2, width=145),
         Column(Text("X_sat desde", "X_sat from"), expr=capacity("lower"), decimals=2, width=110),
         Column(Text("X_sat hasta", "X_sat to"), expr=capacity("upper"), decimals=2, width=110),
@@ -157,10 +165,15 @@ VERDICTS_OF_RUNS = table(
     empty=NO_RUN,
 )
 AVERAGED = Text(
-    "Media de las ráfagas completas y fiables de la celda; si no las hay, de las orientativas; nunca de una no válida. "
-    "`make table` exige además las mismas condiciones.",
-    "Mean over the complete valid bursts of a cell; without any, over the indicative ones; never over an invalid one. "
-    "`make table` also asks for equal conditions.",
+    "Media (de X_sat, geométrica) de las ráfagas completas y válidas de la celda; si no las hay, de las indicativas; "
+    "nunca de una no válida. `make table` exige además las mismas condiciones.",
+    "Mean (of X_sat, geometric) over the complete valid bursts of a cell; without any, over the indicative ones; never "
+    "over an invalid one. `make table` also asks for equal conditions.",
+)
+INTERVAL = Text(
+    "Con tres pruebas o más, el intervalo mide cómo varían unas de otras; con una, es el suyo; con dos no hay.",
+    "With three runs or more, the interval measures how they vary; with one, it is that of the run; with two, there is "
+    "none.",
 )
 NO_ANSWER = Text("aún sin respuesta", "no answer yet")
 ANSWER = (
@@ -172,9 +185,11 @@ ANSWER = (
             "How many videos per minute can it do, and at which concurrency? The best cell of each size. "
             f"{AVERAGED.en}",
         ),
-        spaced(best_cell()),
+        named(best_cell()),
         VIDEOS_PER_MINUTE,
-        legend=Text("{{size}} con concurrencia {{concurrency}}", "{{size}} at concurrency {{concurrency}}"),
+        legend=Text(
+            "{{size}}{{of_app}} con concurrencia {{concurrency}}", "{{size}}{{of_app}} at concurrency {{concurrency}}"
+        ),
         width=7,
         decimals=1,
         empty=NO_ANSWER,
@@ -184,17 +199,23 @@ ANSWER = (
         Kind.STAT,
         Text("Intervalo del 95 %", "95 % interval"),
         Text(
-            "¿Entre qué valores está X_sat de esa celda? Media de los límites de sus pruebas.",
-            "Between which values is X_sat of that cell? Mean of the bounds of its runs.",
+            f"¿Entre qué valores está X_sat de esa celda? {INTERVAL.es}",
+            f"Between which values is X_sat of that cell? {INTERVAL.en}",
         ),
         (
-            Query(spaced(of_best_cell(by_cell(capacity("lower")))), Text("{{size}} desde", "{{size}} from")),
-            Query(spaced(of_best_cell(by_cell(capacity("upper")))), Text("{{size}} hasta", "{{size}} to")),
+            Query(
+                named(of_best_cell(x_sat_bound_of_cell("lower"))),
+                Text("{{size}}{{of_app}} desde", "{{size}}{{of_app}} from"),
+            ),
+            Query(
+                named(of_best_cell(x_sat_bound_of_cell("upper"))),
+                Text("{{size}}{{of_app}} hasta", "{{size}}{{of_app}} to"),
+            ),
         ),
         VIDEOS_PER_MINUTE,
         width=5,
         decimals=1,
-        empty=NO_ANSWER,
+        empty=Text("sin intervalo", "no interval"),
         is_named=True,
     ),
     stat(
@@ -203,25 +224,25 @@ ANSWER = (
             "¿Qué impide ir más rápido en esa celda? El veredicto más frecuente de sus pruebas.",
             "What keeps that cell from going faster? The most frequent verdict of its runs.",
         ),
-        spaced(numbered(of_best_cell(bottleneck_of_cell()), "bottleneck", BOTTLENECKS)),
+        named(numbered(of_best_cell(bottleneck_of_cell()), "bottleneck", BOTTLENECKS)),
         "none",
-        legend="{{size}}",
+        legend="{{size}}{{of_app}}",
         width=6,
         minimum=None,
         empty=NO_ANSWER,
         value_words=BOTTLENECK_NUMBERS,
     ),
     stat(
-        Text("Confianza", "Trust"),
+        VALIDITY_HEADING,
         Text(
-            "¿Cuánto vale esa respuesta? Orientativa: ninguna prueba de la celda es fiable. Las columnas Confianza y "
+            "¿Cuánto vale esa respuesta? Indicativa: ninguna prueba de la celda es válida. Las columnas Validez y "
             "Motivo de abajo dicen por qué.",
-            "How good is that answer? Indicative: no run of the cell is valid. The columns Trust and Reason below say "
-            "why.",
+            "How good is that answer? Indicative: no run of the cell is valid. The columns Validity and Reason below "
+            "say why.",
         ),
-        spaced(f"{of_best_cell(validity_of_cell())} or on (size) max by (size) ({invalid_runs()})"),
+        named(f"{of_best_cell(validity_of_cell())} or on (size, app) max by (size, app) ({invalid_runs()})"),
         "none",
-        legend="{{size}}",
+        legend="{{size}}{{of_app}}",
         width=6,
         minimum=None,
         empty=NO_ANSWER,
@@ -286,7 +307,7 @@ IN_ORDER = (
         empty=NO_RUN,
     ),
 )
-#: One bar per concurrency and one colour per size. Sorted as a number, because as text 16 comes before 2.
+#: One bar per concurrency and one colour per size and app. Sorted as a number, because as text 16 comes before 2.
 BY_CONCURRENCY = (
     {
         "id": "convertFieldType",
@@ -299,28 +320,47 @@ BY_CONCURRENCY = (
     },
     {
         "id": "groupingToMatrix",
-        "options": {"rowField": "concurrency", "columnField": "size", "valueField": "Value", "emptyValue": "null"},
+        "options": {"rowField": "concurrency", "columnField": "series", "valueField": "Value", "emptyValue": "null"},
     },
 )
-#: A bar to the lower bound, and on it the width of the interval, in the order of concurrency.
+#: A bar to the lower bound, and on it the width of the interval. In the order of sizes, and of slots in each size: the
+#: second sort keeps the order of the first where the sizes are equal.
 INTERVALS = (
     {"id": "joinByField", "options": {"byField": "cell", "mode": "outer"}},
-    {"id": "sortBy", "options": {"sort": [{"field": "Value #C"}]}},
-    {"id": "filterFieldsByName", "options": {"include": {"names": ["cell", "Value #A", "Value #B"]}}},
+    {
+        "id": "convertFieldType",
+        "options": {
+            "conversions": [{"targetField": name, "destinationType": "number"} for name in ("slots", "bytes")],
+            "fields": {},
+        },
+    },
+    {"id": "sortBy", "options": {"sort": [{"field": "slots"}]}},
+    {"id": "sortBy", "options": {"sort": [{"field": "bytes"}]}},
+    {"id": "filterFieldsByName", "options": {"include": {"names": ["cell", "Value #A", "Value #B", "Value #C"]}}},
 )
+
+
+def _one_per_cell(expression: str) -> str:
+    """Return the query `expression` with the label `cell` alone, as the join needs it."""
+    return f"max by (cell) ({as_cell(expression)})"
+
+
 SCALES = (
     chart(
         Text("X_sat e intervalo", "X_sat and interval"),
         Text(
-            "¿Cuánto daría cada celda sin arranque ni vaciado? La parte llena llega hasta el límite inferior del "
-            f"intervalo del 95 %, la otra hasta el superior. {AVERAGED.es}",
-            "What would each cell process without ramp-up and drain? The solid part ends at the lower bound of the "
-            f"95 % interval, the other part at the upper bound. {AVERAGED.en}",
+            "¿Cuánto daría cada celda sin arranque ni vaciado? La parte verde llega hasta el límite inferior del "
+            f"intervalo del 95 %, la gris hasta el superior. {INTERVAL.es} {AVERAGED.es} La curva USL, de la que se "
+            "lee cuánto rinden más slots, está en la página del informe desde cuatro niveles de concurrencia.",
+            "What would each cell process without ramp-up and drain? The green part ends at the lower bound of the "
+            f"95 % interval, the grey one at the upper bound. {INTERVAL.en} {AVERAGED.en} The USL curve, which says "
+            "what more slots yield, is on the report page from four levels of concurrency on.",
         ),
         (
-            Query(as_cell(by_cell(capacity("lower")))),
-            Query(as_cell(f"({by_cell(capacity('upper'))}) - ({by_cell(capacity('lower'))})")),
-            Query(f"sort({as_cell(by_cell(capacity('estimate')))})"),
+            Query(_one_per_cell(x_sat_bound_of_cell("lower"))),
+            Query(_one_per_cell(f"({x_sat_bound_of_cell('upper')}) - ({x_sat_bound_of_cell('lower')})")),
+            Query(_one_per_cell(f"({x_sat_of_cell()}) unless on ({CELL}) ({x_sat_bound_of_cell('lower')})")),
+            Query(as_cell(with_bytes(x_sat_of_cell()))),
         ),
         VIDEOS_PER_MINUTE,
         width=12,
@@ -330,6 +370,7 @@ SCALES = (
         words={
             "Value #A": Word(Text("al menos", "at least"), GREEN),
             "Value #B": Word(Text("hasta", "up to"), GREY),
+            "Value #C": Word(Text("X_sat sin intervalo", "X_sat without interval"), BLUE),
         },
         empty=Text("Aún no hay filas guardadas", "No rows are stored yet"),
     ),
@@ -339,7 +380,7 @@ SCALES = (
             f"¿Crece X con la concurrencia de un nodo en cada tamaño? {AVERAGED.es}",
             f"Does X grow with the concurrency of one node at each size? {AVERAGED.en}",
         ),
-        (Query(spaced(by_cell(X, f"{CHOSEN}, {ONE_NODE}"))),),
+        (Query(as_series(by_cell(X, f"{CHOSEN}, {ONE_NODE}"))),),
         VIDEOS_PER_MINUTE,
         width=12,
         decimals=2,
@@ -353,13 +394,13 @@ CELLS = table(
         f"¿Qué limita cada celda, y desde qué concurrencia no merece la pena subirla? {AVERAGED.es}",
         f"What limits each cell, and from which concurrency on does more not pay? {AVERAGED.en}",
     ),
-    as_cell(f"count by (size, concurrency) ({FACTS})"),
+    as_cell(f"count by ({CELL}) ({FACTS})"),
     key="cell",
     columns=(
         Column(Text("Celda", "Cell"), label="cell"),
-        Column(same("X_sat (videos/min)"), expr=as_cell(by_cell(capacity("estimate"))), decimals=2),
-        Column(Text("X_sat desde", "X_sat from"), expr=as_cell(by_cell(capacity("lower"))), decimals=2),
-        Column(Text("X_sat hasta", "X_sat to"), expr=as_cell(by_cell(capacity("upper"))), decimals=2),
+        Column(same("X_sat (videos/min)"), expr=as_cell(x_sat_of_cell()), decimals=2),
+        Column(Text("X_sat desde", "X_sat from"), expr=as_cell(x_sat_bound_of_cell("lower")), decimals=2),
+        Column(Text("X_sat hasta", "X_sat to"), expr=as_cell(x_sat_bound_of_cell("upper")), decimals=2),
         Column(same("X (videos/min)"), expr=as_cell(by_cell(X)), decimals=2),
         Column(
             Text("La limita", "Limited by"),
@@ -368,7 +409,7 @@ CELLS = table(
             words=BOTTLENECKS,
         ),
         Column(
-            Text("Confianza", "Trust"),
+            VALIDITY_HEADING,
             expr=as_cell(validity_of_cell()),
             words=VALIDITY_NUMBERS,
             empty=NOT_REPORTED,
@@ -405,6 +446,14 @@ PARTS_OF_S = chart(
     },
 )
 
+
+def _list_of(label: str, title: Text, words: Words) -> Variable:
+    """Return the drop-down list of the values of a run's label, in words."""
+    runs = f"count by ({label}) ({last('aforo_run_info', label)})"
+    query = in_words(runs, label, words)
+    return Variable(label, title, query, multiple=True, shown_label=SHOWN_LABEL, is_sorted=True)
+
+
 CAPACITY = Board(
     uid="aforo-capacity",
     title=Text("Aforo · Capacidad", "Aforo · Capacity"),
@@ -415,8 +464,8 @@ CAPACITY = Board(
     time_from="now-24h",
     refresh="15s",
     variables=(
-        Variable("size", Text("Tamaño", "Size"), "label_values(aforo_run_info, size)", multiple=True),
-        Variable("mode", Text("Modo", "Mode"), "label_values(aforo_run_info, mode)", multiple=True),
+        _list_of("size", Text("Tamaño", "Size"), SIZES),
+        _list_of("mode", Text("Modo", "Mode"), MODES),
         APP,
         QUEUE,
     ),

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from core.language import Text, same
+from core.language import Language, Text, same
 from grafana.board import Variable
+from grafana.wording import Words
 
 #: Queues that workers read come first, so that the default is not a queue of another team. Then that of the database,
 #: whose runs are shown although no worker is there.
@@ -37,6 +38,9 @@ HERE = 'instance=~"$instance"'
 #: An alert without a queue counts everywhere.
 FIRING_HERE = 'ALERTS{alertstate="firing", product="aforo", queue=~"$queue|"}'
 
+#: Label with the shown text of a value. Its name comes before `mode`, `size` and `stage`, as a Variable needs it.
+SHOWN_LABEL = "in_words"
+
 VIDEOS_PER_MINUTE = same("videos/min")
 SECONDS = same("s")
 CORES = Text("núcleos", "cores")
@@ -56,6 +60,24 @@ def numbered(expression: str, label: str, names: Iterable[str]) -> str:
     # numbers, because a panel of label values cannot show a word when there are no data
     numbers = (f'label_replace(vector({number}), "{label}", "{name}", "", "")' for number, name in enumerate(names))
     return f"0 * ({expression}) + on ({label}) group_left () ({' or '.join(numbers)})"
+
+
+def in_words(expression: str, label: str, words: Words) -> Text:
+    """Return the query of a drop-down list that shows the values of `label` in words, in both languages.
+
+    Each series of the PromQL query `expression` has one value of `label`. The label SHOWN_LABEL has its word. In
+    `words`, a value in slashes is a regular expression, and its word can refer to its groups. A value without a word
+    stays.
+    """
+    return Text(_in_words(expression, label, words, "es"), _in_words(expression, label, words, "en"))
+
+
+def _in_words(expression: str, label: str, words: Words, lang: Language) -> str:
+    named = f'label_replace({expression}, "{SHOWN_LABEL}", "$1", "{label}", "(.+)")'
+    for value, word in words.items():
+        pattern = value.strip("/^$") if value.startswith("/") else value
+        named = f'label_replace({named}, "{SHOWN_LABEL}", "{word.text.to(lang)}", "{label}", "{pattern}")'
+    return f"query_result({named})"
 
 
 def of_queue_readers(metric: str) -> str:

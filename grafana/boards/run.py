@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from core.language import Language, Text, same
+from core.language import VALIDITY_HEADING, Text, same
 from grafana.board import Board, Row, Variable
-from grafana.boards.choices import NO_RUN, NONE_KNOWN, OF_QUEUE, SECONDS, VIDEOS_PER_MINUTE, of_queue_readers
+from grafana.boards.choices import (
+    NO_RUN,
+    NONE_KNOWN,
+    OF_QUEUE,
+    SECONDS,
+    SHOWN_LABEL,
+    VIDEOS_PER_MINUTE,
+    in_words,
+    of_queue_readers,
+)
 from grafana.panel import DASH, Query, bars, heat, series, stat
 from grafana.wording import (
     BLUE,
@@ -61,14 +70,8 @@ def _validity() -> str:
 VALIDITY_STATES = {str(number): word for number, word in enumerate(VALIDITIES.values())}
 
 
-def _stage_names(lang: Language) -> str:
-    """Return the query for the stages in the shown range. The label `name` has their name in `lang`."""
-    shown = "count by (stage) (last_over_time(aforo_worker_stage_seconds_count[$__range]))"
-    named = f'label_replace({shown}, "name", "$1", "stage", "(.+)")'
-    for stage, word in STAGES.items():
-        named = f'label_replace({named}, "name", "{word.text.to(lang)}", "stage", "{stage}")'
-    return f"query_result({named})"
-
+#: Stages in the shown range
+STAGES_SHOWN = "count by (stage) (last_over_time(aforo_worker_stage_seconds_count[$__range]))"
 
 RUN = Board(
     uid="aforo-run",
@@ -83,9 +86,9 @@ RUN = Board(
         Variable(
             "stage",
             Text("Etapa", "Stage"),
-            Text(_stage_names("es"), _stage_names("en")),
+            in_words(STAGES_SHOWN, "stage", STAGES),
             default=(STAGES["transcode"].text, "transcode"),
-            shown_label="name",
+            shown_label=SHOWN_LABEL,
         ),
         Variable("queue", Text("Cola", "Queue"), 'label_values(aforo_run_info{run_id="$run_id"}, queue)'),
     ),
@@ -153,7 +156,7 @@ RUN = Board(
                     thresholds=((None, GREEN), (0.0001, YELLOW), (0.05, RED)),
                 ),
                 stat(
-                    Text("Confianza", "Trust"),
+                    VALIDITY_HEADING,
                     Text(
                         "¿Vale el resultado? El informe guarda el veredicto y sus motivos.",
                         "Is the result good? The report stores the verdict and its reasons.",

@@ -1,15 +1,22 @@
 """PromQL queries for the dashboard *Capacity*: figures of each run, and means over the runs of a cell.
 
-In this module, a cell is all runs with the same video size and the same concurrency.
+In this module, a cell is all runs with the same video size, concurrency, number of slots and app. The figures of a cell
+are those of `capacity.table.cells.TableCell`, which tests/grafana/test_cells.py compares.
 """
 
 from __future__ import annotations
 
+from core.run import OWN_APP
 from grafana.wording import STATUS_NUMBERS
 
 CHOSEN = 'size=~"$size", mode=~"$mode", app=~"$app", queue=~"$queue"'
-#: Labels of a run that the tables show.
-LABELS = ("size", "concurrency", "mode")
+#: Labels by which runs belong to one cell.
+CELL_LABELS = ("size", "concurrency", "slots", "app")
+CELL = ", ".join(CELL_LABELS)
+#: Labels of a run that the tables show, or by which its cell is known.
+LABELS = (*CELL_LABELS, "mode")
+#: Quantile of Student's t for a 95 % interval of `1 / {0}` degrees of freedom: 0.03 % off at most, from two on.
+T = "1.959964 * exp(1.2132 * ({0}) + 0.7201 * ({0}) ^ 2)"
 
 
 def last(metric: str, *labels: str) -> str:
@@ -76,8 +83,8 @@ ONE_NODE = 'concurrency!~".*×.*"'
 def bursts(validity: str, chosen: str = CHOSEN) -> str:
     """Return the PromQL query for the complete bursts with one validity (`valid` or `indicative`).
 
-    A burst is complete if it has finished, all its videos are done, and no claim was denied. Each series has the labels
-    `run_id`, `size`, `concurrency` and `mode`. `chosen` has PromQL label matchers for the runs.
+    A burst is complete if it has finished, all its videos are done, and no claim was denied. Each series has the label
+    `run_id` and the labels in LABELS. `chosen` has PromQL label matchers for the runs.
     """
     facts = last(f'aforo_run_info{{{chosen}, mode="burst"}}', *LABELS)
     complete = last("run_id:aforo_run_complete:bool")
@@ -90,27 +97,71 @@ def by_cell(figure: str, chosen: str = CHOSEN) -> str:
     `figure` is a PromQL query with one value per run. Indicative bursts count only in a cell without a valid complete
     burst. `chosen` has PromQL label matchers for the runs.
     """
-    return " or ".join(
-        f"avg by (size, concurrency) ({figure} * on (run_id) group_right () {bursts(validity, chosen)})"
+    means = (f"avg by ({CELL}) ({_of_bursts(figure, validity, chosen)})" for validity in ("valid", "indicative"))
+    return " or ".join(means)
+
+
+def x_sat_of_cell() -> str:
+    """Return the PromQL query for X_sat of each cell: the geometric mean over the complete bursts of the cell.
+
+    Indicative bursts count only in a cell without a valid complete burst that has an X_sat.
+    """
+    return " or ".join(_geometric_mean(validity) for validity in ("valid", "indicative"))
+
+
+def x_sat_bound_of_cell(bound: str) -> str:
+    """Return the PromQL query for one end of the 95 % interval of each cell's X_sat. `bound` is `lower` or `upper`.
+
+    With three runs or more, the interval shows the variation between runs. With one run, the interval is that of the
+    run. With two runs, there is none.
+    """
+    valid, indicative = (
+        f"({_bound_of_one_run(bound, validity)} or {_bound_between_runs(bound, validity)})"
         for validity in ("valid", "indicative")
     )
+    return f"{valid} or ({indicative} unless on ({CELL}) {_geometric_mean('valid')})"
+
+
+def _bound_of_one_run(bound: str, validity: str) -> str:
+    of_run = f"max by ({CELL}) ({_of_bursts(capacity(bound), validity)})"
+    return f"{of_run} and on ({CELL}) {_runs(validity)} == 1"
+
+
+def _bound_between_runs(bound: str, validity: str) -> str:
+    sign = {"lower": "-", "upper": "+"}[bound]
+    logarithms = f"ln({_of_bursts(capacity('estimate'), validity)})"
+    # the variance of PromQL divides by n, that of the t interval by n - 1
+    freedom = f"({_runs(validity)} >= 3) - 1"
+    half = f"{T.format(f'1 / ({freedom})')} * stddev by ({CELL}) ({logarithms}) / sqrt({freedom})"
+    return f"exp(avg by ({CELL}) ({logarithms}) {sign} {half})"
+
+
+def _geometric_mean(validity: str) -> str:
+    return f"exp(avg by ({CELL}) (ln({_of_bursts(capacity('estimate'), validity)})))"
+
+
+def _runs(validity: str) -> str:
+    return f"count by ({CELL}) ({_of_bursts(capacity('estimate'), validity)})"
+
+
+def _of_bursts(figure: str, validity: str, chosen: str = CHOSEN) -> str:
+    return f"{figure} * on (run_id) group_right () {bursts(validity, chosen)}"
 
 
 def best_cell() -> str:
-    """Return the PromQL query for the greatest mean X_sat of each video size.
+    """Return the PromQL query for the greatest X_sat of each video size and app.
 
-    The labels `size` and `concurrency` of a series name the cell with this X_sat.
+    The labels of a series, those in CELL_LABELS, name the cell with this X_sat.
     """
-    return f"topk by (size) (1, {by_cell(capacity('estimate'))})"
+    return f"topk by (size, app) (1, {x_sat_of_cell()})"
 
 
 def of_best_cell(expression: str) -> str:
-    """Return the PromQL query `expression` for the cell with the greatest X_sat of each video size.
+    """Return the PromQL query `expression` for the cell with the greatest X_sat of each video size and app.
 
-    `expression` is a query whose series have the labels `size` and `concurrency`. X_sat is the throughput with every
-    slot busy.
+    `expression` is a query whose series have the labels in CELL_LABELS. X_sat is the throughput with every slot busy.
     """
-    return f"({expression}) and on (size, concurrency) ({best_cell()})"
+    return f"({expression}) and on ({CELL}) ({best_cell()})"
 
 
 def validity_of_cell() -> str:
@@ -124,10 +175,10 @@ def validity_of_cell() -> str:
     """
     measured = f"0 * {capacity('estimate')}"
     usable = (
-        f"{number} + max by (size, concurrency) ({measured} * on (run_id) group_right () {bursts(validity)})"
+        f"{number} + max by ({CELL}) ({_of_bursts(measured, validity)})"
         for validity, number in (("valid", 2), ("indicative", 1))
     )
-    return " or ".join((*usable, f"max by (size, concurrency) ({invalid_runs()})"))
+    return " or ".join((*usable, f"max by ({CELL}) ({invalid_runs()})"))
 
 
 def invalid_runs() -> str:
@@ -142,27 +193,47 @@ def invalid_runs() -> str:
 def bottleneck_of_cell() -> str:
     """Return the PromQL query for the most frequent bottleneck of each cell.
 
-    Each series has the labels `size`, `concurrency` and `bottleneck`. Its value is the number of complete bursts with
-    that bottleneck. Invalid bursts do not count.
+    Each series has the label `bottleneck` and the labels in CELL_LABELS. Its value is the number of complete bursts
+    with that bottleneck. Invalid bursts do not count.
     """
     stored, usable = _stored_verdict("bottleneck"), f"({bursts('valid')} or {bursts('indicative')})"
-    counted = (
-        f"count by (size, concurrency, bottleneck) ({stored} * on (run_id) group_left (size, concurrency) {usable})"
-    )
-    return f"topk by (size, concurrency) (1, {counted})"
+    counted = f"count by ({CELL}, bottleneck) ({stored} * on (run_id) group_left ({CELL}) {usable})"
+    return f"topk by ({CELL}) (1, {counted})"
 
 
-def spaced(expression: str) -> str:
-    """Return the PromQL query `expression` with a space in its label `size`: `50 MB` instead of `50MB`.
+def named(expression: str) -> str:
+    """Return the PromQL query `expression` with its sizes and apps as a legend shows them.
 
-    `expression` is a query whose series have this label.
+    The label `size` becomes `50 MB` instead of `50MB`. The new label `of_app` is ` · mine` for the app `mine`, and
+    absent for the reference worker. `expression` is a query whose series have the labels `size` and `app`.
     """
-    return f'label_replace({expression}, "size", "$1 $2", "size", "([0-9.]+)([KMG]B)")'
+    spaced = f'label_replace({expression}, "size", "$1 $2", "size", "([0-9.]+)([KMG]B)")'
+    of_app = f'label_replace({spaced}, "of_app", " · $1", "app", "(.+)")'
+    return f'label_replace({of_app}, "of_app", "", "app", "{OWN_APP}")'
 
 
 def as_cell(expression: str) -> str:
-    """Return the PromQL query `expression` with a new label `cell`, such as `50 MB · 2`.
+    """Return the PromQL query `expression` with a new label `cell`, such as `50 MB · 2`, or `50 MB · 2 · mine`.
 
-    The new label joins the labels `size` and `concurrency`, which `expression` must have.
+    The new label joins the labels `size`, `concurrency` and `app`, which `expression` must have.
     """
-    return f'label_join({spaced(expression)}, "cell", " · ", "size", "concurrency")'
+    joined = f'label_join({named(expression)}, "cell", " · ", "size", "concurrency")'
+    return f'label_join({joined}, "cell", "", "cell", "of_app")'
+
+
+def as_series(expression: str) -> str:
+    """Return the PromQL query `expression` with a new label `series`, such as `50 MB`, or `50 MB · mine`.
+
+    The new label joins the labels `size` and `app`, which `expression` must have.
+    """
+    return f'label_join({named(expression)}, "series", "", "size", "of_app")'
+
+
+def with_bytes(expression: str) -> str:
+    """Return the PromQL query `expression` with a new label `bytes`, such as `50e6`, by which sizes can be sorted.
+
+    The new label comes from the label `size`. For a mix of sizes, `bytes` is the smallest of them.
+    """
+    for unit, power in (("KB", 3), ("MB", 6), ("GB", 9)):
+        expression = f'label_replace({expression}, "bytes", "${{1}}e{power}", "size", "([0-9.]+){unit}.*")'
+    return expression

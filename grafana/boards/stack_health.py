@@ -18,7 +18,9 @@ from grafana.panel import Column, Query, bars, series, stat, states, table
 from grafana.wording import (
     ALERTS,
     BLUE,
+    COLLECTOR_FAULTS,
     COLLECTORS,
+    FAULTS,
     GREEN,
     ORANGE,
     PLACES,
@@ -245,20 +247,24 @@ STACK_HEALTH = Board(
                 ),
                 series(
                     Text("Errores por motivo", "Errors by reason"),
-                    Text("¿Por qué falla una lectura?", "Why does a collection fail?"),
+                    Text(
+                        "¿Por qué falla una lectura? Sin fuente delante, la de los atributos de la cola elegida.",
+                        "Why does a collection fail? Without a source in front, that of the chosen queue's attributes.",
+                    ),
                     (
                         Query(
                             "sum by (collector, reason) (increase(aforo_exporter_errors_total[$__range])) > 0",
                             "{{collector}} {{reason}}",
                         ),
                         Query(
-                            f"sum by (queue, reason) (increase(aforo_sqs_poll_errors_total{OF_QUEUE}[$__range])) > 0",
-                            "{{queue}} {{reason}}",
+                            f"sum by (reason) (increase(aforo_sqs_poll_errors_total{OF_QUEUE}[$__range])) > 0",
+                            "{{reason}}",
                         ),
                     ),
                     "none",
                     width=6,
                     as_bars=True,
+                    words=COLLECTOR_FAULTS | FAULTS,
                     empty=NONE_KNOWN,
                 ),
             ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -10,15 +11,19 @@ import pytest
 import yaml
 
 from aforo.telemetry.catalogue import DURATION_BUCKETS, STAGE_BUCKETS
+from capacity.estimators.interval import Interval
 from capacity.runs.resource_samples import expressions
+from capacity.table.cells import fill
 from core.promql import summed_over_machines
 from core.worker_conditions import of_queue
 from grafana.board import Row, placed
 from grafana.boards import BOARDS
 from grafana.boards.choices import QUEUES
+from grafana.dashboard_files import FOLDERS
 from grafana.expressions import filled
 from grafana.wording import BOTTLENECKS
 from injector.worker_fleet import BANDWIDTH_LIMIT
+from tests.capacity.result_rows import row
 from tests.prometheus.promtools import PROMTOOLS
 
 pytestmark = pytest.mark.skipif(not PROMTOOLS, reason="promtool is not installed (Debian: prometheus)")
@@ -310,7 +315,7 @@ def test_a_run_stays_in_the_table_while_the_exporter_restarts_and_an_active_run_
         running={"info": "1x60", figure: "0+1x60"},
         theirs={"info": "1x60", figure: "99x60", "queue": "of-others"},
     )
-    labels = '{{run_id="{}",size="50MB",concurrency="2",mode="burst"}}'
+    labels = '{{run_id="{}",size="50MB",concurrency="2",mode="burst",app="aforo"}}'
     answers(
         series,
         [
@@ -341,7 +346,7 @@ def test_a_cells_bar_is_the_mean_of_its_complete_bursts(answers):
         indicative={"info": "1x60", figure: "20x60", whole: "1x60", "validity": "indicative"},
         invalid={"info": "1x60", figure: "50x60", whole: "1x60", "validity": "invalid"},
     )
-    answers(series, [(mean, {'{size="50 MB",concurrency="2"}': 7})])
+    answers(series, [(mean, {'{size="50 MB",concurrency="2",app="aforo",series="50 MB"}': 7})])
 
 
 def cell(capacity, validity, **labels):
@@ -363,7 +368,7 @@ def cell(capacity, validity, **labels):
 
 def test_the_answer_is_the_best_cell_of_valid_runs_and_says_what_limits_it(answers):
     (best,), bounds, (limited,), (trust,) = (
-        queries("aforo-capacity", title) for title in ("Capacity: X_sat", "95 % interval", "Limited by", "Trust")
+        queries("aforo-capacity", title) for title in ("Capacity: X_sat", "95 % interval", "Limited by", "Validity")
     )
     series = {
         **cell(6, "valid", concurrency="2"),
@@ -374,14 +379,14 @@ def test_the_answer_is_the_best_cell_of_valid_runs_and_says_what_limits_it(answe
         **cell(90, "invalid", concurrency="8"),
         **cell(99, "valid", concurrency="8", queue="of-others"),
     }
-    labels = '{size="50 MB",concurrency="2"}'
-    numbered = '{size="50 MB",concurrency="2",bottleneck="cpu"}'
+    labels = '{size="50 MB",concurrency="2",app="aforo"}'
+    numbered = '{size="50 MB",concurrency="2",app="aforo",bottleneck="cpu"}'
     answers(
         series,
         [
-            (best, {labels: 7}),
-            (bounds[0], {labels: 6}),
-            (bounds[1], {labels: 8}),
+            (best, {labels: 6.928}),  # √(6 · 8)
+            (bounds[0], {}),
+            (bounds[1], {}),
             (limited, {numbered: list(BOTTLENECKS).index("cpu")}),
             (trust, {labels: 2}),
         ],
@@ -397,17 +402,130 @@ def test_several_nodes_are_a_cell_of_their_own_and_no_bar_among_those_of_one_nod
         f'{x}{{run_id="valid-2-6"}}': "5x60",
         f'{x}{{run_id="valid-2×3-15"}}': "14x60",
     }
-    three = '{size="50 MB",concurrency="2×3"}'
-    answers(series, [(best, {three: 15}), (mean, {'{size="50 MB",concurrency="2"}': 5})])
+    three = '{size="50 MB",concurrency="2×3",app="aforo"}'
+    one = '{size="50 MB",concurrency="2",app="aforo",series="50 MB"}'
+    answers(series, [(best, {three: 15}), (mean, {one: 5})])
 
 
 def test_an_indicative_cell_answers_only_where_no_valid_one_does_and_an_invalid_one_never(answers):
-    (best,), (trust,) = (queries("aforo-capacity", title) for title in ("Capacity: X_sat", "Trust"))
+    (best,), (trust,) = (queries("aforo-capacity", title) for title in ("Capacity: X_sat", "Validity"))
     answers(
         {**cell(6, "indicative", concurrency="2"), **cell(90, "invalid", concurrency="4")},
-        [(best, {'{size="50 MB",concurrency="2"}': 6}), (trust, {'{size="50 MB",concurrency="2"}': 1})],
+        [
+            (best, {'{size="50 MB",concurrency="2",app="aforo"}': 6}),
+            (trust, {'{size="50 MB",concurrency="2",app="aforo"}': 1}),
+        ],
     )
-    answers(cell(90, "invalid", concurrency="4"), [(best, {}), (trust, {'{size="50 MB"}': 0})])
+    answers(cell(90, "invalid", concurrency="4"), [(best, {}), (trust, {'{size="50 MB",app="aforo"}': 0})])
+
+
+@pytest.mark.parametrize(
+    "capacities", [(6,), (6, 8), (6, 8, 7), (6, 8, 7, 6.5, 9)], ids=lambda runs: f"{len(runs)} runs"
+)
+def test_x_sat_and_interval_of_a_cell_are_those_of_the_result_table(answers, capacities):
+    runs = tuple(row(str(x), x_sat_per_minute=x, x_sat_interval=Interval(x - 1, x + 1)) for x in capacities)
+    (of_table,) = fill(runs)
+    # two indicative runs would have no interval, one would; neither may show through a valid cell without one
+    series = cell(50, "indicative", concurrency="2")
+    for x in capacities:
+        series |= cell(x, "valid", concurrency="2")
+    interval = of_table.x_sat_interval
+    bounds = (None, None) if interval is None else (interval.low, interval.high)
+    assert (interval is None) is (len(capacities) == 2)
+    tile, ends = queries("aforo-capacity", "Capacity: X_sat"), queries("aforo-capacity", "95 % interval")
+    _facts, *columns, _x, _limited, _trust = queries("aforo-capacity", "Cells")
+    labels = 'size="50 MB",concurrency="2",app="aforo"'
+    expected = [of_table.x_sat, *bounds]
+    for texts, shown in (((*tile, *ends), f"{{{labels}}}"), (columns, f'{{{labels},cell="50 MB · 2"}}')):
+        # as a ratio, because the quantile of t is 0.03 % off
+        answers(
+            series,
+            [
+                (text, {}) if figure is None else (f"({text}) / {figure}", {shown: 1})
+                for text, figure in zip(texts, expected, strict=True)
+            ],
+        )
+    lower, width, without, _order = queries("aforo-capacity", "X_sat and interval")
+    bar = '{cell="50 MB · 2"}'
+    if interval is None:
+        answers(series, [(lower, {}), (width, {}), (f"({without}) / {of_table.x_sat}", {bar: 1})])
+    else:
+        size = interval.high - interval.low
+        answers(series, [(f"({lower}) / {interval.low}", {bar: 1}), (f"({width}) / {size}", {bar: 1}), (without, {})])
+
+
+def test_each_app_has_cells_and_an_answer_of_its_own(answers):
+    series = {**cell(6, "valid", concurrency="2"), **cell(9, "valid", concurrency="2", app="mine")}
+    series |= {f'run_id:aforo_run_videos_per_minute:ratio{{run_id="valid-2-{run}"}}': "5x60" for run in ("6", "mine-9")}
+    (best,), (lower, _upper), (limited,), (trust,), (by_concurrency,) = (
+        queries("aforo-capacity", title)
+        for title in ("Capacity: X_sat", "95 % interval", "Limited by", "Validity", "X by concurrency")
+    )
+    _facts, x_sat, *_columns = queries("aforo-capacity", "Cells")
+    ours, theirs = (
+        '{size="50 MB",concurrency="2",app="aforo"',
+        '{size="50 MB",concurrency="2",app="mine",of_app=" · mine"',
+    )
+    number = list(BOTTLENECKS).index("cpu")
+    answers(
+        series,
+        [
+            (best, {f"{ours}}}": 6, f"{theirs}}}": 9}),
+            (lower, {f"{ours}}}": 5, f"{theirs}}}": 8}),
+            (limited, {f'{ours},bottleneck="cpu"}}': number, f'{theirs},bottleneck="cpu"}}': number}),
+            (trust, {f"{ours}}}": 2, f"{theirs}}}": 2}),
+            (by_concurrency, {f'{ours},series="50 MB"}}': 5, f'{theirs},series="50 MB · mine"}}': 5}),
+            (x_sat, {f'{ours},cell="50 MB · 2"}}': 6, f'{theirs},cell="50 MB · 2 · mine"}}': 9}),
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "lang", "words"),
+    [
+        ("mode", "es", {"burst": "ráfaga", "sustained": "sostenido"}),
+        ("mode", "en", {"burst": "burst", "sustained": "sustained"}),
+        ("size", "es", {"50MB": "50 MB", "2.5GB": "2.5 GB", "1MB:3+2MB:1": "1MB:3+2MB:1"}),
+    ],
+    ids=["mode es", "mode en", "size"],
+)
+def test_the_lists_of_modes_and_sizes_show_words(answers, name, lang, words):
+    board = json.loads((FOLDERS[lang] / "aforo-capacity.json").read_text(encoding="utf-8"))
+    (shown,) = [each for each in board["templating"]["list"] if each["name"] == name]
+    expression = shown["query"]["query"].removeprefix("query_result(").removesuffix(")")
+    series = {f'aforo_run_info{{run_id="{value}",{name}="{value}"}}': "1x60" for value in words}
+    # the labels of a series stand in alphabetical order, and the list takes text and value from them
+    labels = [{"in_words": word, name: value} for value, word in words.items()]
+    texts = ["{" + ", ".join(f'{key}="{each[key]}"' for key in sorted(each)) + "}" for each in labels]
+    answers(series, [(expression, dict.fromkeys(texts, 1))])
+    pattern = shown["regex"].strip("/").replace("(?<", "(?P<")
+    assert [re.search(pattern, text).groupdict() for text in texts] == [
+        {"text": word, "value": value} for value, word in words.items()
+    ]
+
+
+def test_cells_can_be_sorted_by_size_and_slots(answers):
+    *_bars, order = queries("aforo-capacity", "X_sat and interval")
+    series = {
+        **cell(6, "valid", size="500KB", concurrency="2", slots="2"),
+        **cell(5, "valid", size="2.5MB", concurrency="2×3", slots="6"),
+        **cell(4, "valid", size="1GB", concurrency="16", slots="16"),
+        **cell(3, "valid", size="50MB:3+100MB:1", concurrency="1", slots="1"),
+    }
+    answers(
+        series,
+        [
+            (
+                f"count by (cell, slots, bytes) ({order})",
+                {
+                    '{cell="500 KB · 2",slots="2",bytes="500e3"}': 1,
+                    '{cell="2.5 MB · 2×3",slots="6",bytes="2.5e6"}': 1,
+                    '{cell="1 GB · 16",slots="16",bytes="1e9"}': 1,
+                    '{cell="50MB:3+100MB:1 · 1",slots="1",bytes="50e6"}': 1,
+                },
+            )
+        ],
+    )
 
 
 @pytest.mark.parametrize(

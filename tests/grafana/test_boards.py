@@ -15,6 +15,7 @@ from capacity.diagnosis.data_quality import Problem
 from capacity.diagnosis.validity import Level
 from capacity.estimators.stability import Stability
 from core.label_values import values_of
+from core.language import VALIDITY_HEADING, VALIDITY_NAMES, VALIDITY_REASON_NAMES
 from core.run import Mode, RunStatus
 from core.video import Outcome, Reason, Stage, VideoState
 from grafana import wording
@@ -190,13 +191,44 @@ def test_every_label_value_is_shown_in_words():
     assert set(wording.BOTTLENECKS) == set(Cause)
     assert set(wording.VERDICTS) == {verdict.lower() for verdict in Stability}
     assert set(wording.VALIDITIES) == set(Level) == set(values_of("aforo_run_validity_info", "validity"))
-    assert set(wording.VALIDITY_REASONS) == set(Problem)
     assert set(wording.REASONS) == {*Reason, *values_of("aforo_worker_invalid_messages_total", "reason")}
     assert set(wording.OPERATIONS) == set(values_of("aforo_worker_handled_errors_total", "operation"))
     assert set(wording.COLLECTORS) == set(values_of("aforo_exporter_collector_success", "collector"))
+    assert set(wording.FAULTS) == set(values_of("aforo_exporter_errors_total", "reason"))
+    assert set(wording.FAULTS) == set(values_of("aforo_sqs_poll_errors_total", "reason"))
     assert set(wording.PLACES) == set(values_of("aforo_node_filesystem_free_bytes", "place"))
     assert set(wording.LIMITS) == set(values_of("aforo_node_bandwidth_limit_bytes_per_second", "resource"))
     assert set(wording.EXTENSIONS) == set(values_of("aforo_worker_visibility_extensions_total", "result"))
+
+
+def test_validity_and_its_reasons_have_the_words_of_table_and_report_and_one_heading():
+    assert {level: word.text for level, word in wording.VALIDITIES.items()} == VALIDITY_NAMES
+    assert {code: wording.VALIDITY_WORDS[code].text for code in Problem} == VALIDITY_REASON_NAMES
+    valid = {each.text.es for each in (wording.VALIDITIES["valid"], wording.VALIDITY_NUMBERS["2"])}
+    shown = [part for board in BOARDS for row in board.rows for panel in row.panels for part in (panel, *panel.columns)]
+    headings = {
+        part.title
+        for part in shown
+        if valid & {word.text.es for word in (part.words | getattr(part, "value_words", {})).values()}
+    }
+    assert headings == {VALIDITY_HEADING}
+    assert not [part.title for part in shown if part.title.es in {"Confianza", "Fiabilidad"}]
+
+
+def test_the_errors_of_the_exporters_are_named_in_words():
+    """Every series of the panel gets its name from its labels, as Grafana writes them in the legend."""
+    shown = panel("aforo-stack-health", "Errors by reason")
+    legends = [target["legendFormat"] for target in shown["targets"]]
+    reasons = values_of("aforo_exporter_errors_total", "reason")
+    collectors = values_of("aforo_exporter_errors_total", "collector")
+    names = {
+        legend.replace("{{collector}}", collector).replace("{{reason}}", reason)
+        for legend in legends
+        for collector in collectors
+        for reason in reasons
+    }
+    assert names == {override["matcher"]["options"] for override in shown["fieldConfig"]["overrides"]}
+    assert "db unreachable" in names
 
 
 def test_each_state_has_the_same_colour_everywhere():

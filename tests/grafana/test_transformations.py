@@ -63,7 +63,7 @@ def test_the_result_table_has_one_row_per_run_newest_first_whatever_the_sample_t
     trust = frame("C", *({"run_id": run, "validity": "valid", "reasons": "", "=": 1} for run in ("r1", "r2", "r3")))
     columns, rows = applied(shown, frame("A", fact("r1"), fact("r2"), fact("r3", "4")), states, trust, *values)
     assert columns == [
-        *("Prueba", "Tamaño", "Concurrencia", "Modo", "Estado", "Confianza", "Motivo", "X (videos/min)"),
+        *("Prueba", "Tamaño", "Concurrencia", "Modo", "Estado", "Validez", "Motivo", "X (videos/min)"),
         *("S media (s)", "Espera (s)", "Servicio (s)", "Terminados", "Fallidos", "start_ms", "end_ms"),
     ]
     assert rows == [
@@ -84,7 +84,7 @@ def test_a_run_without_a_report_is_in_the_verdict_table_with_empty_cells():
     columns, rows = applied(panel("Capacidad nominal y veredictos"), facts, trust, *numbers, *verdicts)
     assert columns[4:11] == [
         *(
-            "Confianza",
+            "Validez",
             "Motivo",
             "X_sat (videos/min)",
             "X_sat desde",
@@ -107,22 +107,39 @@ def test_before_any_report_the_verdict_table_lists_the_runs():
 
 def test_concurrency_counts_as_a_number_and_sizes_are_series():
     cells = []
-    for concurrency, size, x in (("16", "50MB", 9.0), ("2", "50MB", 3.0), ("2", "100MB", 1.5)):
-        cells.append({"concurrency": concurrency, "size": size, "=": x})
+    for concurrency, size, x in (
+        ("16", "50 MB", 9.0),
+        ("2", "50 MB", 3.0),
+        ("2", "100 MB", 1.5),
+        ("2", "50 MB · mine", 4.0),
+    ):
+        cells.append({"concurrency": concurrency, "size": size[:6].strip(), "series": size, "=": x})
     columns, rows = applied(panel("X según la concurrencia (videos/min)"), frame("A", *cells, value="Value"))
-    assert columns == ["concurrency\\size", "50MB", "100MB"]
-    assert rows == [["2", 3, 1.5], ["16", 9, None]]
+    assert columns == ["concurrency\\series", "50 MB", "100 MB", "50 MB · mine"]
+    assert rows == [["2", 3, 1.5, 4], ["16", 9, None, None]]
 
 
-def test_an_interval_is_stacked_on_its_lower_bound_in_the_order_of_x_sat():
-    def cells(ref_id, **values):
-        rows = [{"cell": name, "size": "50 MB", "concurrency": "2", "=": value} for name, value in values.items()]
-        return frame(ref_id, *rows)
+def test_an_interval_is_stacked_on_its_lower_bound_in_the_order_of_sizes_and_slots():
+    def cells(ref_id, values, **labels):
+        return frame(ref_id, *({"cell": name, "=": value} | labels.get(name, {}) for name, value in values.items()))
 
-    frames = [cells("A", b=5.0, a=3.0), cells("B", b=2.0, a=1.0), cells("C", b=6.0, a=3.5)]
+    order = {"c": ("100e6", "2"), "b": ("50e6", "16"), "a": ("50e6", "2"), "d": ("9e6", "4"), "e": ("100e6", "1")}
+    labels = {name: {"bytes": size, "slots": slots, "size": "", "app": ""} for name, (size, slots) in order.items()}
+    frames = [
+        cells("A", {"c": 9.0, "b": 5.0, "a": 6.0, "d": 30.0}),
+        cells("B", {"c": 4.0, "b": 2.0, "a": 1.0, "d": 8.0}),
+        cells("C", {"e": 7.0}),
+        cells("D", {"c": 11.0, "b": 6.0, "a": 6.5, "d": 34.0, "e": 7.0}, **labels),
+    ]
     columns, rows = applied(panel("X_sat e intervalo (videos/min)"), *frames)
-    assert columns == ["cell", "Value #A", "Value #B"]
-    assert rows == [["a", 3, 1], ["b", 5, 2]]
+    assert columns == ["cell", "Value #A", "Value #B", "Value #C"]
+    assert rows == [
+        ["d", 30, 8, None],
+        ["a", 6, 1, None],
+        ["b", 5, 2, None],
+        ["e", None, None, 7],
+        ["c", 9, 4, None],
+    ]
 
 
 def test_wait_and_service_of_a_run_are_in_one_row():

@@ -84,9 +84,9 @@ def test_the_answer_counts_the_runs_that_the_capacity_is_the_mean_of(sessions, s
     counts = enumerate((12, 14, 13))
     bursts = [burst(1, count, 5.0 + number / 10, 1e9 + 1000 * number, f"r{number}") for number, count in counts]
     analysis = analyse_bursts(sessions, settings, bursts)
-    first, trust, _, _ = answer(analysis, "en")
+    first, validity, _, _ = answer(analysis, "en")
     assert "nominal capacity, mean of 3 runs; 95 %: [" in first
-    assert trust == "Trust: no reservations about the measurement. The interval includes differences between runs."
+    assert validity == "Validity: no reservations about the measurement. The interval includes differences between runs."
     assert "a partir de 3 pruebas medidas" in render_document(analysis)
 
 
