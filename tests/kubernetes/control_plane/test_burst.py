@@ -21,7 +21,8 @@ from testing.prometheus_server import running_prometheus
 from testing.slow_ffmpeg import slow_ffmpeg
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(420)]
-CLIP_SECONDS = 8
+#: so long that there are videos left when the new image is ready, also on a busy machine
+CLIP_SECONDS = 24
 VIDEOS = 36
 #: workers that are ready before the new image is applied, of the six that the plan asks for
 SEVERAL = 3
