@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -7,8 +8,17 @@ import pytest
 
 from core.errors import UsageError
 from core.ffmpeg.filter_graphs import transcode_command
-from core.ffmpeg.probe import MediaFacts, probe
-from core.ffmpeg.profiles import PROFILES, Filter, Profile, find_profile, is_profile, profile_named, recorded_name
+from core.ffmpeg.probe import Color, MediaFacts, probe
+from core.ffmpeg.profiles import (
+    CARD_SECONDS,
+    PROFILES,
+    Filter,
+    Profile,
+    find_profile,
+    is_profile,
+    profile_named,
+    recorded_name,
+)
 from core.settings import PROFILE_NAMES
 from testing import clips
 
@@ -42,9 +52,18 @@ def test_full_fits_the_picture_into_720p_without_enlarging_it(tmp_path, size, wi
     assert size_after(tmp_path, "full", size) == (width, height, "yuv420p")
 
 
-@pytest.mark.parametrize("size", ["1920x1080", "1080x1920", "320x240", "4096x2"])
-def test_showcase_is_always_1280_by_720(tmp_path, size):
+def test_showcase_of_a_very_flat_film_is_1280_by_720(tmp_path):
+    assert size_after(tmp_path, "showcase", "4096x2") == (1280, 720, "yuv420p")
+
+
+@pytest.mark.parametrize(("size", "bar"), [("1920x1080", 0), ("1080x1920", 438), ("320x240", 160)])
+def test_showcase_is_always_1280_by_720_with_black_bars_beside_a_lit_centre(tmp_path, size, bar):
     assert size_after(tmp_path, "showcase", size) == (1280, 720, "yuv420p")
+    picture = grey_levels(tmp_path / "out.mp4", CARD_SECONDS)
+    brightest = [max(picture[column : 590 * 1280 : 1280]) for column in range(1280)]  # above the watermark
+    lit = [column for column, level in enumerate(brightest) if level > 60]
+    assert (min(lit), 1279 - max(lit)) == (pytest.approx(bar, abs=4), pytest.approx(bar, abs=4))
+    assert len(lit) > 0.9 * (1280 - 2 * bar)
 
 
 def grey_levels(path, at_seconds: float) -> bytes:
@@ -69,14 +88,36 @@ def test_showcase_is_an_intro_the_first_thirty_seconds_with_a_watermark_and_an_o
     assert [outro[left] > 200, outro[right] > 200] == [True, False]  # the bars fall
 
 
-@pytest.mark.parametrize(("name", "codec"), [("full", "h264"), ("hevc", "hevc"), ("av1", "av1")])
-def test_every_profile_keeps_length_rate_size_and_sound(tmp_path, name, codec):
-    if not has_encoder(PROFILES[name].encoder):
-        pytest.skip(f"this ffmpeg has no {PROFILES[name].encoder}")
-    facts = probe(encoded(clips.good_mp4(tmp_path), tmp_path, PROFILES[name]), clips.LIMITS)
-    assert (facts.video_codec, facts.audio_codec, facts.pixel_format) == (codec, "aac", "yuv420p")
-    assert (facts.width, facts.height, facts.frames, facts.frames_per_second) == (320, 180, 50, 25.0)
-    assert facts.video_seconds == pytest.approx(2.0, abs=0.05)
+#: of a source of 320 × 180 pixels and 25 pictures per second: width, height and rate of each profile's output
+OUTPUTS = {
+    "full": (320, 180, 25),
+    "hevc": (320, 180, 25),
+    "av1": (320, 180, 25),
+    "showcase": (1280, 720, 25),
+    "own": (160, 90, 10),
+}
+
+
+@pytest.mark.parametrize("is_wide", [False, True])
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_every_output_plays_and_is_as_its_profile_says(tmp_path, name, is_wide):
+    profile = find_profile(own(tmp_path) if name == "own" else name)
+    if not has_encoder(profile.encoder):
+        pytest.skip(f"this ffmpeg has no {profile.encoder}")
+    source = clips.high_dynamic_range(tmp_path / "a.mov", "bt2020-10") if is_wide else clips.good_mp4(tmp_path)
+    output = encoded(source, tmp_path, profile)
+    facts, length = probe(output, clips.LIMITS), profile.expected_seconds(2.0)
+    (width, height, rate), sound = OUTPUTS[name], profile.keeps_audio and not is_wide
+    assert (facts.width, facts.height, facts.frames_per_second, facts.frames) == (width, height, rate, rate * length)
+    assert facts.video_seconds == pytest.approx(length, abs=0.01)
+    assert (facts.video_codec, facts.pixel_format) == (profile.codec, "yuv420p")
+    assert facts.audio_codec == ("aac" if sound else None)
+    color = (
+        Color("tv", "bt709", "bt709", "bt709") if is_wide else replace(probe(source, clips.LIMITS).color, range="tv")
+    )
+    assert replace(facts.color, range=facts.color.range or "tv") == color  # x264 leaves out the default
+    command = ["ffmpeg", "-v", "error", "-xerror", "-i", str(output), "-f", "null", "-"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stderr == ""
 
 
 def command_options(profile: Profile) -> dict[str, str]:
