@@ -41,10 +41,11 @@ PROFILES = {
 }
 
 
-def render_document(analysed: AnalysedRuns) -> str:
+def render_document(analysed: AnalysedRuns, archives: str = "") -> str:
     """Return the document that the scenario asks for (tables and conclusions) as Markdown in Spanish.
 
-    The same runs always give the same text.
+    `archives` is the folder that the runs were read from, or empty if they come from the database. The same runs always
+    give the same text.
     """
     cells, runs, curves = analysed.cells, analysed.newest_per_cell, scalability_curves.curves(analysed)
     return template("escenario_2.es.md.j2").render(
@@ -64,6 +65,7 @@ def render_document(analysed: AnalysedRuns) -> str:
         unknowns=conclusion_sentences(conclusions.unknowns(analysed)),
         sizes=",".join(dict.fromkeys(cell.key.size_label for cell in cells)),
         app_file="APP=ruta/aforo.toml " if any(run.row.app for run in runs) else "",
+        archives=archives,
         slots=",".join(str(c) for c in sorted({cell.key.concurrency for cell in cells})),
     )
 

@@ -123,6 +123,14 @@ def test_the_document_stands_beside_the_file_and_repeats_with_it(verb, tmp_path)
     assert "make document APP=ruta/aforo.toml\n" in text
 
 
+def test_a_folder_without_archived_runs_gives_no_document(verb, tmp_path):
+    answer = verb("document", "--runs", str(tmp_path))
+    assert (answer.exit_code, answer.output) == (
+        2,
+        f"error: folder ({tmp_path}); it has no archived run; give the folder results/runs\n",
+    )
+
+
 def test_a_search_leaves_the_encoding_to_the_app_and_restores_its_workers(store, monkeypatch):
     calls = []
 
