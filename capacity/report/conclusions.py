@@ -154,7 +154,7 @@ def _of_runs(runs: Sequence[RunAnalysis]) -> Iterator[Conclusion]:
         "unclear_limit": [run for run in runs if run.bottleneck.cause is Cause.UNCLEAR and not kept_up(run)],
         "invalid_runs": [run for run in runs if run.row.validity.is_invalid],
         "no_littles_law": [run for run in runs if run.little.agreement is Agreement.UNKNOWN],
-        "few_arrivals": [run for run in runs if run.stability is not None and not run.stability.longenough_slots],
+        "few_arrivals": [run for run in runs if run.stability is not None and not run.stability.long_enough],
     }
     for code, members in groups.items():
         if members:

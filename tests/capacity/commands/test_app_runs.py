@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from capacity.__main__ import main
 from capacity.runs.run_files import write_archive
-from core.errors import RunFailed
+from core.errors import RunFailed, UsageError
 from core.models import ExecutionRow, RunRow
 from core.run import Mode
 from core.settings import Settings
@@ -124,11 +124,9 @@ def test_the_document_stands_beside_the_file_and_repeats_with_it(verb, tmp_path)
 
 
 def test_a_folder_without_archived_runs_gives_no_document(verb, tmp_path):
-    answer = verb("document", "--runs", str(tmp_path))
-    assert (answer.exit_code, answer.output) == (
-        2,
-        f"error: folder ({tmp_path}); it has no archived run; give the folder results/runs\n",
-    )
+    with pytest.raises(UsageError, match=r"it has no archived run; give the folder results/runs$") as caught:
+        verb("document", "--runs", str(tmp_path))
+    assert caught.value.exit_code == 2
 
 
 def test_a_search_leaves_the_encoding_to_the_app_and_restores_its_workers(store, monkeypatch):
