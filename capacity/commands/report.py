@@ -65,7 +65,8 @@ def report(
 
     Exit codes: 0 every video is done, 1 some are not, 2 no such run, 3 no database, 4 a goal is missed.
     """
-    if run and is_folder(run):
+    # a run may have the name of any folder of this place, such as `capacity`
+    if run and is_folder(run) and ("/" in run or (Path(run) / "run.json").exists()):
         analysis, where = analyse_archive(Path(run)), None
     else:
         launcher = RunLauncher.open(lang)

@@ -109,21 +109,22 @@ class CellEvidence:
         seconds = [self.stage_seconds[stage] for stage in stages if stage in self.stage_seconds]
         return sum(seconds) / self.service_seconds if seconds and self.service_seconds else None
 
-    def loss_explained_by(self, stage: str) -> float | None:
-        """Return the share of the throughput loss that comes from `stage` being slower than with one slot.
+    def loss_explained_by(self, *stages: str) -> float | None:
+        """Return the share of the throughput loss that comes from these stages being slower than with one slot.
 
-        The result is
+        The result is the sum over the stages of
 
             (1 - idle_gap_ratio) * share(stage) * (1 - 1 / stage_slowdown[stage]) / (1 - efficiency)
 
-        where 1 - efficiency is the loss. A result of 1 is the whole loss. None means that there is no loss, or that a
-        measurement is missing.
+        where 1 - efficiency is the loss. A result of 1 is the whole loss. Stages without a measurement are left out.
+        None means that there is no loss, or that every measurement is missing.
         """
-        share, slowdown = self.share(stage), self.stage_slowdown.get(stage)
-        if share is None or not slowdown or self.efficiency is None or self.efficiency >= 1:
+        if self.efficiency is None or self.efficiency >= 1:
             return None
         working = 1 - (self.idle_gap_ratio or 0.0)
-        return working * share * (1 - 1 / slowdown) / (1 - self.efficiency)
+        slower = ((self.share(stage), self.stage_slowdown.get(stage)) for stage in stages)
+        parts = [share * (1 - 1 / factor) for share, factor in slower if share is not None and factor]
+        return working * sum(parts) / (1 - self.efficiency) if parts else None
 
     @property
     def last_gain(self) -> float | None:
@@ -484,12 +485,16 @@ def _slow_mounted_storage(cell: CellEvidence) -> Criterion:
 
 
 def _slow_mounted_storage_criteria(cell: CellEvidence) -> list[Criterion]:
-    """Return the criteria of a filesystem whose copies are slow while ffmpeg and the local disk are not."""
+    """Return the criteria of a filesystem whose copies are slow while the local disk is not busy.
+
+    ffmpeg may be slower too, because more slots get fewer threads each. Then the copies must explain the loss.
+    """
+    loss = Measurement(Quantity.TRANSFER_LOSS, cell.loss_explained_by(*TRANSFER_STAGES))
     return [
         _long_transfers(cell),
         _slower_transfers(cell),
         below(cell.utilisation(Cause.DISK), 0.50),
-        below(Measurement(Quantity.FFMPEG_SLOWDOWN, cell.ffmpeg_slowdown), 1.25),
+        any_of(below(Measurement(Quantity.FFMPEG_SLOWDOWN, cell.ffmpeg_slowdown), 1.25), at_least(loss, 0.50)),
     ]
 
 

@@ -39,6 +39,7 @@ class Quantity(StrEnum):
     FFMPEG_SHARE = "ffmpeg_share_ratio"
     TRANSFER_SHARE = "transfer_share_ratio"
     DATABASE_SHARE = "database_share_ratio"
+    TRANSFER_LOSS = "transfer_loss_ratio"
     DATABASE_LOSS = "database_loss_ratio"
     IDLE_GAP = "idle_gap_ratio"
     WAIT_SHARE = "wait_share_ratio"

@@ -510,6 +510,10 @@ QUANTITIES: Mapping[Quantity, Text] = {
     Quantity.DATABASE_SHARE: Text(
         "la base de datos ocupa {value} del servicio", "the database takes {value} of the service"
     ),
+    Quantity.TRANSFER_LOSS: Text(
+        "las transferencias explican el {value} de lo perdido frente a c=1",
+        "transfers explain {value} of the loss against c=1",
+    ),
     Quantity.DATABASE_LOSS: Text(
         "explica el {value} de lo perdido frente a c=1", "it explains {value} of the loss against c=1"
     ),

@@ -262,6 +262,17 @@ NFS = CellEvidence(
     service_seconds=50.0,
     **IDLE,
 )
+#: each slot of more has fewer threads for ffmpeg, and all compute at once after copies that took equally long
+NFS_WITH_FEWER_THREADS = replace(
+    NFS,
+    ffmpeg_slowdown=2.4,
+    ffmpeg_cores=0.6,
+    ffmpeg_cores_ratio=0.43,
+    io_pressure_some=0.81,
+    io_pressure_full=0.75,
+    stage_seconds={"download": 4.0, "transcode": 2.3, "upload": 13.0},
+    service_seconds=20.0,
+)
 POLL_GAP = replace(ONE_THREAD, efficiency=0.95, idle_gap_ratio=0.7)
 
 
@@ -270,10 +281,12 @@ POLL_GAP = replace(ONE_THREAD, efficiency=0.95, idle_gap_ratio=0.7)
     [
         (SLOW_DATABASE, Cause.DATABASE),
         (NFS, Cause.NETWORK),
+        (NFS_WITH_FEWER_THREADS, Cause.NETWORK),
+        (replace(NFS_WITH_FEWER_THREADS, disk_utilisation=0.9), Cause.DISK),
         (POLL_GAP, Cause.QUEUE_POLLING),
         (replace(QUOTA, throttled_period_ratio=0.92, host_idle_ratio=0.02), Cause.CPU_QUOTA),
     ],
-    ids=["database", "nfs", "poll gap", "quota on a full host"],
+    ids=["database", "nfs", "nfs, fewer threads", "busy local disk", "poll gap", "quota on a full host"],
 )
 def test_no_verdict_says_the_opposite_of_the_truth(cell, cause):
     """The cases of issue 13, each called too few slots, single-threaded ffmpeg or CPU before."""

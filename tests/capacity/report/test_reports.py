@@ -206,6 +206,12 @@ def test_a_runs_folder_gives_the_same_figures_without_a_database(stored):
     assert {name: again[name] for name in names} == {name: row[name] for name in names}
 
 
+def test_a_run_may_have_the_name_of_a_folder_of_this_place(stored, tmp_path, monkeypatch):
+    (tmp_path / "b2").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert json.loads(ask(stored, "report", "b2", "--json").stdout)["run_id"] == "b2"
+
+
 def test_a_runs_folder_with_unfinished_videos_gives_exit_code_1(stored, tmp_path):
     sessions = open_store(tmp_path / "store.db")
     row, start, end, slot = burst(1, 12, 5.0, 1e9, "b1")
