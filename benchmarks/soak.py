@@ -96,8 +96,8 @@ def main() -> int:
 
 def capacity(stack: Stack, slots: int) -> float:
     """Return X_sat of a short burst, in videos per minute."""
-    options = ("--size", SIZE, "--count", str(CALIBRATION_VIDEOS), "--concurrency", str(slots), "--run-id", "calibration")
-    stack.done("injector", *options, "--monitor")
+    options = ("--size", SIZE, "--count", str(CALIBRATION_VIDEOS), "--concurrency", str(slots))
+    stack.done("injector", *options, "--run-id", "calibration", "--monitor")
     stack.done("capacity", "wait")
     report = json.loads(stack.done("capacity", "report", "calibration", "--json", "--lang", "en"))
     return float(report["x_sat_per_minute"])

@@ -25,7 +25,7 @@ from capacity.runs.run_files import is_archived
 from capacity.runs.sessions import open_store, reading
 from capacity.table.cells import fill
 from core import promql
-from core.errors import EnvironmentFault
+from core.errors import EnvironmentFault, UsageError
 from core.models import RunRow
 from core.results_folder import run_folder
 from core.run import WARM_UP, app_name, queue_of_run
@@ -95,6 +95,27 @@ def load_and_analyse(session: Session, settings: Settings, run_id: str | None = 
     chosen = _choose(rows, run_id)
     analysed = (loader.analyse(runs[row.run_id], costs, runs.values()) for row in rows if row.run_id in chosen)
     return AnalysedRuns(tuple(rows), tuple(analysed), frozenset(chosen[:DRAWN_RUNS]))
+
+
+def analyse_archives(folder: Path) -> AnalysedRuns:
+    """Analyse all runs whose archives are in `folder`, and compare them with each other.
+
+    X and S of the recording rules come from each `row.json`. Raise UsageError if there is no archive in the folder, or
+    if a file is damaged.
+    """
+    folders = sorted(file.parent for file in folder.glob("*/run.json"))
+    if not folders:
+        raise UsageError("folder", "it has no archived run", "give the folder results/runs", value=str(folder))
+    archives = [(read_archive(each), ScenarioFigures(*archived_figures(each))) for each in folders]
+    archives.sort(key=lambda archive: archive[0][0].run.created_at)
+    measured = [(measure(recorded, figures), resources) for (recorded, resources), figures in archives]
+    rows, runs = [run.row for run, _ in measured], [run.recorded.run for run, _ in measured]
+    costs = [(run.row, video_cost(run)) for run, _ in measured]
+    analysed = (
+        analyse(each, resources, comparable_costs(each.row, costs), usual_calibration_seconds(each.recorded.run, runs))
+        for each, resources in measured
+    )
+    return AnalysedRuns(tuple(rows), tuple(analysed), frozenset(row.run_id for row in rows[-DRAWN_RUNS:]))
 
 
 def analyse_archive(folder: Path) -> RunAnalysis:

@@ -13,10 +13,12 @@ from typing import Any
 from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.run_analysis import RunAnalysis
 from capacity.diagnosis.bottleneck import Cause
+from capacity.diagnosis.next_steps import advice
 from capacity.estimators.littles_law import Agreement
 from capacity.estimators.stability import Stability
 from capacity.report.scalability_curves import Curve, Point, curves
 from capacity.report.statements import kept_up, limit_parts
+from capacity.runs.result_row import ResultRow
 from capacity.table.cells import RUNS_FOR_INTERVAL, TableCell
 from core.language import Language
 from core.run import Mode, has_constant_rate
@@ -25,6 +27,8 @@ from core.size_mix import is_mix
 LANG: Language = "es"
 #: below this share of X_sat, a burst spends much of its time filling and draining the slots
 FILLED_SHARE = 0.9
+#: the slots that reach this share of the highest capacity are enough
+ENOUGH_SHARE = 0.95
 
 
 @dataclass(frozen=True)
@@ -38,17 +42,13 @@ class Conclusion:
 def conclusions(analysed: AnalysedRuns) -> Iterator[Conclusion]:
     """Yield the conclusions that the intervals and verdicts of the runs support.
 
-    Each conclusion is about a size, a pair of sizes, a sustained rate, or a bottleneck.
+    There is one per video size, one per pair of sizes, and one per verdict on the offered rates.
     """
     sizes = curves(analysed)
     for curve in sizes:
-        yield from _of_curve(curve)
+        yield _of_curve(curve, analysed)
     yield from _of_sizes(sizes)
-    for cell in analysed.cells:
-        is_judged = cell.key.mode == Mode.SUSTAINED and has_constant_rate(cell.key.shape or None)
-        if is_judged and cell.runs[-1].is_complete and not cell.validity.is_invalid:
-            yield _of_rate(cell)
-    yield from _of_limits(analysed)
+    yield from _of_rates(analysed.cells)
 
 
 def unknowns(analysed: AnalysedRuns) -> Iterator[Conclusion]:
@@ -68,12 +68,51 @@ def _of_few_runs(cells: Sequence[TableCell]) -> Iterator[Conclusion]:
             yield Conclusion(code, {"cells": count, "needed": RUNS_FOR_INTERVAL})
 
 
-def _of_curve(curve: Curve) -> Iterator[Conclusion]:
+def _of_curve(curve: Curve, analysed: AnalysedRuns) -> Conclusion:
+    """Conclude on one video size: the highest capacity, what more slots add, what limits it, and what to try next."""
     best = max(curve.points, key=lambda point: point.capacity)
-    yield Conclusion("best_capacity", {"size": curve.name(LANG), "best": best})
-    for fewer, more in pairwise(curve.points):
-        values = {"size": curve.name(LANG), "fewer": fewer, "more": more, "ratio": more.capacity / fewer.capacity}
-        yield Conclusion(f"gain_{_gain(fewer, more)}", values | {"needed": RUNS_FOR_INTERVAL})
+    limited = next(
+        run
+        for cell, run in reversed(analysed.analysed_cells)
+        if (cell.key.size_label, cell.key.nodes, cell.key.slots) == (curve.size_label, curve.nodes, best.slots)
+        and cell.key.mode == Mode.BURST
+    )
+    cause, confidence, _ = (part.to(LANG) for part in limit_parts(limited))
+    return Conclusion(
+        "size",
+        {
+            "size": curve.name(LANG),
+            "best": best,
+            "gains": [(fewer, more, _gain(fewer, more)) for fewer, more in pairwise(curve.points)],
+            "enough": enough_slots(curve.points),
+            "needed": RUNS_FOR_INTERVAL,
+            "cause": None if limited.bottleneck.cause is Cause.UNCLEAR else cause,
+            "confidence": confidence,
+            "next_step": advice(limited.bottleneck.cause).next_step,
+        },
+    )
+
+
+def enough_slots(points: Sequence[Point]) -> tuple[str, int]:
+    """Return from how many slots on more slots stop paying, with how far that is known.
+
+    - `one_level`: only one number of slots was measured.
+    - `rising`: the last step still adds capacity.
+    - `certain`: the intervals between runs show no gain beyond this number of slots.
+    - `apparent`: the same by the mean values alone, where ENOUGH_SHARE of the highest capacity counts as enough.
+    - `open`: by the mean values alone, the largest measured number of slots is the first that is enough.
+    """
+    gains = [_gain(fewer, more) for fewer, more in pairwise(points)]
+    if not gains:
+        return "one_level", points[0].slots
+    if gains[-1] == "up":
+        return "rising", points[-1].slots
+    flat = len(gains) - next((k for k, gain in enumerate(reversed(gains)) if gain not in {"none", "down"}), len(gains))
+    if flat < len(gains) and (flat == 0 or gains[flat - 1] == "up"):
+        return "certain", points[flat].slots
+    highest = max(point.capacity for point in points)
+    enough = next(point.slots for point in points if point.capacity >= ENOUGH_SHARE * highest)
+    return ("open" if enough == points[-1].slots else "apparent"), enough
 
 
 def _gain(fewer: Point, more: Point) -> str:
@@ -98,19 +137,16 @@ def _of_sizes(sizes: Sequence[Curve]) -> Iterator[Conclusion]:
             )
 
 
-def _of_rate(cell: TableCell) -> Conclusion:
-    verdict = Stability(cell.runs[-1].stability or Stability.INCONCLUSIVE)
-    return Conclusion(f"rate_{verdict.value.lower()}", {"key": cell.key})
-
-
-def _of_limits(analysed: AnalysedRuns) -> Iterator[Conclusion]:
-    """Yield one conclusion per bottleneck, with the rows of the cells that it limits."""
-    by_cause: dict[str, list[RunAnalysis]] = {}
-    for run in analysed.newest_per_cell:
-        if kept_up(run) or run.bottleneck.cause is not Cause.UNCLEAR:
-            by_cause.setdefault(limit_parts(run)[0].to(LANG), []).append(run)
-    for cause, runs in by_cause.items():
-        yield Conclusion("limit", {"cause": cause, "rows": [run.row for run in runs]})
+def _of_rates(cells: Sequence[TableCell]) -> Iterator[Conclusion]:
+    """Yield one conclusion per verdict on the offered rate, with the cells that have it."""
+    by_verdict: dict[Stability, list[ResultRow]] = {verdict: [] for verdict in Stability}
+    for cell in cells:
+        is_judged = cell.key.mode == Mode.SUSTAINED and has_constant_rate(cell.key.shape or None)
+        if is_judged and cell.runs[-1].is_complete and not cell.validity.is_invalid:
+            by_verdict[Stability(cell.runs[-1].stability or Stability.INCONCLUSIVE)].append(cell.runs[-1])
+    for verdict, rows in by_verdict.items():
+        if rows:
+            yield Conclusion(f"rates_{verdict.value.lower()}", {"rows": rows})
 
 
 def _of_runs(runs: Sequence[RunAnalysis]) -> Iterator[Conclusion]:
@@ -122,7 +158,7 @@ def _of_runs(runs: Sequence[RunAnalysis]) -> Iterator[Conclusion]:
     }
     for code, members in groups.items():
         if members:
-            yield Conclusion(code, {"ids": ", ".join(run.row.run_id for run in members), "count": len(members)})
-    for row in (run.row for run in runs):
-        if row.x and row.x_sat_per_minute and row.x / row.x_sat_per_minute < FILLED_SHARE:
-            yield Conclusion("short_run", {"row": row, "share": row.x / row.x_sat_per_minute})
+            yield Conclusion(code, {"rows": [run.row for run in members]})
+    shares = [(run.row, run.row.x / run.row.x_sat_per_minute) for run in runs if run.row.x and run.row.x_sat_per_minute]
+    if short := [(row, share) for row, share in shares if share < FILLED_SHARE]:
+        yield Conclusion("short_runs", {"shares": short})

@@ -41,10 +41,11 @@ PROFILES = {
 }
 
 
-def render_document(analysed: AnalysedRuns) -> str:
+def render_document(analysed: AnalysedRuns, archives: str = "") -> str:
     """Return the document that the scenario asks for (tables and conclusions) as Markdown in Spanish.
 
-    The same runs always give the same text.
+    `archives` is the folder that the runs were read from, or empty if they come from the database. The same runs always
+    give the same text.
     """
     cells, runs, curves = analysed.cells, analysed.newest_per_cell, scalability_curves.curves(analysed)
     return template("escenario_2.es.md.j2").render(
@@ -62,10 +63,28 @@ def render_document(analysed: AnalysedRuns) -> str:
         checks=[_check(run) for run in runs],
         conclusions=conclusion_sentences(conclusions.conclusions(analysed)),
         unknowns=conclusion_sentences(conclusions.unknowns(analysed)),
-        sizes=",".join(dict.fromkeys(cell.key.size_label for cell in cells)),
+        matrices=_matrices(cells),
         app_file="APP=ruta/aforo.toml " if any(run.row.app for run in runs) else "",
-        slots=",".join(str(c) for c in sorted({cell.key.concurrency for cell in cells})),
+        archives=archives,
     )
+
+
+def _matrices(cells: Sequence[TableCell]) -> list[str]:
+    """Return the options of the `make matrix` commands that measure these cells again, one text per command.
+
+    A rate that is no whole number was derived from X_sat.
+    """
+    groups: dict[tuple[str, int, str], list[TableCell]] = {}
+    for cell in cells:
+        rate = cell.key.rate_per_minute
+        shown = "" if cell.key.mode == Mode.BURST else f" RATE={rate:.0f}" if rate == round(rate) else " RATE=auto"
+        groups.setdefault((cell.key.mode, cell.runs[-1].count, shown), []).append(cell)
+    return [
+        f"SIZES={','.join(dict.fromkeys(cell.key.size_label for cell in group))} "
+        f"CONCURRENCY={','.join(str(slots) for slots in sorted({cell.key.concurrency for cell in group}))} "
+        f"MODES={mode} COUNT={count}{rate} REPEATS={max(len(cell.sources) for cell in group)}"
+        for (mode, count, rate), group in groups.items()
+    ]
 
 
 def conclusion_sentences(found: Iterable[conclusions.Conclusion]) -> list[str]:

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from capacity.__main__ import main
 from capacity.runs.run_files import write_archive
-from core.errors import RunFailed
+from core.errors import RunFailed, UsageError
 from core.models import ExecutionRow, RunRow
 from core.run import Mode
 from core.settings import Settings
@@ -121,6 +121,12 @@ def test_the_document_stands_beside_the_file_and_repeats_with_it(verb, tmp_path)
     assert "mi-app, versión desconocida, tarea `app.process`, cola `videos`" in text
     assert "make matrix APP=ruta/aforo.toml SIZES=5MB CONCURRENCY=1,2,4" in text
     assert "make document APP=ruta/aforo.toml\n" in text
+
+
+def test_a_folder_without_archived_runs_gives_no_document(verb, tmp_path):
+    with pytest.raises(UsageError, match=r"it has no archived run; give the folder results/runs$") as caught:
+        verb("document", "--runs", str(tmp_path))
+    assert caught.value.exit_code == 2
 
 
 def test_a_search_leaves_the_encoding_to_the_app_and_restores_its_workers(store, monkeypatch):

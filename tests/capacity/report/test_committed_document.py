@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from capacity.analysis.load_and_analyse import analyse_archives
+from capacity.report.document import render_document
 from capacity.report.template_loader import FOLDER
 
-TEMPLATES = (FOLDER / "escenario_2.es.md.j2", FOLDER / "conclusiones.es.md.j2")
+TEMPLATE = FOLDER / "escenario_2.es.md.j2"
 DOCUMENT = Path(__file__).parents[3] / "capacity-planning/escenario_2_worker_throughput.md"
 #: parts that Jinja replaces
 EXPRESSION = re.compile(r"{{.*?}}|{%.*?%}|{#.*?#}", re.S)
@@ -24,7 +26,7 @@ def fixed_lines(template):
 
 def test_every_fixed_line_of_the_template_is_in_the_committed_document_in_the_same_order():
     committed = [line for line in DOCUMENT.read_text("utf-8").splitlines() if line.strip()]
-    fixed = fixed_lines(TEMPLATES[0])
+    fixed = fixed_lines(TEMPLATE)
     assert len(fixed) > 40
     positions = []
     for line in fixed:
@@ -33,19 +35,9 @@ def test_every_fixed_line_of_the_template_is_in_the_committed_document_in_the_sa
     assert positions == sorted(positions)
 
 
-def test_every_conclusion_of_the_committed_document_has_the_form_of_a_template_sentence():
-    source = TEMPLATES[1].read_text("utf-8")
-    for macro in ("gain", "rate", "few_runs"):  # macros called within a sentence
-        body = re.search(rf"{{% macro {macro}\(v\) -?%}}\s*(.*?)\s*{{%-? endmacro", source, re.S).group(1)
-        source = source.replace(f"{{{{ {macro}(v) }}}}", body)
-    bodies = re.findall(r"{% macro \w+\(v\) -?%}\s*(.*?)\s*{%-? endmacro", source, re.S)
-    forms = [".*?".join(re.escape(part) for part in EXPRESSION.split(body)) for body in bodies]
-    text = DOCUMENT.read_text("utf-8")
-    sections = text[text.index("## Conclusiones") : text.index("## Cómo repetirlo")]
-    sentences = [line.removeprefix("- ") for line in sections.splitlines() if line.startswith("- ")]
-    assert len(sentences) > 10
-    for sentence in sentences:
-        assert any(re.fullmatch(form, sentence) for form in forms), sentence
+def test_the_archived_runs_beside_the_committed_document_give_it_again_to_the_letter():
+    again = DOCUMENT.parent / "runs"
+    assert render_document(analyse_archives(again), "capacity-planning/runs") == DOCUMENT.read_text("utf-8")
 
 
 def test_the_committed_document_has_one_word_for_a_run():
