@@ -86,7 +86,9 @@ def test_the_answer_counts_the_runs_that_the_capacity_is_the_mean_of(sessions, s
     analysis = analyse_bursts(sessions, settings, bursts)
     first, validity, _, _ = answer(analysis, "en")
     assert "nominal capacity, mean of 3 runs; 95 %: [" in first
-    assert validity == "Validity: no reservations about the measurement. The interval includes differences between runs."
+    assert (
+        validity == "Validity: no reservations about the measurement. The interval includes differences between runs."
+    )
     assert "a partir de 3 pruebas medidas" in render_document(analysis)
 
 
