@@ -264,7 +264,7 @@ STACK_HEALTH = Board(
                     "none",
                     width=6,
                     as_bars=True,
-                    words=COLLECTOR_FAULTS | FAULTS,
+                    words={**COLLECTOR_FAULTS, **FAULTS},
                     empty=NONE_KNOWN,
                 ),
             ),
