@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from collector.storable import storable
 from collector.video_end import finish_videos
 from core.database import batched_keys
 from core.models import ExecutionRow, OtherExecutionRow, RunRow, VideoRow
@@ -66,7 +67,7 @@ def assign_waiting(session: Session, now: float) -> None:
     joined = select(OtherExecutionRow, VideoRow).join(VideoRow, VideoRow.task_id == OtherExecutionRow.root_id)
     found = set()
     for other, video in session.execute(joined):
-        session.add(_execution(other.spool, other.node, other.record or {}, video))
+        session.add(_execution(other.spool, other.node, storable(other.record or {}), video))
         session.delete(other)
         found.add(video.id)
     session.flush()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from collector.page import InvalidPage, Page, checked
+from collector.storable import is_storable_text
 from collector.store import Source, Stored, store
 from core.database import Sessions
 from core.errors import UsageError
@@ -38,15 +39,21 @@ def import_file(sessions: Sessions, path: Path) -> Stored:
     return Stored(added, missed)
 
 
-def _by_spool(path: Path) -> dict[tuple[str, str], list[dict[str, Any]]]:
-    spools: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+def _by_spool(path: Path) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
+    spools: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for number, record in _records(path):
         try:
-            checked([record])
-            spools[str(record["spool"])[:32], str(record["node"])].append(record)
+            stored = checked([record])
+            spools[_owner(record["spool"], 32), _owner(record["node"], 255)].extend(stored)
         except (InvalidPage, KeyError) as error:
             raise _invalid(path, number, str(error)) from error
     return {key: sorted(records, key=lambda record: int(record["number"])) for key, records in spools.items()}
+
+
+def _owner(value: object, longest: int) -> str:
+    if not is_storable_text(str(value)):
+        raise InvalidPage("the spool or node is no text that a database can store")
+    return str(value)[:longest]
 
 
 def _records(path: Path) -> Iterator[tuple[int, Any]]:

@@ -20,15 +20,17 @@ class Reason(StrEnum):
 
 
 class CollectorMetrics:
-    """Metrics of the collector: workers read, executions stored and missed, errors, and last success.
+    """Metrics of the collector: workers read, executions stored, missed and altered, errors, and last success.
 
-    A missed execution was dropped by the worker before the collector read it.
+    A missed execution was dropped by the worker before the collector read it. An altered one had a value that no
+    database can store.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.workers = gauge("aforo_collector_workers", registry, CATALOGUE)
         self.executions = counter("aforo_collector_executions_total", registry, CATALOGUE)
         self.missed = counter("aforo_collector_executions_missed_total", registry, CATALOGUE)
+        self.altered = counter("aforo_collector_executions_altered_total", registry, CATALOGUE)
         self.errors = counter("aforo_collector_errors_total", registry, CATALOGUE)
         self.last_success = gauge("aforo_collector_last_success_timestamp_seconds", registry, CATALOGUE)
         for reason in Reason:

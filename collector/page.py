@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from collector.storable import is_altered, is_storable_text, storable
+
 #: A worker's largest page is 1 MiB.
 MAX_BYTES = 2 << 20
+#: of a column of type BigInteger
+_LARGEST_NUMBER = 2**63 - 1
 _NUMBERS = (int, float)
 #: Field of a record → the types that its value may have.
 _FIELDS: Mapping[str, tuple[type, ...]] = {
@@ -55,6 +60,8 @@ class Page:
     #: ids of the spools of dead processes, which the worker serves too
     dead_spools: tuple[str, ...]
     records: tuple[Mapping[str, Any], ...]
+    #: how many of the records had a value that no database can store, and that was replaced
+    altered: int = 0
 
 
 def parse(body: bytes) -> Page:
@@ -64,24 +71,27 @@ def parse(body: bytes) -> Page:
     """
     try:
         answer = json.loads(body)
+        records = checked(answer["records"])
         return Page(
             spool=_text(answer["spool"], 32),
             served_by=_text(answer["served_by"], 32),
             node=_text(answer["node"], 255),
-            oldest=int(answer["oldest"]),
-            newest=int(answer["newest"]),
-            clock=float(answer["clock"]),
+            oldest=_number(answer["oldest"]),
+            newest=_number(answer["newest"]),
+            clock=_time(answer["clock"]),
             dead_spools=tuple(_text(each, 32) for each in answer["dead_spools"]),
-            records=checked(answer["records"]),
+            records=records,
+            altered=sum(map(is_altered, answer["records"], records)),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InvalidPage(f"it is no page of executions ({type(error).__name__}: {error})") from error
 
 
 def checked(records: list[Any]) -> tuple[Mapping[str, Any], ...]:
-    """Return the execution records unchanged if they are valid. Otherwise raise InvalidPage.
+    """Return the execution records if they are valid. Otherwise raise InvalidPage.
 
-    Each record must have all fields with valid types. The field `number` must increase from record to record.
+    Each record must have all fields with valid types. The field `number` must increase from record to record. Values
+    that no database can store are replaced, as the function `storable` does.
     """
     last = 0
     for record in records:
@@ -90,11 +100,26 @@ def checked(records: list[Any]) -> tuple[Mapping[str, Any], ...]:
                 raise InvalidPage(f"a record has no valid {name}")
         if record["number"] <= last:
             raise InvalidPage("the numbers of its records do not increase")
-        last = record["number"]
-    return tuple(records)
+        last = _number(record["number"])
+    stored = tuple(map(storable, records))
+    if any(record["started_at"] is None or record["ended_at"] is None for record in stored):
+        raise InvalidPage("a record has no valid time")
+    return stored
+
+
+def _number(value: Any) -> int:
+    if not 0 <= int(value) <= _LARGEST_NUMBER:
+        raise InvalidPage("it has an impossible number of a record")
+    return int(value)
+
+
+def _time(value: Any) -> float:
+    if not math.isfinite(float(value)):
+        raise InvalidPage("its clock is no time")
+    return float(value)
 
 
 def _text(value: Any, limit: int) -> str:
-    if not isinstance(value, str) or not value or len(value) > limit:
-        raise ValueError(f"{value!r} is no text of at most {limit} characters")
+    if not isinstance(value, str) or not value or len(value) > limit or not is_storable_text(value):
+        raise ValueError(f"{value!r:.99} is no text of at most {limit} characters")
     return value

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from sqlalchemy import select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from collector.assignment import assign_waiting
 from collector.metrics import CollectorMetrics, Reason
@@ -102,6 +102,10 @@ class Round:
         except (Unreachable, InvalidPage, Balanced, DBAPIError) as error:
             self._fail(what, REASONS.get(type(error), Reason.DATABASE), error)
             return False
+        except (ArithmeticError, LookupError, TypeError, ValueError, SQLAlchemyError) as error:
+            # a value of a record that nothing above expected; the other workers are still read
+            self._fail(what, Reason.INVALID, error)
+            return False
         if self._failing.pop(what, None):
             logger.info("%s answers again", what)
         return True
@@ -155,6 +159,7 @@ class Round:
             stored = store(session, reading.page, source)
         self._metrics.executions.inc(stored.added)
         self._metrics.missed.inc(stored.missed)
+        self._metrics.altered.inc(reading.page.altered)
         if stored.missed:
             logger.warning("%d executions of %s left its full spool before they were read", stored.missed, address)
 

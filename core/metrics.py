@@ -163,6 +163,11 @@ COLLECTOR = (
         C,
         "Executions that left a worker's full spool before the collector had read them.",
     ),
+    Metric(
+        "aforo_collector_executions_altered_total",
+        C,
+        "Stored executions with a value that no database can store, which was replaced or cut.",
+    ),
     Metric("aforo_collector_errors_total", C, "Workers or database not read in a round, by reason.", ("reason",)),
     Metric("aforo_collector_last_success_timestamp_seconds", G, "Time of the last round that reached the database."),
 )

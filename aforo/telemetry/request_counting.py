@@ -112,16 +112,25 @@ class CountedRequest(Request):
 
     def _identity(self, facts: Mapping[str, Any]) -> Identity:
         return Identity(
-            task=self.name,
+            task=self.task.name,  # a message can change `self.name` by its header `shadow`
             task_id=self.id,
-            root_id=facts.get("root_id"),
-            run=facts.get(RUN_ID),
+            root_id=_short(facts.get("root_id")),
+            run=_short(facts.get(RUN_ID)),
             retries=facts.get("retries") or 0,
         )
 
     def _returns_to_queue(self, error: BaseException) -> bool:
         """Return True if the hard time limit killed the child and the message is delivered again."""
         return isinstance(error, TimeLimitExceeded) and self.task.acks_late and not _is_acked_on_timeout(self.task)
+
+
+def _short(header: object) -> str | None:
+    """Return the text of a header for a record, cut to 255 characters, or None for anything else.
+
+    kombu can decode a header to any type. The thread that writes records would end at a value that JSON does not know,
+    and a reader would refuse a page with a text of 1 MiB.
+    """
+    return header[:255] if isinstance(header, str) else None
 
 
 def counted(base: type[Any], worker_metrics: WorkerMetrics) -> type[Any]:

@@ -105,6 +105,25 @@ def test_a_deleted_queue_holds_nothing(sqs_queue, sessions):
     assert look_at(queue.client, queue.url, sessions, "r") == Look(0, 0, 2, 1)
 
 
+def test_a_loss_after_the_dead_letter_queue_was_deleted_in_the_run_is_found(sqs_queue, sessions):
+    queue = sqs_queue()
+    for url in (queue.url, queue.dead_letter_url):
+        queue.client.send_message(QueueUrl=url, MessageBody="x")
+    with sessions.begin() as session:
+        session.execute(update(VideoRow).where(VideoRow.id == "v1").values(lease_until=None))
+    clock = Clock()
+    watch = LossWatch(lambda: look_at(queue.client, queue.url, sessions, "r"), 0, clock)
+    assert watch.lost_videos() == 0
+    queue.client.delete_queue(QueueUrl=queue.dead_letter_url)
+    clock.now = 130.0
+    assert watch.lost_videos() == 0  # the message of one of the videos is still there
+    queue.client.purge_queue(QueueUrl=queue.url)
+    clock.now = 200.0
+    assert watch.lost_videos() == 0
+    clock.now = 325.0
+    assert watch.lost_videos() == 2
+
+
 def test_an_sqs_that_does_not_answer_proves_nothing(sqs_queue, sessions):
     assert look_at(sqs_client("http://127.0.0.1:1"), sqs_queue().url, sessions, "r") is None
 

@@ -72,10 +72,15 @@ def proxy(emulator):
 
 @pytest.fixture
 def tiny_worker(tmp_path):
-    """Return a factory of workers: `with tiny_worker(queue, endpoint_url, concurrency=1, TINY_STOCK="1") as worker`."""
+    """Return a factory of workers: `with tiny_worker(queue, endpoint_url, concurrency=1, TINY_STOCK="1") as worker`.
+
+    `pool` is Celery's option --pool.
+    """
 
     @contextmanager
-    def start(queue: TestQueue, endpoint_url: str, concurrency: int = 1, **extra: str) -> Iterator[TinyWorker]:
+    def start(
+        queue: TestQueue, endpoint_url: str, concurrency: int = 1, pool: str = "prefork", **extra: str
+    ) -> Iterator[TinyWorker]:
         number = len(list(tmp_path.glob("worker-*.out")))
         log, output = tmp_path / "log", tmp_path / f"worker-{number}.out"
         environment = os.environ | {
@@ -88,7 +93,7 @@ def tiny_worker(tmp_path):
             "AWS_SECRET_ACCESS_KEY": KEY,
             **extra,
         }
-        flags = ["-c", str(concurrency), "-Ofair", "--without-gossip", "--without-mingle", "-l", "INFO"]
+        flags = ["-c", str(concurrency), "-P", pool, "-Ofair", "--without-gossip", "--without-mingle", "-l", "INFO"]
         command = [PYTHON, "-m", "celery", "-A", "tests.faults.tiny_app", "worker", *flags, "-n", f"w{number}"]
         with output.open("wb") as stream:
             process = subprocess.Popen(

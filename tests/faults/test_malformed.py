@@ -53,15 +53,16 @@ def test_a_deleted_dead_letter_queue_does_not_stop_the_worker(sqs_queue, emulato
         until(lambda: "after" in worker.names("end"), "the worker processes the next task")
 
 
-def test_a_slot_is_never_lost_whatever_celery_raises(sqs_queue, emulator, tiny_worker):
+@pytest.mark.parametrize(("pool", "slots"), [("prefork", 2), ("threads", 2), ("solo", 1)])
+def test_a_slot_is_never_lost_whatever_celery_raises(pool, slots, sqs_queue, emulator, tiny_worker):
     queue = sqs_queue(visibility_timeout_seconds=2, max_receive_count=2)
-    with tiny_worker(queue, emulator, concurrency=2) as worker:
+    with tiny_worker(queue, emulator, concurrency=slots, pool=pool) as worker:
         for number in range(6):
             send_task(queue, f"raises-{number}")
         until(lambda: queue.counts()["dead"] == 6, "the redrive policy has moved them", seconds=40)
         for number in range(4):
             send_task(queue, f"after-{number}")
-        until(lambda: len(worker.names("end")) == 5, "both slots work")
+        until(lambda: len(worker.names("end")) == 5, "all slots work")
         assert worker.lines("invalid").count(["undeliverable"]) == 12
 
 

@@ -200,6 +200,20 @@ def test_a_sustained_run_with_too_few_videos_says_how_many_a_verdict_needs(mode,
     assert [line.split(" needs ")[1].split(" videos")[0] for line in said] == ([] if needed is None else [str(needed)])
 
 
+@pytest.mark.parametrize(("seconds", "is_short"), [(60, True), (4 * 86_400, False)])
+def test_a_retention_period_shorter_than_a_run_is_a_warning_before_the_first_video(injector, seconds, is_short):
+    client, url, name = injector.queue.client, injector.queue.url, injector.queue.name
+    client.set_queue_attributes(QueueUrl=url, Attributes={"MessageRetentionPeriod": str(seconds)})
+    process = injector.start("--size", "300KB", "--count", "1")
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    warning = (
+        f"warning: queue {name}, its retention period is 60 s; raise it to 4 days, the default: "
+        "SQS deletes older messages, so a longer run loses videos"
+    )
+    assert (warning in (output + errors).splitlines()) == is_short
+
+
 def test_a_warm_up_ends_before_the_measured_run_is_sent(injector):
     process = injector.start("--size", "300KB", "--count", "3", "--run-id", "r", "--warmup")
     until(lambda: injector.queue.counts()["visible"] == 4, "two warm-up videos for each of two slots")

@@ -10,7 +10,7 @@ from kombu.serialization import dumps
 
 from aforo.sqs import MessagePolicy
 from aforo.sqs.observer import InvalidReason
-from aforo.sqs.validation import Call, read_call
+from aforo.sqs.validation import OPTIONS, Call, read_call
 from testing.messages import MALFORMED, TASK, b64, envelope, protocol_1
 
 POLICY = MessagePolicy(tasks={TASK}, largest_body_bytes=256 * 1024, allows_compression=False)
@@ -36,12 +36,29 @@ def test_an_apps_own_check_comes_last():
     assert policy.invalid_reason(MALFORMED["unknown task"][0]) == "unknown_task"
 
 
+SET_OPTIONS = {
+    "shadow": {"headers__shadow": "x"},
+    "eta": {"headers__eta": "2100-01-01T00:00:00+00:00"},
+    "expires": {"headers__expires": 60},
+    "timelimit": {"headers__timelimit": [0.001, None]},
+    "group": {"headers__group": "g"},
+    "stamped_headers": {"headers__stamped_headers": ["x"]},
+    "callbacks": {"body": b64(json.dumps([[], {}, {"callbacks": [{"task": "other"}]}]))},
+    "errbacks": {"body": b64(json.dumps([[], {}, {"errbacks": [{"task": "other"}]}]))},
+    "chain": {"body": b64(json.dumps([[], {}, {"chain": [{"task": "other"}]}]))},
+    "chord": {"body": b64(json.dumps([[], {}, {"chord": {"task": "other"}}]))},
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_each_option_that_a_message_sets_is_named(option):
+    assert read_call(json.dumps(envelope(**SET_OPTIONS[option]))).options == {option}
+
+
 @pytest.mark.parametrize(
     ("changes", "options"),
     [
-        ({"headers__timelimit": [0.001, None]}, {"timelimit"}),
-        ({"headers__eta": "2100-01-01T00:00:00+00:00"}, {"eta"}),
-        ({"headers__shadow": "x"}, {"shadow"}),
+        ({"headers__timelimit": [None, None], "headers__shadow": "x"}, {"shadow"}),
         ({"body": b64(json.dumps([[], {}, {"callbacks": [{"task": "other"}], "chain": []}]))}, {"callbacks"}),
         ({}, set()),
     ],

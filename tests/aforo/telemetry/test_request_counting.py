@@ -1,6 +1,8 @@
 """Each delivery is counted once at its start and once at its end, whatever ends it."""
 
+import json
 import os
+import uuid
 from types import SimpleNamespace
 
 import pytest
@@ -9,9 +11,11 @@ from billiard.exceptions import Terminated
 from celery.exceptions import Ignore, Reject, Retry, TimeLimitExceeded, WorkerLostError
 from celery.worker.request import Request
 
+from aforo.executions.record import Recorder
 from aforo.telemetry import event_channel
 from aforo.telemetry.request_counting import counted
 from aforo.telemetry.task_result import delivery_key
+from aforo.telemetry.task_start import RUN_ID
 from core.video import Reason, VideoFailed
 from worker.task import ReturnedToQueue
 
@@ -97,6 +101,28 @@ def test_the_measurements_of_a_task_are_counted(registry, metrics, channel):
     assert registry.get_sample_value("aforo_worker_ffmpeg_speed_ratio_sum") == 2.0
     assert registry.get_sample_value("aforo_worker_ffmpeg_max_rss_bytes") == 9
     assert tasks(registry, "succeeded") == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "root", "run"),
+    [
+        ({"root_id": "1", RUN_ID: "r"}, "1", "r"),
+        ({"root_id": "é" * 500_000, RUN_ID: "r" * 300}, "é" * 255, "r" * 255),
+        ({"root_id": uuid.uuid4(), RUN_ID: [uuid.uuid4()]}, None, None),
+        ({}, None, None),
+    ],
+    ids=["usual", "long", "no text", "none"],
+)
+def test_a_record_has_the_registered_name_of_the_task_and_short_texts_whatever_the_message_says(
+    headers, root, run, metrics
+):
+    records = []
+    metrics.recorder = Recorder(records.append)
+    request = request_in(metrics)
+    request._request_dict |= headers
+    request.on_success((False, None, 2.0))
+    assert [(record["task"], record["root_id"], record["run"]) for record in records] == [("t", root, run)]
+    json.dumps(records)
 
 
 def test_a_duplicate_is_no_success(registry, metrics, channel):
