@@ -34,7 +34,9 @@ In a Prometheus that has other targets too:
 - With several queues, the dashboards show the queue that workers read. Choose another one with *Queue*.
 - Stack health shows the chosen Prometheus (*Prometheus*: the job under which it scrapes itself). Its rules, series,
   memory and CPU are those of all its targets, not only of ours. If it does not scrape itself, the panels say so.
-- With two installations of Aforo in one Prometheus, each dashboard shows runs and workers of both.
+- With two installations of Aforo in one Prometheus, *Queue* chooses whose runs, workers, messages and alerts are
+  shown. Targets, scrapes, exporters, SQS calls and the counts of celery-exporter have no queue. Their panels show both
+  installations and say so.
 
 ## Mimir, Thanos and Amazon Managed Prometheus
 `central/aforo.yml` has all rules and alerts in one file, because Mimir accepts a name of a file only once. Load it for

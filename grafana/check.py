@@ -28,8 +28,14 @@ FILTERS = {
     "app": ("aforo_run_", "run_id"),
     "run_id": ("aforo_run_", "run_id"),
     "instance": ("aforo_worker_", "aforo_node_", "instance"),
-    "queue": ("aforo_sqs_messages", "aforo_sqs_dead", "aforo_sqs_oldest", "aforo_sqs_last", "queue:"),
+    "queue": (
+        *("aforo_sqs_messages", "aforo_sqs_dead", "aforo_sqs_oldest", "aforo_sqs_last", "aforo_sqs_poll"),
+        *("aforo_videos", "queue:", "ALERTS"),
+    ),
 }
+#: Beginnings of the names of metrics without a queue. Their panels say that they are of all queues.
+OF_ALL_QUEUES = ("aforo_exporter_", "aforo_sqs_api_", "celery_", "scrape_", "up")
+ALL_QUEUES = re.compile("all queues|todas las colas")
 UID = re.compile(r"[a-z0-9-]{1,40}")
 #: Filled in by the import dialog only, not by provisioning.
 OF_THE_DIALOG = ("__inputs", "__requires", "id", "version")
@@ -164,6 +170,8 @@ def _drawing(board: Json) -> Iterator[Problem]:
             yield f"{title!r} would omit the name of a single bar"
         if panel["type"] == Kind.SERIES and fields["defaults"].get("decimals") is not None:
             yield f"{title!r} fixes the decimals of its axis"
+        if panel["type"] == Kind.SERIES and not (_has_upper_end(fields["defaults"]) or custom.get("axisSoftMax")):
+            yield f"{title!r} would draw a flat zero on an axis up to 100"
         is_stacked = "normal" in {options.get("stacking"), (custom.get("stacking") or {}).get("mode")}
         if panel["type"] == Kind.SERIES and is_stacked and custom.get("lineWidth") != 0:
             yield f"{title!r} would outline its areas in the colour of series that are 0"
@@ -176,8 +184,16 @@ def _drawing(board: Json) -> Iterator[Problem]:
 
 
 def _bars_are_named(panel: Json) -> bool:
-    """Return True if each bar has a configured name, or there are always several bars."""
-    return len(panel["targets"]) > 1 or bool(panel["fieldConfig"]["defaults"].get("displayName"))
+    """Return True if each bar has a configured name. Of several queries, one alone may answer."""
+    letters = [target["refId"] for target in panel["targets"]]
+    return bool(panel["fieldConfig"]["defaults"].get("displayName")) or all(
+        _has_override(panel, "byFrameRefID", letter, "displayName") for letter in letters
+    )
+
+
+def _has_upper_end(defaults: Json) -> bool:
+    """Return True if the axis ends at a value of its own, or its unit is a share, whose 1 is 100 %."""
+    return defaults.get("max") is not None or defaults.get("unit") == "percentunit"
 
 
 def _has_override(panel: Json, matcher: str, options: str, name: str) -> bool:
@@ -205,14 +221,26 @@ def _ignored_variables(board: Json) -> Iterator[Problem]:
     if "queue" in names and "instance" not in names:
         chosen["queue"] += FILTERS["instance"]
     for expression in expressions(board):
-        try:
-            read = metric_names(expression.text)
-        except ValueError:
-            continue  # `_unknown_metrics` says it
-        named = variables_of(expression.text)
+        read, named = _read(expression.text), variables_of(expression.text)
         for name, beginnings in chosen.items():
             if name not in named and any(metric.startswith(beginnings) for metric in read):
                 yield f"{expression}: it ignores the variable ${name}"
+
+
+def _all_queues(board: Json) -> Iterator[Problem]:
+    """Yield the queries of metrics without a queue whose panel does not say that they are of all queues."""
+    saying = {panel.get("title") for panel in panels(board) if ALL_QUEUES.search(panel.get("description", ""))}
+    for expression in expressions(board):
+        if expression.panel not in saying and any(name.startswith(OF_ALL_QUEUES) for name in _read(expression.text)):
+            yield f"{expression}: its metric has no queue, and the description does not say 'all queues'"
+
+
+def _read(text: str) -> set[str]:
+    """Return the metrics that a query reads, or none if it is not PromQL, which `_unknown_metrics` says."""
+    try:
+        return metric_names(text)
+    except ValueError:
+        return set()
 
 
 def _unknown_metrics(board: Json, metrics: Collection[str]) -> Iterator[Problem]:
@@ -243,5 +271,5 @@ def _broken_links(board: Json, uids: Collection[str]) -> Iterator[Problem]:
 
 CHECKS: tuple[Callable[[Json], Iterator[Problem]], ...] = (
     *(_identity, _ids, _grid, _words, _kinds, _sources, _queries),
-    *(_unknown_values, _drawing, _placement, _ignored_variables),
+    *(_unknown_values, _drawing, _placement, _ignored_variables, _all_queues),
 )

@@ -52,6 +52,7 @@ def field_config(panel: Panel, model: dashboard.Panel, lang: Language) -> dashbo
     defaults.display_name = _label_as_name(panel)
     defaults.color = _color(panel)
     source.overrides = [
+        *(_named_bar(ref_id_of(i), query, lang) for i, query in enumerate(panel.queries) if _has_several_bars(panel)),
         *(_named(value, word, lang) for value, word in panel.words.items()),
         *(o for i, query in enumerate(panel.queries) for o in _of_query(ref_id_of(i), query)),
         *(_column(column, lang) for column in panel.columns),
@@ -89,10 +90,25 @@ def _label_as_name(panel: Panel) -> str | None:
 
     Grafana omits the name of the only bar unless it is configured.
     """
-    if panel.kind is not Kind.BARS or len(panel.queries) > 1:
-        return None
-    label = ONE_LABEL.fullmatch(str(panel.queries[0].legend))
+    return None if panel.kind is not Kind.BARS or _has_several_bars(panel) else _label_of(panel.queries[0])
+
+
+def _label_of(query: Query) -> str | None:
+    """Return Grafana's text for the label that is the legend of a query, or None if the legend is something else."""
+    label = ONE_LABEL.fullmatch(str(query.legend))
     return f"${{__field.labels.{label[1]}}}" if label else None
+
+
+def _has_several_bars(panel: Panel) -> bool:
+    return panel.kind is Kind.BARS and len(panel.queries) > 1
+
+
+def _named_bar(ref_id: str, query: Query, lang: Language) -> Override:
+    """Return the configured name of the bars of one query, for the case that only one bar has a value.
+
+    It stands before the overrides of words, which replace the value of a label.
+    """
+    return _override("byFrameRefID", ref_id, displayName=_label_of(query) or in_language(query.legend, lang))
 
 
 def _thresholds(steps: Thresholds) -> dashboard.ThresholdsConfig:

@@ -14,6 +14,8 @@ from grafana.panel import Kind, Panel
 
 #: Longest label of a bar in characters. With the SDK's default 0, Grafana writes "..." under every bar.
 LONGEST_LABEL = 60
+#: Units of counts and of bytes. Their axis reaches at least 1.
+COUNTED = frozenset({"none", "bytes", "Bps"})
 
 
 def panel_model(panel: Panel, lang: Language) -> dashboard.Panel:
@@ -52,11 +54,21 @@ def _series(panel: Panel, lang: Language) -> dashboard.Panel:
     )
     if panel.unit_text:
         model = model.axis_label(panel.unit_text.to(lang))
-    if panel.unit == "none":  # counts: a flat zero would get an axis up to 100
-        model = model.axis_soft_max(1)
+    if end := _least_axis_end(panel):
+        model = model.axis_soft_max(end)
     if panel.thresholds:
         model = model.thresholds_style(common.GraphThresholdsStyleConfig().mode(kinds.GraphThresholdsStyleMode.DASHED))
     return model.build()
+
+
+def _least_axis_end(panel: Panel) -> float | None:
+    """Return up to where an axis reaches at least, as Grafana would give a flat zero an axis up to 100.
+
+    Seconds, cores and calls per second are often far below 1, and would be a flat line on an axis up to 1.
+    """
+    if panel.unit_text:
+        return 1 if "min" in panel.unit_text.en else 0.01
+    return 1 if panel.unit in COUNTED else None
 
 
 def _states(_panel: Panel) -> dashboard.Panel:

@@ -26,6 +26,10 @@ from capacity.diagnosis.criteria import (
 )
 
 TRANSFER_STAGES = ("download", "upload")
+#: From these shares on, a measurement counts as evidence. The dashboard Bottleneck draws them (a test compares them).
+CPU_BUSY = 0.90
+PRESSURE_SOME = 0.20
+BANDWIDTH_BUSY = 0.80
 
 
 class Cause(StrEnum):
@@ -342,10 +346,10 @@ def _disk(cell: CellEvidence) -> list[Criterion]:
     some = Measurement(Quantity.IO_PRESSURE_SOME, cell.io_pressure_some)
     waits = all_of(slower, at_most(Measurement(Quantity.FFMPEG_CORES_KEPT, cell.ffmpeg_cores_ratio), 0.80))
     return [
-        any_of(at_least(full, 0.10), at_least(some, 0.20)),
+        any_of(at_least(full, 0.10), at_least(some, PRESSURE_SOME)),
         sufficient(at_least(full, 0.50)),
         sufficient(all_of(at_least(full, 0.25), any_of(at_least(cell.utilisation(Cause.DISK), 0.50), waits))),
-        at_least(cell.utilisation(Cause.DISK), 0.80),
+        at_least(cell.utilisation(Cause.DISK), BANDWIDTH_BUSY),
         waits,
     ]
 
@@ -362,7 +366,7 @@ def _network(cell: CellEvidence) -> list[Criterion]:
     long = _long_transfers(cell)
     return [
         long,
-        sufficient(at_least(cell.utilisation(Cause.NETWORK), 0.80)),
+        sufficient(at_least(cell.utilisation(Cause.NETWORK), BANDWIDTH_BUSY)),
         all_of(long, below(Measurement(Quantity.GAIN_UP_TO_HERE, cell.gain_up_to_here), 0.10)),
         all_of(long, _slower_transfers(cell)),
     ]
@@ -375,8 +379,8 @@ def _memory_bandwidth(cell: CellEvidence) -> list[Criterion]:
 
 def _cpu(cell: CellEvidence) -> list[Criterion]:
     return [
-        at_least(cell.utilisation(Cause.CPU), 0.85 if cell.smt else 0.90),
-        at_least(Measurement(Quantity.CPU_PRESSURE, cell.cpu_pressure_some), 0.20),
+        at_least(cell.utilisation(Cause.CPU), 0.85 if cell.smt else CPU_BUSY),
+        at_least(Measurement(Quantity.CPU_PRESSURE, cell.cpu_pressure_some), PRESSURE_SOME),
         all_of(_ffmpeg_is_slower(cell), at_most(_cpu_work(cell), 1.10)),
         at_least(Measurement(Quantity.CPU_BOUND, cell.bound_ratio_cpu), 0.90),
     ]

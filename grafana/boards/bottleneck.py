@@ -36,21 +36,23 @@ from grafana.wording import (
     Word,
 )
 
-#: From this share of waiting on, the pressure on the CPU counts as evidence of the verdict.
+#: From these shares on, a figure counts as evidence of the verdict. Those of capacity/diagnosis/bottleneck.py.
+CPU_LIMIT = 0.9
 PRESSURE_LIMIT = 0.2
+BANDWIDTH_LIMIT = 0.8
 
 
 def _bandwidth_limits(resource: str) -> tuple[Query, ...]:
-    """Return the limits of both directions, each in the colour of its direction."""
-    return tuple(
-        Query(
-            summed_over_machines(f'aforo_node_bandwidth_limit_bytes_per_second{{{HERE}, resource="{name}"}}'),
-            word.text,
-            word.color,
-            is_limit=True,
-        )
-        for name, word in LIMITS.items()
-        if name.startswith(resource)
+    """Return the limits of both directions, each in the colour of its direction, and what counts for the verdict."""
+    return tuple(query for name, word in LIMITS.items() if name.startswith(resource) for query in _limit(name, word))
+
+
+def _limit(name: str, word: Word) -> tuple[Query, Query]:
+    measured = summed_over_machines(f'aforo_node_bandwidth_limit_bytes_per_second{{{HERE}, resource="{name}"}}')
+    share = Text(f"{BANDWIDTH_LIMIT:.0%} del {word.text.es}", f"{BANDWIDTH_LIMIT:.0%} of the {word.text.en}")
+    return (
+        Query(measured, word.text, word.color, is_limit=True),
+        Query(f"{BANDWIDTH_LIMIT} * {measured}", share, YELLOW, is_limit=True),
     )
 
 
@@ -104,7 +106,7 @@ BOTTLENECK = Board(
                     sparkline=True,
                     maximum=1,
                     decimals=0,
-                    thresholds=((None, GREEN), (0.8, YELLOW), (0.95, RED)),
+                    thresholds=((None, GREEN), (0.8, YELLOW), (CPU_LIMIT, RED)),
                 ),
                 stat(
                     Text("CPU robada", "CPU stolen"),
@@ -191,7 +193,12 @@ BOTTLENECK = Board(
             (
                 series(
                     same("CPU"),
-                    Text("¿En qué se gasta la CPU, y cuánta hay?", "What uses the CPU, and how much is there?"),
+                    Text(
+                        "¿En qué se gasta la CPU, y cuánta hay? Desde la línea amarilla cuenta para el veredicto (con "
+                        "SMT, desde el 85 %).",
+                        "What uses the CPU, and how much is there? From the yellow line on, it counts for the verdict "
+                        "(with SMT, from 85 %).",
+                    ),
                     (
                         Query(
                             summed_over_machines(
@@ -200,6 +207,12 @@ BOTTLENECK = Board(
                             "{{mode}}",
                         ),
                         MACHINE_CORES,
+                        Query(
+                            f"{CPU_LIMIT} * {MACHINE_CORES.expr}",
+                            Text(f"{CPU_LIMIT:.0%} de los núcleos", f"{CPU_LIMIT:.0%} of the cores"),
+                            YELLOW,
+                            is_limit=True,
+                        ),
                     ),
                     CORES,
                     stacked=True,
@@ -208,10 +221,10 @@ BOTTLENECK = Board(
                 series(
                     Text("Presión (PSI)", "Pressure (PSI)"),
                     Text(
-                        "¿Qué parte del tiempo esperó alguna tarea por un recurso? Desde la línea, la de la CPU "
-                        "cuenta para el veredicto.",
-                        "What share of the time did some task wait for a resource? From the line on, that of the CPU "
-                        "counts for the verdict.",
+                        "¿Qué parte del tiempo esperó alguna tarea por un recurso? Desde la línea, la de CPU o "
+                        "disco cuenta para el veredicto.",
+                        "What share of the time did some task wait for a resource? From the line on, that of CPU or "
+                        "I/O counts for the verdict.",
                     ),
                     (
                         Query(
@@ -255,7 +268,10 @@ BOTTLENECK = Board(
             (
                 series(
                     Text("Disco", "Disk"),
-                    Text("¿Se acerca el disco a su límite medido?", "Does the disk approach its measured limit?"),
+                    Text(
+                        "¿Se acerca el disco a su límite medido? Desde la línea amarilla cuenta para el veredicto.",
+                        "Does the disk approach its measured limit? It counts for the verdict from the yellow line on.",
+                    ),
                     (
                         Query(
                             summed_over_machines(
@@ -270,7 +286,11 @@ BOTTLENECK = Board(
                 ),
                 series(
                     Text("Red", "Network"),
-                    Text("¿Se acerca la red a su límite medido?", "Does the network approach its measured limit?"),
+                    Text(
+                        "¿Se acerca la red a su límite medido? Desde la línea amarilla cuenta para el veredicto.",
+                        "Does the network approach its measured limit? "
+                        "It counts for the verdict from the yellow line on.",
+                    ),
                     (
                         Query(
                             f"sum by (direction) (instance_direction:aforo_node_network_bytes:rate1m{{{HERE}}})",

@@ -52,6 +52,11 @@ NO_RUN = Text("sin datos; ¿aún sin pruebas? make run-burst", "no data; no run 
 NONE_KNOWN = Text("ninguno conocido", "none known")
 
 
+def of_all_queues(question: Text) -> Text:
+    """Return the question of a panel whose metric has no queue, with a sentence that says so."""
+    return Text(f"{question.es} De todas las colas.", f"{question.en} Of all queues.")
+
+
 def numbered(expression: str, label: str, names: Iterable[str]) -> str:
     """Return a PromQL query that gives each series of `expression` a number for its value of `label`.
 

@@ -12,6 +12,7 @@ from grafana.boards.choices import (
     OF_QUEUE,
     QUEUE,
     SECONDS,
+    of_all_queues,
     of_queue_readers,
 )
 from grafana.panel import Column, Query, bars, series, stat, states, table
@@ -55,6 +56,11 @@ AGE = f"({DATABASE_AGE} > {QUEUE_AGE}) or ({QUEUE_AGE} + 0 * {DATABASE_AGE})"
 COLLECTORS_NOW = "min by (collector) (aforo_exporter_collector_success) or " + " or ".join(
     f'label_replace(vector(NaN), "collector", "{name}", "", "")' for name in COLLECTORS
 )
+#: How many collectors cannot read. Unknown if a kind of them is missing, however many there are of another kind.
+CANNOT_READ = (
+    "count(aforo_exporter_collector_success == 0)"
+    f" or 0 * (count(count by (collector) (aforo_exporter_collector_success)) >= {len(COLLECTORS)})"
+)
 ALERTS_NOW = table(
     Text("Alertas activas", "Firing alerts"),
     Text(
@@ -97,7 +103,9 @@ LASTING_DIFFERENCE = (
 IS_FINE = (
     stat(
         Text("Objetivos sin respuesta", "Targets down"),
-        Text("¿Responde a Prometheus todo lo que mide?", "Does everything that measures answer Prometheus?"),
+        of_all_queues(
+            Text("¿Responde a Prometheus todo lo que mide?", "Does everything that measures answer Prometheus?")
+        ),
         f"count(up{OURS} == 0) or 0 * count(up{OURS})",
         "none",
         width=4,
@@ -114,8 +122,8 @@ IS_FINE = (
     ),
     stat(
         Text("Exportadores que no leen", "Exporters that cannot read"),
-        Text("¿Lee cada exportador su fuente?", "Does each exporter read its source?"),
-        "count(aforo_exporter_collector_success == 0) or 0 * (count(aforo_exporter_collector_success) >= 3)",
+        of_all_queues(Text("¿Lee cada exportador su fuente?", "Does each exporter read its source?")),
+        CANNOT_READ,
         "none",
         width=4,
         thresholds=((None, GREEN), (1, RED)),
@@ -124,8 +132,10 @@ IS_FINE = (
     stat(
         Text("Mayor edad de los datos", "Greatest age of the data"),
         Text(
-            "¿Qué edad tiene el valor más viejo de una fuente? Las colas en reposo se leen cada 15 s.",
-            "How old is the oldest value of a source? Queues at rest are read every 15 s.",
+            "¿Qué edad tiene el valor más viejo de una fuente? Las colas en reposo se leen cada 15 s. La lectura de la "
+            "base de datos es la de todas las colas.",
+            "How old is the oldest value of a source? Queues at rest are read every 15 s. The read of the database is "
+            "that of all queues.",
         ),
         AGE,
         SECONDS,
@@ -173,9 +183,12 @@ STACK_HEALTH = Board(
             (
                 states(
                     Text("Objetivos", "Targets"),
-                    Text(
-                        "¿Qué objetivos responden a Prometheus, y desde cuándo no? Los trabajos de `prometheus.yml`.",
-                        "Which targets answer Prometheus, and since when not? The jobs of `prometheus.yml`.",
+                    of_all_queues(
+                        Text(
+                            "¿Qué objetivos responden a Prometheus, y desde cuándo no? Los trabajos de "
+                            "`prometheus.yml`.",
+                            "Which targets answer Prometheus, and since when not? The jobs of `prometheus.yml`.",
+                        )
                     ),
                     (
                         Query(f"min by (job, instance) (up{OURS})", "{{job}} {{instance}}"),
@@ -194,7 +207,7 @@ STACK_HEALTH = Board(
             (
                 bars(
                     Text("Lecturas correctas", "Successful collections"),
-                    Text("¿Puede cada exportador leer su fuente?", "Can each exporter read its source?"),
+                    of_all_queues(Text("¿Puede cada exportador leer su fuente?", "Can each exporter read its source?")),
                     (Query(COLLECTORS_NOW, "{{collector}}"),),
                     "none",
                     maximum=1,
@@ -206,10 +219,10 @@ STACK_HEALTH = Board(
                 series(
                     Text("Edad de los datos", "Age of the data"),
                     Text(
-                        "¿Qué edad tienen los valores? La base de datos se lee en cada recogida. De las colas se "
-                        "muestra la edad de la última respuesta de SQS.",
-                        "How old are the values? Each scrape reads the database. For the queues, it is the age of the "
-                        "last answer of SQS.",
+                        "¿Qué edad tienen los valores? Cada recogida lee la base de datos, la de todas las colas. De "
+                        "la cola elegida se muestra la edad de la última respuesta de SQS.",
+                        "How old are the values? Each scrape reads the database, that of all queues. For the chosen "
+                        "queue, it is the age of the last answer of SQS.",
                     ),
                     (
                         Query(
@@ -229,11 +242,14 @@ STACK_HEALTH = Board(
                 ),
                 series(
                     Text("Duración de una lectura", "Duration of a collection"),
-                    Text(
-                        "¿Cuánto tarda en leerse la base de datos? Las colas se leen en segundo plano y no aparecen "
-                        "aquí.",
-                        "How long does it take to read the database? Queues are read in the background and are not "
-                        "shown here.",
+                    of_all_queues(
+                        Text(
+                            "¿Cuánto tarda en leerse la base de datos? Las colas se leen en segundo plano y no "
+                            "aparecen "
+                            "aquí.",
+                            "How long does it take to read the database? Queues are read in the background and are not "
+                            "shown here.",
+                        )
                     ),
                     (
                         Query(
@@ -248,8 +264,10 @@ STACK_HEALTH = Board(
                 series(
                     Text("Errores por motivo", "Errors by reason"),
                     Text(
-                        "¿Por qué falla una lectura? Sin fuente delante, la de los atributos de la cola elegida.",
-                        "Why does a collection fail? Without a source in front, that of the chosen queue's attributes.",
+                        "¿Por qué falla una lectura? Las de un exportador, con su fuente delante, son de todas las "
+                        "colas; sin ella, son los atributos de la cola elegida.",
+                        "Why does a collection fail? Those of an exporter, with its source in front, are of all "
+                        "queues; without one, they are the attributes of the chosen queue.",
                     ),
                     (
                         Query(
@@ -274,11 +292,14 @@ STACK_HEALTH = Board(
             (
                 series(
                     Text("Duración de la recogida", "Scrape duration"),
-                    Text(
-                        "¿Cabe cada recogida en su intervalo de 1 s? Falta la de celery-exporter, que tarda siempre "
-                        "2 s, porque pregunta a los workers, y se hace cada 10 s.",
-                        "Does each scrape fit its interval of 1 s? That of celery-exporter is left out: it always "
-                        "takes 2 s, because it asks the workers, every 10 s.",
+                    of_all_queues(
+                        Text(
+                            "¿Cabe cada recogida en su intervalo de 1 s? Falta la de celery-exporter, que tarda "
+                            "siempre "
+                            "2 s, porque pregunta a los workers, y se hace cada 10 s.",
+                            "Does each scrape fit its interval of 1 s? That of celery-exporter is left out: it always "
+                            "takes 2 s, because it asks the workers, every 10 s.",
+                        )
                     ),
                     (
                         Query(
@@ -292,7 +313,7 @@ STACK_HEALTH = Board(
                 ),
                 series(
                     Text("Muestras por recogida", "Samples per scrape"),
-                    Text("¿Crece el número de muestras?", "Does the number of samples grow?"),
+                    of_all_queues(Text("¿Crece el número de muestras?", "Does the number of samples grow?")),
                     (Query(f"sum by (job) (scrape_samples_scraped{OURS})", "{{job}}"),),
                     "none",
                 ),
@@ -357,15 +378,19 @@ STACK_HEALTH = Board(
                 ),
                 series(
                     Text("Llamadas a SQS", "SQS calls"),
-                    Text("¿Cuántas llamadas hace el exportador?", "How many calls does the exporter make?"),
+                    of_all_queues(
+                        Text("¿Cuántas llamadas hace el exportador?", "How many calls does the exporter make?")
+                    ),
                     (Query("sum by (operation) (rate(aforo_sqs_api_calls_total[$__rate_interval]))", "{{operation}}"),),
                     CALLS_PER_SECOND,
                 ),
                 stat(
                     Text("Coste mensual en SQS", "Monthly SQS cost"),
-                    Text(
-                        "¿Cuánto costarían al mes las llamadas del exportador en AWS?",
-                        "What would the exporter's calls cost per month on AWS?",
+                    of_all_queues(
+                        Text(
+                            "¿Cuánto costarían al mes las llamadas del exportador en AWS?",
+                            "What would the exporter's calls cost per month on AWS?",
+                        )
                     ),
                     "max(aforo_sqs_api_cost_usd_per_month)",
                     "currencyUSD",

@@ -15,6 +15,7 @@ from grafana.boards.choices import (
     OF_QUEUE,
     QUEUE,
     SECONDS,
+    of_all_queues,
 )
 from grafana.panel import Query, bars, heat, series, stat
 from grafana.wording import (
@@ -456,15 +457,21 @@ WORKER = Board(
                 ),
                 bars(
                     Text("Comparación con celery-exporter", "Comparison with celery-exporter"),
-                    Text(
-                        "¿Cuenta celery-exporter las mismas tareas en el rango mostrado? Recibe los eventos de todos "
-                        "los workers, salvo los perdidos y los primeros tras su arranque. Si no hay barras de eventos, "
-                        "no está o no le llegan: el worker los envía con `aforo[events]` instalado y "
-                        "`AFORO_EVENTS_REDIS_URL`.",
-                        "Does celery-exporter count the same tasks in the range shown? It receives the events of all "
-                        "workers, except lost ones and the first after its start. Without bars of events, it does not "
-                        "run or receives none: a worker sends them with `aforo[events]` installed and "
-                        "`AFORO_EVENTS_REDIS_URL`.",
+                    of_all_queues(
+                        Text(
+                            "¿Cuenta celery-exporter las mismas tareas en el rango mostrado? Recibe los eventos "
+                            "de todos "
+                            "los workers, salvo los perdidos y los primeros tras su arranque. Si no hay barras "
+                            "de eventos, "
+                            "no está o no le llegan: el worker los envía con `aforo[events]` instalado y "
+                            "`AFORO_EVENTS_REDIS_URL`.",
+                            "Does celery-exporter count the same tasks in the range shown? It receives the "
+                            "events of all "
+                            "workers, except lost ones and the first after its start. Without bars of events, "
+                            "it does not "
+                            "run or receives none: a worker sends them with `aforo[events]` installed and "
+                            "`AFORO_EVENTS_REDIS_URL`.",
+                        )
                     ),
                     (
                         Query(_increase("aforo_worker_tasks_started_total"), Text("empezadas", "started"), GREY),

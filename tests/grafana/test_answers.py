@@ -98,7 +98,9 @@ MEMORY = {kind: machines(aforo_node_memory_bytes=(f',kind="{kind}"', "8x60")) fo
 
 
 def test_a_machine_counts_once_on_the_bottleneck_board_however_many_workers_it_has(answers):
-    (cpu, cores), (disk, ceiling, _write) = (queries("aforo-bottleneck", title) for title in ("CPU", "Disk"))
+    (cpu, cores, busy), (disk, ceiling, near, *_write) = (
+        queries("aforo-bottleneck", title) for title in ("CPU", "Disk")
+    )
     free, total, swapped = queries("aforo-bottleneck", "Memory and swap")
     programs, _slots, limit = queries("aforo-bottleneck", "Slots and cores")
     (killed,) = queries("aforo-bottleneck", "OOM kills")
@@ -110,12 +112,30 @@ def test_a_machine_counts_once_on_the_bottleneck_board_however_many_workers_it_h
             (limit, {"{}": 4}),
             (programs, {"{}": 2}),
             (disk, {'{direction="read"}': 20}),
+            (busy, {"{}": 0.9 * 4}),
             (ceiling, {"{}": 200}),
+            (near, {"{}": 0.8 * 200}),
             (free, {"{}": 16}),
             (total, {"{}": 16}),
             (swapped, {"{}": 2 * 60}),
             (killed, {"{}": 2 * 20}),
         ],
+    )
+
+
+EXPORTERS_OF_TWO_STACKS = {
+    f'aforo_exporter_collector_success{{instance="{stack}",collector="{kind}"}}': "1x60"
+    for stack in ("ours", "theirs")
+    for kind in ("sqs", "waiting")
+}
+
+
+def test_a_missing_exporter_of_a_kind_is_unknown_however_many_there_are_of_the_others(answers):
+    (cannot_read,) = queries("aforo-stack-health", "Exporters that cannot read")
+    answers(EXPORTERS_OF_TWO_STACKS, [(cannot_read, {})])
+    answers(
+        EXPORTERS_OF_TWO_STACKS | {'aforo_exporter_collector_success{instance="ours",collector="db"}': "1x60"},
+        [(cannot_read, {"{}": 0})],
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from aforo.sqs.observer import PollResult
-from capacity.diagnosis.bottleneck import Cause
+from capacity.diagnosis.bottleneck import BANDWIDTH_BUSY, CPU_BUSY, PRESSURE_SOME, Cause
 from capacity.diagnosis.data_quality import Problem
 from capacity.diagnosis.validity import Level
 from capacity.estimators.stability import Stability
@@ -19,7 +19,7 @@ from core.language import VALIDITY_HEADING, VALIDITY_NAMES, VALIDITY_REASON_NAME
 from core.run import Mode, RunStatus
 from core.video import Outcome, Reason, Stage, VideoState
 from grafana import wording
-from grafana.boards import BOARDS
+from grafana.boards import BOARDS, bottleneck
 from grafana.check import problems
 from grafana.dashboard_files import FOLDERS, generate, stale
 from grafana.expressions import expressions, panels
@@ -159,6 +159,26 @@ def test_every_colour_can_be_read_on_the_panels_of_both_themes(panel_color):
         for name, value in colors.items()
         if contrast(value, panel_color) < 3
     } == {}
+
+
+def test_the_lines_drawn_are_the_limits_of_the_verdict():
+    drawn = (bottleneck.CPU_LIMIT, bottleneck.PRESSURE_LIMIT, bottleneck.BANDWIDTH_LIMIT)
+    assert drawn == (CPU_BUSY, PRESSURE_SOME, BANDWIDTH_BUSY)
+
+
+@pytest.mark.parametrize(
+    ("title", "least"), [("Throughput", 1), ("CPU quota", 0.01), ("Disk", 1), ("CPU", 0.01), ("Pressure (PSI)", None)]
+)
+def test_a_flat_zero_has_a_small_axis_that_does_not_flatten_small_values(title, least):
+    assert panel("aforo-bottleneck", title)["fieldConfig"]["defaults"]["custom"].get("axisSoftMax") == least
+
+
+def test_each_bar_of_several_queries_has_its_word_also_when_it_is_alone():
+    names = {
+        each["matcher"]["options"]: next((p["value"] for p in each["properties"] if p["id"] == "displayName"), None)
+        for each in reversed(panel("aforo-capacity", "Queue now")["fieldConfig"]["overrides"])
+    }
+    assert names == {"A": "waiting", "B": "in process", "C": "dead-lettered"}
 
 
 def test_tasks_and_stages_each_have_rate_errors_and_duration():

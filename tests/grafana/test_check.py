@@ -42,6 +42,10 @@ def stacked(board):
     )
 
 
+def lines_of(board):
+    return [each for each in panels(board) if each["type"] == "timeseries"]
+
+
 def without_overrides(panel, matcher):
     panel["fieldConfig"]["overrides"] = [o for o in panel["fieldConfig"]["overrides"] if o["matcher"]["id"] != matcher]
 
@@ -82,6 +86,31 @@ SEEDED_ELSEWHERE = {
         "aforo-run",
         lambda b: put(first(b, "timeseries")["targets"][0], expr="sum(aforo_worker_slots)"),
         "ignores the variable $queue",
+    ),
+    "a metric without a queue whose panel does not say so": (
+        "aforo-worker",
+        lambda b: put(first(b, "timeseries"), targets=[query(b) | {"expr": "sum(celery_task_started_total)"}]),
+        "does not say 'all queues'",
+    ),
+    "the alerts of all queues": (
+        "aforo-stack-health",
+        lambda b: put(first(b, "stat")["targets"][0], expr='count(ALERTS{product="aforo"})'),
+        "ignores the variable $queue",
+    ),
+    "the videos of all queues": (
+        "aforo-stack-health",
+        lambda b: put(first(b, "stat")["targets"][0], expr="sum(aforo_videos)"),
+        "ignores the variable $queue",
+    ),
+    "a rate whose zero gets an axis up to 100": (
+        "aforo-run",
+        lambda b: [each["fieldConfig"]["defaults"]["custom"].pop("axisSoftMax", None) for each in lines_of(b)],
+        "would draw a flat zero on an axis up to 100",
+    ),
+    "bars of which one alone has no name": (
+        "aforo-run",
+        lambda b: [each["fieldConfig"].update(overrides=[]) for each in panels(b) if each["type"] == "bargauge"],
+        "omit the name of a single bar",
     ),
 }
 SEEDED = {
