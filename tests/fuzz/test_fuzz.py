@@ -340,7 +340,7 @@ def sessions(tmp_path_factory):
 
 
 @fuzzed
-@given(replaced(PAGE) | st.builds(lambda records: PAGE | {"records": records}, replaced(RECORDS)))
+@given(document=replaced(PAGE) | st.builds(lambda records: PAGE | {"records": records}, replaced(RECORDS)))
 def test_a_page_of_executions_is_stored_or_invalid(document, sessions):
     page = one_line(parse, json.dumps(document).encode(), errors=InvalidPage)
     if page is not None:
@@ -355,7 +355,7 @@ LINES = "".join(json.dumps(each | {"spool": "s", "node": "n"}) + "\n" for each i
 
 @fuzzed
 @given(
-    mutated([LINES])
+    data=mutated([LINES])
     | st.lists(replaced(RECORDS[0] | {"spool": "s", "node": "n"}), max_size=3).map(
         lambda records: "".join(json.dumps(each) + "\n" for each in records).encode()
     )
@@ -367,7 +367,7 @@ def test_a_file_of_executions_is_imported_or_one_line(data, sessions, tmp_path_f
 
 
 @fuzzed
-@given(mutated([b"1\n2\n", b"3fa85f64-5717-4562-b3fc-2c963f66afa6\r\n\r\nx y\n"]))
+@given(data=mutated([b"1\n2\n", b"3fa85f64-5717-4562-b3fc-2c963f66afa6\r\n\r\nx y\n"]))
 def test_a_file_of_ids_is_lines_or_one_line(data, tmp_path_factory):
     file = tmp_path_factory.getbasetemp() / "ids.txt"
     file.write_bytes(data)
@@ -386,7 +386,11 @@ EXECUTIONS = csv_of(
 
 
 @fuzzed
-@given(mutated([VIDEOS]), mutated([EXECUTIONS]), st.sampled_from(["videos", "executions", "both"]))
+@given(
+    videos=mutated([VIDEOS]),
+    executions=mutated([EXECUTIONS]),
+    changed=st.sampled_from(["videos", "executions", "both"]),
+)
 def test_the_tables_of_an_archive_are_read_or_one_line(videos, executions, changed, tmp_path_factory):
     folder = tmp_path_factory.getbasetemp()
     (folder / "run.json").write_text(json.dumps(RUN))
@@ -400,7 +404,7 @@ APP_FILE = Path("examples/own_app/aforo.toml").read_bytes()
 
 
 @fuzzed
-@given(mutated([APP_FILE]))
+@given(data=mutated([APP_FILE]))
 def test_an_app_file_is_read_or_one_line(data, tmp_path_factory):
     file = tmp_path_factory.getbasetemp() / "aforo.toml"
     file.write_bytes(data)
