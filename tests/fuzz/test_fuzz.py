@@ -6,6 +6,7 @@ ordinary tests. `make fuzz ARGS=--hypothesis-seed=N` repeats a run.
 
 import json
 import math
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -17,11 +18,17 @@ from aforo.sqs import connection as sqs_connection
 from aforo.sqs.connection import FailedPoll
 from aforo.sqs.observer import InvalidReason
 from aforo.sqs.validation import Call, InvalidMessage, MessagePolicy, decode_base64
+from capacity.commands.import_run import id_lines
 from capacity.commands.published_table import published_rows
 from capacity.commands.usl import read_levels
-from capacity.runs.archive_reader import archived_figures, read_resource_file
+from capacity.runs.archive_reader import archived_figures, read_archive, read_resource_file
 from capacity.runs.archived_values import read_run_fields
+from capacity.runs.recorded_run import EXECUTION_COLUMNS, VIDEO_COLUMNS
+from collector.executions_file import import_file
+from collector.page import InvalidPage, parse
+from collector.store import Source, store
 from core import promql
+from core.app_file.reader import read_app_file
 from core.errors import AforoError, EnvironmentFault
 from core.ffmpeg.probe import _media_facts, container_of
 from core.load_shape import parse_shape
@@ -32,6 +39,9 @@ from core.size import parse_size
 from core.video import TASK_NAME, VideoFailed
 from injector.arrivals import read_trace
 from testing.messages import MALFORMED, b64, envelope, protocol_1
+from testing.rows import video_row
+from tests.collector.lab import active_run
+from tests.collector.records import record
 from worker.payload import check_payload, video_and_task_of
 
 # ruff: noqa: E501 (examples of input)
@@ -312,3 +322,90 @@ def test_texts_of_a_person_are_read_or_one_line(text):
     number = one_line(plain_number, text, errors=ValueError)
     assert number is None or math.isfinite(number)
     assert "hunter2" not in without_passwords(f"redis://:hunter2@h/0 {text}")
+
+
+RECORDS = [record(1, root_id="t1", task_id="t1", sent=["t2"]), record(2, slot=None, reason="timeout", outcome="failed")]
+PAGE = {
+    "spool": "s", "served_by": "s", "node": "n", "oldest": 1, "newest": 2, "clock": 1.0, "dead_spools": ["d"],
+    "records": RECORDS,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sessions(tmp_path_factory):
+    with active_run(f"sqlite:///{tmp_path_factory.mktemp('fuzz')}/aforo.db") as opened:
+        with opened.begin() as session:
+            session.add(video_row(id="v1", task_id="t1", uploaded_at=100.0))
+        yield opened
+
+
+@fuzzed
+@given(document=replaced(PAGE) | st.builds(lambda records: PAGE | {"records": records}, replaced(RECORDS)))
+def test_a_page_of_executions_is_stored_or_invalid(document, sessions):
+    page = one_line(parse, json.dumps(document).encode(), errors=InvalidPage)
+    if page is not None:
+        with sessions() as session:  # rolled back at its end
+            stored = store(session, page, Source("w:9101", 150.0))
+            session.flush()
+            assert 0 <= stored.added <= len(page.records)
+
+
+LINES = "".join(json.dumps(each | {"spool": "s", "node": "n"}) + "\n" for each in RECORDS).encode()
+
+
+@fuzzed
+@given(
+    data=mutated([LINES])
+    | st.lists(replaced(RECORDS[0] | {"spool": "s", "node": "n"}), max_size=3).map(
+        lambda records: "".join(json.dumps(each) + "\n" for each in records).encode()
+    )
+)
+def test_a_file_of_executions_is_imported_or_one_line(data, sessions, tmp_path_factory):
+    file = tmp_path_factory.getbasetemp() / "executions.jsonl"
+    file.write_bytes(data)
+    one_line(import_file, sessions, file)
+
+
+@fuzzed
+@given(data=mutated([b"1\n2\n", b"3fa85f64-5717-4562-b3fc-2c963f66afa6\r\n\r\nx y\n"]))
+def test_a_file_of_ids_is_lines_or_one_line(data, tmp_path_factory):
+    file = tmp_path_factory.getbasetemp() / "ids.txt"
+    file.write_bytes(data)
+    assert all(line == line.strip() != "" for line in one_line(id_lines, file) or [])
+
+
+def csv_of(columns, **cells):
+    """Return the CSV file of one row, in which columns without a given cell are empty."""
+    return "\n".join([",".join(columns), ",".join(cells.get(name, "") for name in columns), ""]).encode()
+
+
+VIDEOS = csv_of(VIDEO_COLUMNS, uploaded_at="1.5", sent_at="1.6", started_at="2", updated_at="3", state="done")
+EXECUTIONS = csv_of(
+    EXECUTION_COLUMNS, outcome="done", worker="w", slot="0", started_at="2", ended_at="3", fetch_seconds="0.5"
+)
+
+
+@fuzzed
+@given(
+    videos=mutated([VIDEOS]),
+    executions=mutated([EXECUTIONS]),
+    changed=st.sampled_from(["videos", "executions", "both"]),
+)
+def test_the_tables_of_an_archive_are_read_or_one_line(videos, executions, changed, tmp_path_factory):
+    folder = tmp_path_factory.getbasetemp()
+    (folder / "run.json").write_text(json.dumps(RUN))
+    (folder / "resources.csv").write_bytes(TABLES[-1])
+    (folder / "videos.csv").write_bytes(VIDEOS if changed == "executions" else videos)
+    (folder / "executions.csv").write_bytes(EXECUTIONS if changed == "videos" else executions)
+    one_line(read_archive, folder)
+
+
+APP_FILE = Path("examples/own_app/aforo.toml").read_bytes()
+
+
+@fuzzed
+@given(data=mutated([APP_FILE]))
+def test_an_app_file_is_read_or_one_line(data, tmp_path_factory):
+    file = tmp_path_factory.getbasetemp() / "aforo.toml"
+    file.write_bytes(data)
+    one_line(read_app_file.__wrapped__, file)

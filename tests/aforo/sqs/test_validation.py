@@ -50,9 +50,10 @@ SET_OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("option", SET_OPTIONS)
 def test_each_option_that_a_message_sets_is_named(option):
     assert read_call(json.dumps(envelope(**SET_OPTIONS[option]))).options == {option}
+    assert set(SET_OPTIONS) == set(OPTIONS)
 
 
 @pytest.mark.parametrize(
