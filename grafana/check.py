@@ -253,10 +253,20 @@ def _unknown_metrics(board: Json, metrics: Collection[str]) -> Iterator[Problem]
             yield f"{who}: {error}"
 
 
+def _rules_of_alerts(board: Json) -> Iterator[Problem]:
+    """Yield the tables of alerts that lead to no rule, which has the link to the runbook."""
+    for panel in panels(board):
+        is_of_alerts = panel["type"] == Kind.TABLE and "ALERTS{" in panel["targets"][0]["expr"]
+        if is_of_alerts and "/alerting/list?search=${__value.raw}" not in str(panel["fieldConfig"]["overrides"]):
+            yield f"{panel['title']!r} has no link to the rule of an alert"
+
+
 def _broken_links(board: Json, uids: Collection[str]) -> Iterator[Problem]:
     for panel in panels(board):
         for override in panel.get("fieldConfig", {}).get("overrides", []):
             for link in (url for p in override["properties"] if p["id"] == "links" for url in p["value"]):
+                if link["url"].startswith("/alerting/list?"):  # Grafana's page of rules has no variables
+                    continue
                 target, _, chosen = link["url"].removeprefix("/d/").partition("?")
                 if target not in uids:
                     yield f"{panel.get('title')!r} links to the unknown dashboard {target!r}"
@@ -271,5 +281,5 @@ def _broken_links(board: Json, uids: Collection[str]) -> Iterator[Problem]:
 
 CHECKS: tuple[Callable[[Json], Iterator[Problem]], ...] = (
     *(_identity, _ids, _grid, _words, _kinds, _sources, _queries),
-    *(_unknown_values, _drawing, _placement, _ignored_variables, _all_queues),
+    *(_unknown_values, _drawing, _placement, _ignored_variables, _all_queues, _rules_of_alerts),
 )

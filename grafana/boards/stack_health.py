@@ -56,6 +56,8 @@ AGE = f"({DATABASE_AGE} > {QUEUE_AGE}) or ({QUEUE_AGE} + 0 * {DATABASE_AGE})"
 COLLECTORS_NOW = "min by (collector) (aforo_exporter_collector_success) or " + " or ".join(
     f'label_replace(vector(NaN), "collector", "{name}", "", "")' for name in COLLECTORS
 )
+#: Grafana's list of the alerts of its data sources, with description and link to the runbook of those of this name.
+ALERT_RULES = "/alerting/list?search="
 #: How many collectors cannot read. Unknown if a kind of them is missing, however many there are of another kind.
 CANNOT_READ = (
     "count(aforo_exporter_collector_success == 0)"
@@ -64,9 +66,10 @@ CANNOT_READ = (
 ALERTS_NOW = table(
     Text("Alertas activas", "Firing alerts"),
     Text(
-        "¿Qué hay que atender? docs/runbook.md explica cada alerta. Solo las de Aforo, sin las de otras colas.",
-        "What needs attention? docs/runbook.md explains each alert. Only those of Aforo, without those of "
-        "other queues.",
+        "¿Qué hay que atender? Un clic abre la regla con su enlace a docs/runbook.md. Solo las de Aforo, sin las de "
+        "otras colas.",
+        "What needs attention? A click opens the rule with its link to docs/runbook.md. Only those of Aforo, without "
+        "those of other queues.",
     ),
     WITH_REMEDY,
     key="alertname",
@@ -75,6 +78,7 @@ ALERTS_NOW = table(
             Text("Alerta", "Alert"),
             label="alertname",
             words={name: Word(meaning) for name, (meaning, _) in ALERTS.items()},
+            link=ALERT_RULES + "${__value.raw}",
             width=200,
         ),
         Column(Text("Gravedad", "Severity"), label="severity", words=SEVERITIES, width=90),

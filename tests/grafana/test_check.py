@@ -97,6 +97,11 @@ SEEDED_ELSEWHERE = {
         lambda b: put(first(b, "stat")["targets"][0], expr='count(ALERTS{product="aforo"})'),
         "ignores the variable $queue",
     ),
+    "a table of alerts without a way to the runbook": (
+        "aforo-stack-health",
+        lambda b: first(b, "table")["fieldConfig"].update(overrides=[]),
+        "has no link to the rule of an alert",
+    ),
     "the videos of all queues": (
         "aforo-stack-health",
         lambda b: put(first(b, "stat")["targets"][0], expr="sum(aforo_videos)"),
