@@ -142,8 +142,10 @@ class _Table:
 
     def _workers(self) -> Array:
         """Return a number per worker. Old archives have no worker, and their slots are process ids."""
-        nodes = self.cells.get("node", ())
-        cells = [worker or node for worker, node in zip(self.cells.get("worker", nodes), nodes, strict=True)]
+        given = [self.cells[name] for name in ("worker", "node") if name in self.cells]
+        if not given:
+            raise UsageError(str(self.path), "it has no column worker", REMEDY)
+        cells = [next(filter(None, names), "") for names in zip(*given, strict=True)]
         numbers = {worker: number for number, worker in enumerate(sorted(set(cells)))}
         return np.array([numbers[worker] for worker in cells], dtype=np.float64)
 

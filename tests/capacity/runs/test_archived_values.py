@@ -1,5 +1,6 @@
 """Archives with a wrong value: one line names the file, the field and the value, and nothing is analysed."""
 
+import csv
 import json
 import os
 
@@ -188,6 +189,24 @@ def test_a_pipe_in_an_archive_is_not_waited_for(folder, name):
     (folder / name).unlink()
     os.mkfifo(folder / name)
     with pytest.raises(UsageError, match="it is not a regular file"):
+        analyse_archive(folder)
+
+
+def without_columns(file, *names):
+    with file.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, [name for name in rows[0] if name not in names], extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@pytest.mark.parametrize("name", ["worker", "node"])
+def test_an_execution_names_its_worker_or_its_node(folder, name):
+    without_columns(folder / "executions.csv", name)
+    assert analyse_archive(folder).recorded.executions.ended_at.size == 10
+    without_columns(folder / "executions.csv", "worker", "node")
+    with pytest.raises(UsageError, match=r"executions.csv; it has no column worker; give results/runs"):
         analyse_archive(folder)
 
 
