@@ -49,7 +49,7 @@ from benchmarks.chaos_run import Result, Stopped, attack
 from benchmarks.harness import machine
 from benchmarks.programs import exit_on_sigterm
 from core.cli import whole_numbers
-from core.errors import EnvironmentFault, UsageError
+from core.errors import EnvironmentFault, ExitCode, UsageError
 from testing import postgresql
 from testing.emulator import program
 
@@ -67,7 +67,11 @@ def main(words: Sequence[str] | None = None) -> int:
         return error.exit_code
     exit_on_sigterm()
     cells = [(name, seed) for seed in options.seeds for name in options.subjects]
-    results = run(cells, options.kills, options.parallel, options.results)
+    try:
+        results = run(cells, options.kills, options.parallel, options.results)
+    except KeyboardInterrupt:
+        print("error: interrupted; Ctrl-C was pressed; the printed results are whole", file=sys.stderr)
+        return ExitCode.INTERRUPTED
     print(machine())
     print(f"seeds {','.join(map(str, options.seeds))}, {options.kills} kills each")
     print(*table(results), sep="\n")
@@ -155,9 +159,7 @@ def bound(lost: int, kills: int) -> str:
 
 def _options(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--seeds", type=_numbers, default=os.environ.get("SEEDS") or "1", help="[env: SEEDS, default 1]"
-    )
+    parser.add_argument("--seeds", default=os.environ.get("SEEDS") or "1", help="[env: SEEDS, default 1]")
     parser.add_argument("--kills", type=int, default=250, help="kills per seed (250)")
     parser.add_argument("--parallel", type=int, default=4, help="rigs at a time (4)")
     parser.add_argument("--subjects", default=",".join(SUBJECTS), help=f"({','.join(SUBJECTS)})")

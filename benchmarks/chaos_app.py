@@ -42,7 +42,7 @@ engine = create_engine(os.environ["CHAOS_DATABASE_URL"], pool_pre_ping=True)
 jobs = Jobs(engine, is_reentrant=os.environ.get("CHAOS_REENTRANT") == "1")
 
 
-@app.task(name="chaos.work", bind=True, max_retries=8)
+@app.task(name="chaos.work", bind=True, max_retries=8)  # type: ignore[untyped-decorator]
 def work(self: Task, job: str, seconds: float) -> None:
     """Do one job: run `sleep` in place of ffmpeg. Retry the task if that program is killed."""
     if not jobs.claim(job):

@@ -35,6 +35,8 @@ JOB_SECONDS = 1.0
 #: A crashed server keeps what it committed only with this. The library of tests turns it off for speed.
 DURABLE = "-c synchronous_commit=on -c shared_buffers=16MB"
 MAX_RECEIVES = 8
+#: scheme of PostgreSQL, and the one that names SQLAlchemy's driver
+DRIVER = ("postgresql://", "postgresql+psycopg://")
 FINAL = frozenset({"done", "failed"})
 
 
@@ -194,7 +196,7 @@ class ForeignWorker:
     _engine: Engine = field(init=False)
 
     def __post_init__(self) -> None:
-        self._engine = create_engine(_with_driver(self.site.database_url), pool_pre_ping=True)
+        self._engine = create_engine(self.site.database_url.replace(*DRIVER), pool_pre_ping=True)
         JOBS.metadata.create_all(self._engine)
 
     def start(self) -> None:
@@ -228,9 +230,7 @@ class ForeignWorker:
     def end(self) -> None:
         """Kill the workers and their children."""
         for worker in self._workers:
-            with suppress(ProcessLookupError):
-                os.killpg(worker.process.pid, 9)
-            worker.process.wait()
+            worker.kill()
         self._engine.dispose()
 
     def _message(self, job: str) -> str:
@@ -243,7 +243,7 @@ class ForeignWorker:
             "AWS_ENDPOINT_URL": self.site.proxy_url,
             "CHAOS_QUEUE": self.site.queue.name,
             "CHAOS_QUEUE_URL": self.site.proxy_url + urlsplit(self.site.queue.url).path,
-            "CHAOS_DATABASE_URL": _with_driver(self.site.database_url),
+            "CHAOS_DATABASE_URL": self.site.database_url.replace(*DRIVER),
             "CHAOS_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
             "CHAOS_HARDENED": str(int(self.is_hardened)),
             "CHAOS_REENTRANT": str(int(self.is_reentrant)),
@@ -275,12 +275,8 @@ def running_subject(name: str, folder: Path) -> Iterator[tuple[Site, Subject]]:
 
 def programs_of(subject: Subject) -> list[psutil.Process]:
     """Return the child programs of the running tasks."""
-    try:
-        descendants = psutil.Process(subject.worker.process.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
     found = []
-    for process in descendants:
+    for process in subject.worker.descendants():
         with suppress(psutil.NoSuchProcess):
             if process.name() == subject.program:
                 found.append(process)
@@ -290,10 +286,6 @@ def programs_of(subject: Subject) -> list[psutil.Process]:
 def _job_of(video: str, state: str, owner: str | None, executions: int, updated_at: float, done_count: int) -> Job:
     pid = int(owner.rsplit("|", 2)[1]) if owner else None
     return Job(video, str(state), pid, executions, done_count, updated_at if state in FINAL else None)
-
-
-def _with_driver(url: str) -> str:
-    return url.replace("postgresql://", "postgresql+psycopg://")
 
 
 def _texts(client: Any, url: str, seconds: float = 60.0) -> list[str]:
@@ -308,10 +300,10 @@ def _texts(client: Any, url: str, seconds: float = 60.0) -> list[str]:
         if sum(map(int, counts.values())) <= len(bodies):
             break
         time.sleep(0.5)
-    return [_decoded(body) for body in bodies]
+    return [decoded(body) for body in bodies]
 
 
-def _decoded(body: str) -> str:
+def decoded(body: str) -> str:
     """Return the envelope of a message and the decoded call in it."""
     text = body if body.startswith("{") else base64.b64decode(body).decode()
     return text + base64.b64decode(json.loads(text)["body"]).decode()

@@ -29,6 +29,8 @@ STALL_SECONDS = 30.0
 QUIET_SECONDS = 8.0
 DRAIN_SECONDS = 400.0
 TICK_SECONDS = 0.4
+#: a worker that cannot start so many times is a fault of the rig
+STARTS = 5
 
 
 class Stopped(Exception):
@@ -99,20 +101,22 @@ class Attack:
             self._sleep(kill.pause_seconds)
             self._tick(fill=True)
             while not self._strike(kill):
-                self._sleep(0.05)
+                self._sleep(0.15)
                 self._tick(fill=True)
         self.drain()
         self.subject.end()
 
     def start(self) -> None:
-        """Start the worker. A worker that ends before it is ready is counted and started again."""
-        while True:
+        """Start the worker. A worker that is not ready within a minute is counted as ended, and started again."""
+        for attempt in range(1, STARTS + 1):
             try:
                 self.subject.start()
                 break
             except AssertionError:
+                if attempt == STARTS:
+                    raise
                 self.ended += 1
-                self.subject.worker.process.kill()
+                self.subject.worker.kill()
                 self._sleep(0.5)
         self._progress_at = time.monotonic()
 

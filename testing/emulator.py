@@ -18,7 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from testing.polling import until
-from testing.ports import free_port
+from testing.ports import free_port, is_open
 
 ROOT = Path(__file__).parents[1]
 KEY = "test"
@@ -70,7 +70,7 @@ class Emulator:
         }
         with (self.folder / "log").open("a") as log:
             self._process = subprocess.Popen([self.command], env=environment, cwd=self.folder, stdout=log, stderr=log)
-        until(lambda: _answers(self.url), f"{self.command} answers")
+        until(lambda: is_open(self.port) and _answers(self.url), f"{self.command} answers")
 
     def stop(self, signal_number: int = signal.SIGTERM) -> None:
         """Send a signal to the emulator, and wait until it ends. SIGTERM keeps its messages."""

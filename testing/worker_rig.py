@@ -48,6 +48,7 @@ class Worker:
     process: subprocess.Popen[bytes]
     output: Path
     metrics_port: int
+    _left_behind: list[psutil.Process] = field(default_factory=list)
 
     def log_text(self) -> str:
         """Return everything that the worker wrote."""
@@ -60,7 +61,16 @@ class Worker:
     def children(self) -> list[psutil.Process]:
         """Return the worker's task processes."""
         try:
-            return [p for p in psutil.Process(self.process.pid).children() if "ffmpeg" not in p.name()]
+            return [p for p in self.descendants(recursive=False) if "ffmpeg" not in p.name()]
+        except psutil.NoSuchProcess:
+            return []
+
+    def descendants(self, *, recursive: bool = True) -> list[psutil.Process]:
+        """Return the worker's children, and with `recursive` their children too."""
+        if self.process.returncode is not None:  # its process id may belong to another program by now
+            return []
+        try:
+            return psutil.Process(self.process.pid).children(recursive=recursive)
         except psutil.NoSuchProcess:
             return []
 
@@ -83,7 +93,19 @@ class Worker:
 
     def send(self, number: int) -> None:
         """Send a signal to the worker's main process."""
+        if number == signal.SIGKILL:
+            self._left_behind = self.descendants()
         self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """Kill the main process and its descendants, also those that an earlier SIGKILL left behind."""
+        if self.process.returncode is None:  # until it is waited for, nothing else has its process group
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        for process in self._left_behind:
+            with suppress(psutil.NoSuchProcess):  # psutil compares start times, so a reused id is left alone
+                process.kill()
+        self.process.wait()
 
 
 @dataclass
@@ -128,9 +150,7 @@ class Rig:
     def end(self) -> None:
         """Kill the workers that were started."""
         for worker in self.workers:
-            with suppress(ProcessLookupError):
-                os.killpg(worker.process.pid, signal.SIGKILL)
-            worker.process.wait()
+            worker.kill()
 
     def store(self, clip: Path, key: str = "uploads/clip.mp4") -> StoredObject:
         """Put a file into the storage."""
