@@ -2,7 +2,7 @@
 
 Four subjects get the same schedule of each seed:
 
-- `worker`: our worker. Its jobs are real videos of one second, which ffmpeg transcodes in real time.
+- `worker`: our worker. Its jobs are real videos of two seconds, which ffmpeg transcodes in real time.
 - `hardened`: a team's app (`chaos_app.py`) on the hardened transport, with `acks_late`, `reject_on_worker_lost`, no
   acknowledgement of failed tasks, and a claim that can be entered again.
 - `not-reentrant`: the same with a claim that cannot be entered again. What it loses, its claim loses.

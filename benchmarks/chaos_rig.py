@@ -31,7 +31,8 @@ from testing.tcp_proxy import TcpProxy
 from testing.worker_rig import VISIBILITY_SECONDS, Rig, Worker, new_rig
 
 SLOTS = 4
-JOB_SECONDS = 1.0
+#: of a video, and of a job of the foreign app, which has no heartbeat and must end within the visibility timeout
+VIDEO_SECONDS, JOB_SECONDS = 2.0, 1.0
 #: A crashed server keeps what it committed only with this. The library of tests turns it off for speed.
 DURABLE = "-c synchronous_commit=on -c shared_buffers=16MB"
 MAX_RECEIVES = 8
@@ -147,7 +148,7 @@ class Subject(Protocol):
 
 @dataclass
 class OurWorker:
-    """The reference worker with real videos of one second, which ffmpeg transcodes in real time."""
+    """The reference worker with real videos of two seconds, which ffmpeg transcodes in real time."""
 
     site: Site
     rig: Rig
@@ -156,7 +157,7 @@ class OurWorker:
     _batches: int = 0
 
     def __post_init__(self) -> None:
-        picture = f"testsrc2=size=160x90:rate=10:duration={JOB_SECONDS:g}"
+        picture = f"testsrc2=size=160x90:rate=10:duration={VIDEO_SECONDS:g}"
         clip = make(self.site.folder / "clip.mp4", "-f", "lavfi", "-i", picture, *H264, "-movflags", "+faststart")
         self._stored = self.rig.store(clip)
 

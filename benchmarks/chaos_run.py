@@ -19,8 +19,8 @@ import psutil
 from benchmarks.chaos_rig import SLOTS, Job, Site, Subject, programs_of, running_subject
 from testing.chaos import Kill, schedule
 
-#: a killed worker, a restarted server and a cut cost seconds, so they are rarer than a killed process
-VICTIMS = (*["child"] * 6, *["program"] * 5, *["main"] * 2, *["network"] * 2, *["database"] * 2, "emulator")
+#: by cost: a killed main process costs seconds of CPU, a restarted server or a cut costs seconds of waiting
+VICTIMS = (*["child"] * 7, *["program"] * 7, "main", *["network"] * 2, *["database"] * 2, "emulator")
 BATCH = 10
 LONGEST_CUT_SECONDS = 2.5
 #: a worker that does nothing for so long while messages are visible is replaced
