@@ -33,21 +33,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
-import threading
-import traceback
+import time
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict
 from pathlib import Path
 
 from scipy import stats
 
 from benchmarks.chaos_rig import SUBJECTS
-from benchmarks.chaos_run import Result, Stopped, attack
-from benchmarks.harness import machine
-from benchmarks.programs import exit_on_sigterm
+from benchmarks.chaos_run import Result
+from benchmarks.harness import machine, python
+from benchmarks.programs import ROOT, exit_on_sigterm
 from core.cli import whole_numbers
 from core.errors import EnvironmentFault, ExitCode, UsageError
 from testing import postgresql
@@ -80,40 +78,38 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def run(cells: list[tuple[str, int]], kills: int, parallel: int, file: Path | None) -> list[Result]:
-    """Run the cells, `parallel` at a time. Print each result and append it to `file`.
+    """Run the cells, `parallel` processes at a time. Print each result and append it to `file`.
 
-    A cell that fails is reported on standard error and has no result.
+    A cell that fails writes its error to standard error and has no result.
     """
-    stopped = threading.Event()
-    results: list[Result] = []
-    with ThreadPoolExecutor(parallel) as pool:
-        running: set[Future[Result]] = {pool.submit(attack, name, seed, kills, stopped) for name, seed in cells}
-        try:
-            while running:
-                ended, running = wait(running, return_when=FIRST_COMPLETED)
-                for each in ended:
-                    results += _result_of(each, file)
-        finally:
-            stopped.set()
-            for each in running:
-                each.cancel()
+    waiting, running, results = list(cells), set[subprocess.Popen[str]](), list[Result]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < parallel:
+                name, seed = waiting.pop(0)
+                command = python("benchmarks.chaos_run", name, str(seed), str(kills))
+                running.add(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True))
+            for process in [each for each in running if each.poll() is not None]:
+                running.remove(process)
+                results += _result_of(process, file)
+            time.sleep(0.5)
+    finally:
+        for process in running:  # it stops its servers
+            process.terminate()
+        for process in running:
+            process.wait()
     return results
 
 
-def _result_of(cell: Future[Result], file: Path | None) -> list[Result]:
-    try:
-        result = cell.result()
-    except Stopped:
+def _result_of(cell: subprocess.Popen[str], file: Path | None) -> list[Result]:
+    line = cell.communicate()[0].strip()
+    if cell.returncode != 0 or not line:
         return []
-    except Exception:  # another cell can still have a result
-        traceback.print_exc()
-        return []
-    line = json.dumps(asdict(result))
     print(line, flush=True)
     if file is not None:
         with file.open("a") as stream:
             stream.write(line + "\n")
-    return [result]
+    return [Result(**json.loads(line))]
 
 
 def table(results: Sequence[Result]) -> list[str]:

@@ -7,8 +7,8 @@ import os
 import random
 import shutil
 import signal
+import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -17,6 +17,8 @@ from pathlib import Path
 import psutil
 
 from benchmarks.chaos_rig import SLOTS, Job, Site, Subject, programs_of, running_subject
+from benchmarks.programs import exit_on_sigterm
+from core.errors import ExitCode
 from testing.chaos import Kill, schedule
 
 #: by cost: a killed main process costs seconds of CPU, a restarted server or a cut costs seconds of waiting
@@ -31,10 +33,6 @@ DRAIN_SECONDS = 400.0
 TICK_SECONDS = 0.4
 #: a worker that cannot start so many times is a fault of the rig
 STARTS = 5
-
-
-class Stopped(Exception):
-    """The benchmark is being interrupted."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,6 @@ class Attack:
 
     site: Site
     subject: Subject
-    stopped: threading.Event
     strikes: list[Strike] = field(default_factory=list)
     ended: int = 0
     stalled: int = 0
@@ -98,10 +95,10 @@ class Attack:
         self.subject.send(BATCH)
         self.start()
         for kill in kills:
-            self._sleep(kill.pause_seconds)
+            time.sleep(kill.pause_seconds)  # part of the schedule, not a wait for a condition
             self._tick(fill=True)
             while not self._strike(kill):
-                self._sleep(0.15)
+                time.sleep(0.15)
                 self._tick(fill=True)
         self.drain()
         self.subject.end()
@@ -117,7 +114,7 @@ class Attack:
                     raise
                 self.ended += 1
                 self.subject.worker.kill()
-                self._sleep(0.5)
+                time.sleep(0.5)
         self._progress_at = time.monotonic()
 
     def drain(self) -> None:
@@ -133,11 +130,7 @@ class Attack:
                 quiet_since = None
             elif time.monotonic() - (quiet_since := quiet_since or time.monotonic()) > QUIET_SECONDS:
                 return
-            self._sleep(TICK_SECONDS)
-
-    def _sleep(self, seconds: float) -> None:
-        if self.stopped.wait(seconds):
-            raise Stopped
+            time.sleep(TICK_SECONDS)
 
     def _tick(self, *, fill: bool) -> None:
         """Keep the queue filled, and replace a worker that has ended or does nothing. Look at most every 0.4 s."""
@@ -189,6 +182,8 @@ class Attack:
         else:
             self.site.restart_emulator()
         self.strikes.append(Strike(kill.victim, at, hit))
+        with (self.site.folder / "strikes.jsonl").open("a") as stream:
+            stream.write(json.dumps(asdict(self.strikes[-1])) + "\n")
         return True
 
     def _kill_main(self) -> None:
@@ -197,28 +192,26 @@ class Attack:
         self.start()
 
 
-def attack(name: str, seed: int, count: int, stopped: threading.Event) -> Result:
-    """Run one seed on one subject. Raise Stopped if `stopped` is set. The folder of a loss is kept."""
+def attack(name: str, seed: int, count: int) -> Result:
+    """Do `count` kills of one seed on one subject.
+
+    The folder with the logs and the strikes is kept if a job is lost, or if an error ends the attack.
+    """
     folder, started = Path(tempfile.mkdtemp(prefix=f"chaos-{name}-{seed}-")), time.monotonic()
     try:
         with running_subject(name, folder) as (site, subject):
-            attack = Attack(site, subject, stopped)
-            try:
-                attack.run(schedule(random.Random(seed), VICTIMS, count))
-            finally:
-                subject.end()
+            attack = Attack(site, subject)
+            attack.run(schedule(random.Random(seed), VICTIMS, count))
             result = judge(name, seed, attack, site.texts_left())
-            result.seconds, result.folder = time.monotonic() - started, str(folder)
-            if result.lost:
-                rows = [asdict(job) for job in subject.jobs() if not job.is_final]
-                strikes = [asdict(strike) for strike in attack.strikes]
-                (folder / "lost.json").write_text(json.dumps({"open": rows, "strikes": strikes}, indent=1))
-    except BaseException:
-        if stopped.is_set():
-            shutil.rmtree(folder, ignore_errors=True)
+            jobs = [asdict(job) for job in subject.jobs()]
+    except (KeyboardInterrupt, SystemExit):
+        shutil.rmtree(folder, ignore_errors=True)
         raise
-    if not result.lost:
-        result.folder = ""
+    result.seconds = time.monotonic() - started
+    if result.lost:
+        result.folder = str(folder)
+        (folder / "jobs.json").write_text(json.dumps(jobs, indent=1))
+    else:
         shutil.rmtree(folder, ignore_errors=True)
     return result
 
@@ -257,3 +250,17 @@ def judge(name: str, seed: int, attack: Attack, texts_left: list[str]) -> Result
         load=os.getloadavg()[0],
         lost_after=[[strike.victim for strike, each in hits if each.id == job] for job in lost],
     )
+
+
+def main() -> int:
+    """Print the result of the seed and the subject on the command line, as JSON."""
+    exit_on_sigterm()
+    try:
+        print(json.dumps(asdict(attack(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))))
+    except KeyboardInterrupt:  # the benchmark says so
+        return ExitCode.INTERRUPTED
+    return ExitCode.DONE
+
+
+if __name__ == "__main__":  # a process of its own, because alembic and boto3 are not made for threads
+    raise SystemExit(main())

@@ -7,7 +7,6 @@ import os
 import random
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -55,7 +54,7 @@ def test_a_job_whose_message_was_deleted_is_lost_and_one_that_was_completed_twic
             connection.execute(update(JOBS).where(JOBS.c.id == ids[0]).values(twice))
         engine.dispose()
         deleted = delete_message_of(site, ids[1])
-        attack = Attack(site, subject, threading.Event())
+        attack = Attack(site, subject)
         attack.strikes = [Strike("main", 100.0, tuple(ids[:2])), Strike("child", 120.0, (ids[0],))]
         found = judge("hardened", 1, attack, site.texts_left())
     assert deleted == 1
