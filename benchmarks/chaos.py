@@ -2,7 +2,7 @@
 
 Four subjects get the same schedule of each seed:
 
-- `worker`: our worker. Its jobs are real videos of two seconds, which ffmpeg transcodes in real time.
+- `worker`: our worker. Its jobs are real videos of four seconds, which ffmpeg transcodes in real time.
 - `hardened`: a team's app (`chaos_app.py`) on the hardened transport, with `acks_late`, `reject_on_worker_lost`, no
   acknowledgement of failed tasks, and a claim that can be entered again.
 - `not-reentrant`: the same with a claim that cannot be entered again. What it loses, its claim loses.
@@ -21,7 +21,7 @@ queue was empty for 8 s. It is duplicated if it was completed again, and recover
 longest recovery is from a kill until the final state of a job that was in work on what was killed: its child process,
 or all child processes.
 
-A worker that has ended by itself, or does nothing for 30 s while messages are visible, is counted and replaced.
+A worker that has ended by itself, or does nothing for 60 s while messages are visible, is counted and replaced.
 
 Exit code 1 if `worker` or `hardened` lost a job, 0 otherwise. Each result is appended to the file --results.
 

@@ -20,19 +20,21 @@ from benchmarks.chaos_rig import SLOTS, Job, Site, Subject, programs_of, running
 from benchmarks.programs import exit_on_sigterm
 from core.errors import ExitCode
 from testing.chaos import Kill, schedule
+from testing.polling import until
 
 #: by cost: a killed main process costs seconds of CPU, a restarted server or a cut costs seconds of waiting
 VICTIMS = (*["child"] * 7, *["program"] * 7, "main", *["network"] * 2, *["database"] * 2, "emulator")
 BATCH = 10
 LONGEST_CUT_SECONDS = 2.5
 #: a worker that does nothing for so long while messages are visible is replaced
-STALL_SECONDS = 30.0
+STALL_SECONDS = 60.0
 #: the queue is empty for so long before a job without a final state is judged
 QUIET_SECONDS = 8.0
 DRAIN_SECONDS = 400.0
 TICK_SECONDS = 0.4
 #: a worker that cannot start so many times is a fault of the rig
 STARTS = 5
+START_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -104,18 +106,16 @@ class Attack:
         self.subject.end()
 
     def start(self) -> None:
-        """Start the worker. A worker that is not ready within a minute is counted as ended, and started again."""
-        for attempt in range(1, STARTS + 1):
-            try:
-                self.subject.start()
-                break
-            except AssertionError:
-                if attempt == STARTS:
-                    raise
-                self.ended += 1
-                self.subject.worker.kill()
-                time.sleep(0.5)
-        self._progress_at = time.monotonic()
+        """Start the worker, and wait until it takes messages. One that ends before is counted and started again."""
+        for _ in range(STARTS):
+            self.subject.start()
+            worker = self.subject.worker
+            until(lambda w=worker: w.is_ready() or not w.is_alive(), "the worker is ready", START_SECONDS, 0.2)
+            if worker.is_alive():
+                self._progress_at = time.monotonic()
+                return
+            self.ended += 1
+        raise RuntimeError(f"the worker does not start, see {self.site.folder}")
 
     def drain(self) -> None:
         """Wait until no message is in the queue and no job is in work."""

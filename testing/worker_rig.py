@@ -74,9 +74,13 @@ class Worker:
         except psutil.NoSuchProcess:
             return []
 
+    def is_ready(self) -> bool:
+        """Return True if the worker has written that it takes messages."""
+        return READY in self.log_text()
+
     def await_ready(self) -> Worker:
         """Wait until the worker takes messages. Return the worker."""
-        until(lambda: READY in self.log_text() or not self.is_alive(), "the worker is ready", seconds=60)
+        until(lambda: self.is_ready() or not self.is_alive(), "the worker is ready", seconds=60)
         assert self.is_alive(), self.log_text()
         return self
 
