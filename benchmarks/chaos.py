@@ -21,7 +21,7 @@ queue was empty for 8 s. It is duplicated if it was completed again, and recover
 longest recovery is from a kill until the final state of a job that was in work on what was killed: its child process,
 or all child processes.
 
-A worker that has ended by itself, or does nothing for 60 s while messages are visible, is counted and replaced.
+A worker that has ended by itself, or has no task for 60 s while messages are visible, is counted and replaced.
 
 Exit code 1 if `worker` or `hardened` lost a job, 0 otherwise. Each result is appended to the file --results.
 

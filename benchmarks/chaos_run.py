@@ -26,7 +26,7 @@ from testing.polling import until
 VICTIMS = (*["child"] * 7, *["program"] * 7, "main", *["network"] * 2, *["database"] * 2, "emulator")
 BATCH = 10
 LONGEST_CUT_SECONDS = 2.5
-#: a worker that does nothing for so long while messages are visible is replaced
+#: a worker without a task for so long while messages are visible is replaced
 STALL_SECONDS = 60.0
 #: the queue is empty for so long before a job without a final state is judged
 QUIET_SECONDS = 8.0
@@ -109,9 +109,8 @@ class Attack:
         """Start the worker, and wait until it takes messages. One that ends before is counted and started again."""
         for _ in range(STARTS):
             self.subject.start()
-            worker = self.subject.worker
-            until(lambda w=worker: w.is_ready() or not w.is_alive(), "the worker is ready", START_SECONDS, 0.2)
-            if worker.is_alive():
+            until(self._has_started_or_ended, "the worker is ready", START_SECONDS, 0.2)
+            if self.subject.worker.is_alive():
                 self._progress_at = time.monotonic()
                 return
             self.ended += 1
@@ -132,6 +131,9 @@ class Attack:
                 return
             time.sleep(TICK_SECONDS)
 
+    def _has_started_or_ended(self) -> bool:
+        return self.subject.worker.is_ready() or not self.subject.worker.is_alive()
+
     def _tick(self, *, fill: bool) -> None:
         """Keep the queue filled, and replace a worker that has ended or does nothing. Look at most every 0.4 s."""
         if time.monotonic() - self._ticked_at < TICK_SECONDS:
@@ -145,7 +147,7 @@ class Attack:
             return self.start()
         jobs = self.subject.jobs()
         progress = sum(job.is_final for job in jobs), sum(job.executions for job in jobs)
-        if progress != self._progress or not counts["visible"]:
+        if progress != self._progress or not counts["visible"] or self._in_work(jobs):
             self._progress, self._progress_at = progress, time.monotonic()
         elif time.monotonic() - self._progress_at > STALL_SECONDS:
             self.stalled += 1

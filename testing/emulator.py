@@ -71,7 +71,7 @@ class Emulator:
         with (self.folder / "log").open("a") as log:
             self._process = subprocess.Popen([self.command], env=environment, cwd=self.folder, stdout=log, stderr=log)
         client = sqs_client(self.url)  # takes as much CPU as many of its calls
-        until(lambda: _answers(client), f"{self.command} answers")
+        until(lambda: _answers(client), f"{self.command} answers", seconds=120)
 
     def stop(self, signal_number: int = signal.SIGTERM) -> None:
         """Send a signal to the emulator, and wait until it ends. SIGTERM keeps its messages."""
