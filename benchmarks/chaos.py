@@ -17,11 +17,12 @@ some seconds without SQS after connections were reset, and never a loss of messa
 afterwards, it is counted as lost by the emulator.
 
 A job is lost if it has no final state and no message is left for it in the queue or the dead-letter queue, after the
-queue was empty for 8 s. It is duplicated if it was completed again, and recovered if a kill hit it and it is done. The
+queue was empty for 15 s. It is duplicated if it was completed again, and recovered if a kill hit it and it is done. The
 longest recovery is from a kill until the final state of a job that was in work on what was killed: its child process,
 or all child processes.
 
-A worker that has ended by itself, or has no task for 60 s while messages are visible, is counted and replaced.
+A worker that has ended by itself is counted and replaced. So is one that starts and ends nothing for 60 s although it has
+a free slot and messages are visible: it has stalled.
 
 Exit code 1 if `worker` or `hardened` lost a job, 0 otherwise. Each result is appended to the file --results.
 

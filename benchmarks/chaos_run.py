@@ -26,10 +26,10 @@ from testing.polling import until
 VICTIMS = (*["child"] * 7, *["program"] * 7, "main", *["network"] * 2, *["database"] * 2, "emulator")
 BATCH = 10
 LONGEST_CUT_SECONDS = 2.5
-#: a worker without a task for so long while messages are visible is replaced
+#: a worker that has a free slot and ends nothing for so long, while messages are visible, is replaced
 STALL_SECONDS = 60.0
 #: the queue is empty for so long before a job without a final state is judged
-QUIET_SECONDS = 8.0
+QUIET_SECONDS = 15.0
 DRAIN_SECONDS = 400.0
 TICK_SECONDS = 0.4
 #: a worker that cannot start so many times is a fault of the rig
@@ -125,7 +125,7 @@ class Attack:
             is_empty = counts["visible"] + counts["in_flight"] == 0
             if is_empty and all(job.is_final for job in jobs):
                 return
-            if not is_empty or self._in_work(jobs):
+            if not is_empty:
                 quiet_since = None
             elif time.monotonic() - (quiet_since := quiet_since or time.monotonic()) > QUIET_SECONDS:
                 return
@@ -147,7 +147,7 @@ class Attack:
             return self.start()
         jobs = self.subject.jobs()
         progress = sum(job.is_final for job in jobs), sum(job.executions for job in jobs)
-        if progress != self._progress or not counts["visible"] or self._in_work(jobs):
+        if progress != self._progress or not counts["visible"] or len(self._in_work(jobs)) >= SLOTS:
             self._progress, self._progress_at = progress, time.monotonic()
         elif time.monotonic() - self._progress_at > STALL_SECONDS:
             self.stalled += 1
