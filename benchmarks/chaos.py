@@ -21,8 +21,8 @@ queue was empty for 15 s. It is duplicated if it was completed again, and recove
 longest recovery is from a kill until the final state of a job that was in work on what was killed: its child process,
 or all child processes.
 
-A worker that has ended by itself is counted and replaced. So is one that starts and ends nothing for 60 s although it has
-a free slot and messages are visible: it has stalled.
+A worker that has ended by itself is counted and replaced. So is one that has stalled: it has a free slot, messages are
+visible, and for 60 s no task starts or ends.
 
 Exit code 1 if `worker` or `hardened` lost a job, 0 otherwise. Each result is appended to the file --results.
 
