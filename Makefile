@@ -7,7 +7,7 @@
 # By default make expands a value given on its command line, so that SIZE='$(shell rm -rf x)' would run. The `eval`
 # replaces each given option by its unexpanded text: $(value SIZE) is that text, and `override` beats the command line.
 # Only given options are exported, because an empty option differs from one that is not set.
-OPTIONS := SIZES MODES REPEATS LEVELS ADAPTIVE ARRIVALS SIZE COUNT CONCURRENCY RATE SHAPE SEED TRACE FILE USER_ID PROFILE RUN_ID NOTE WARMUP STACK WORKERS YES ARGS
+OPTIONS := SIZES SEEDS MODES REPEATS LEVELS ADAPTIVE ARRIVALS SIZE COUNT CONCURRENCY RATE SHAPE SEED TRACE FILE USER_ID PROFILE RUN_ID NOTE WARMUP STACK WORKERS YES ARGS
 # Names of all variables on the command line: `override` below changes their origin. local/check_options.sh refuses those
 # that the verbs do not use, before anything starts.
 COMMAND_LINE := $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(v)))),$(v)))
@@ -28,7 +28,7 @@ RUN := $(if $(COMPOSE),deploy/compose/stack run,$(PY) -m)
 LOCAL := $(if $(COMPOSE),deploy/compose/stack,$(PY) -m local)
 
 .PHONY: help options setup setup-dev import-executions run-burst run-sustained up down status logs doctor app-file table report document import matrix search compare history plan audit \
-        usl clean test test-own-app test-faults test-compose test-kubernetes test-limits test-versions fuzz lint lint-python lint-prometheus lint-compose lint-kubernetes bundle wheel sbom advisories docs lock
+        usl clean test test-own-app test-faults chaos test-compose test-kubernetes test-limits test-versions fuzz lint lint-python lint-prometheus lint-compose lint-kubernetes bundle wheel sbom advisories docs lock
 
 # Lines fit 80 columns: a long text continues under its first line.
 WRAP = function show(name, text, words, line, n, i) { n = split(text, words, " "); \
@@ -46,6 +46,7 @@ help: ## Show all verbs
 #: SHAPE, SEED = poisson (seed 1, also of a mix), ramp:5-30, steps:5,10,20 or spike:5-60 per minute
 #: TRACE = send at the times of this CSV
 #: FILE, USER_ID = your own input file; user id stored with the videos
+#: SEEDS = schedules of kills, such as 1,2,3 (1)
 #: PROFILE = encoding: full, showcase, hevc, av1, nvenc or path.toml
 #: RUN_ID, WARMUP = id of the run (generated); 1 sends unmeasured videos first
 #: NOTE = a remark that is stored with the run
@@ -126,6 +127,9 @@ test: setup-dev ## Run the tests, including those of the native stack
 
 test-faults: setup-dev ## Inject faults into real processes
 	@.venv/bin/pytest -q -m faults
+
+chaos: setup-dev ## Kill workers and servers by seeds, count lost jobs (minutes per seed): SEEDS=1,2 [ARGS='--kills 250 --parallel 4']
+	@set -f; $(PY) -m benchmarks.chaos $$ARGS
 
 test-own-app: setup-dev ## Measure the example of a team's app from end to end (minutes)
 	@.venv/bin/pytest -q -m own_app

@@ -20,6 +20,7 @@ options_of() { # options_of VERB: print its options
     clean) echo "STACK APP YES ARGS" ;;
     table | report | document | compare | plan | audit | usl | logs | import-executions) echo "STACK APP ARGS" ;;
     down | status | setup) echo "STACK APP" ;;
+    chaos) echo "SEEDS ARGS" ;;
     bundle | app-file | fuzz | advisories) echo "ARGS" ;;
   esac
 }

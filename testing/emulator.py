@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,33 +35,64 @@ def program() -> str | None:
     return str(installed) if installed.exists() else shutil.which("ministack")
 
 
+@dataclass
+class Emulator:
+    """SQS and S3 emulator that can be restarted, with its files in `folder`. `command` is the path of its program.
+
+    The emulator holds its messages in memory. When SIGTERM ends it, it writes them to `folder`, and the next start
+    reads them. After SIGKILL they are lost.
+    """
+
+    command: str
+    folder: Path
+    host: str = "127.0.0.1"
+    port: int = field(default_factory=free_port)
+    _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Endpoint URL of SQS and S3."""
+        return f"http://{self.host}:{self.port}"
+
+    def start(self) -> None:
+        """Start the emulator, and wait until it answers."""
+        environment = os.environ | {
+            "GATEWAY_PORT": str(self.port),
+            "BIND_HOST": self.host,
+            "SERVICES": "sqs,s3",
+            "DOCKER_HOST": "unix:///nonexistent",
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "LOG_LEVEL": "WARNING",
+            "TMPDIR": str(self.folder),
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(self.folder / "state"),
+        }
+        with (self.folder / "log").open("a") as log:
+            self._process = subprocess.Popen([self.command], env=environment, cwd=self.folder, stdout=log, stderr=log)
+        client = sqs_client(self.url)  # takes as much CPU as many of its calls
+        until(lambda: _answers(client), f"{self.command} answers", seconds=120)
+
+    def stop(self, signal_number: int = signal.SIGTERM) -> None:
+        """Send a signal to the emulator, and wait until it ends. SIGTERM keeps its messages."""
+        if self._process is not None:
+            self._process.send_signal(signal_number)
+            self._process.wait(timeout=60)
+
+
 @contextmanager
 def running_emulator(command: str, host: str = "127.0.0.1") -> Iterator[str]:
     """Context manager: run the SQS and S3 emulator in a temporary folder. Yield its endpoint URL.
 
     `command` is the path of the emulator program.
     """
-    port = free_port()
     with tempfile.TemporaryDirectory(prefix="emulator-") as folder:
-        environment = os.environ | {
-            "GATEWAY_PORT": str(port),
-            "BIND_HOST": host,
-            "SERVICES": "sqs,s3",
-            "DOCKER_HOST": "unix:///nonexistent",
-            "IOT_MTLS_ENABLED": "0",
-            "SFTP_ENABLED": "0",
-            "LOG_LEVEL": "WARNING",
-            "TMPDIR": folder,
-        }
-        with (Path(folder) / "log").open("w") as log:
-            process = subprocess.Popen([command], env=environment, cwd=folder, stdout=log, stderr=log)
-        url = f"http://{host}:{port}"
+        emulator = Emulator(command, Path(folder), host)
         try:
-            until(lambda: _answers(url), f"{command} answers")
-            yield url
+            emulator.start()
+            yield emulator.url
         finally:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+            emulator.stop(signal.SIGKILL)
 
 
 def sqs_client(endpoint_url: str) -> Any:
@@ -76,9 +108,9 @@ def sqs_client(endpoint_url: str) -> Any:
     )
 
 
-def _answers(url: str) -> bool:
+def _answers(client: Any) -> bool:
     try:
-        sqs_client(url).list_queues()
+        client.list_queues()
     except (BotoCoreError, ClientError):
         return False
     return True

@@ -47,6 +47,16 @@ def running_server(folder: Path, more: str = "", port: int | None = None) -> Ite
         _run(tools / "pg_ctl", "-D", data, "-m", "immediate", "stop")
 
 
+def restart(folder: Path) -> None:
+    """Kill the server whose data is in `folder`, and start it again with the same options.
+
+    The server recovers as after a crash. What it committed is there only with `synchronous_commit=on`.
+    """
+    tools = binaries()
+    assert tools is not None
+    _run(tools / "pg_ctl", "-D", folder / "data", "-m", "immediate", "-l", folder / "log", "-w", "restart")
+
+
 def _run(*command: object) -> None:
     """Run a command. As root, run it as user postgres, because PostgreSQL refuses to run as root."""
     prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []

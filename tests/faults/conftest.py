@@ -22,7 +22,7 @@ from testing.fault_proxy import FaultProxy
 from testing.messages import send_task
 from testing.polling import until
 from testing.queues import TestQueue
-from tests.faults.rig import VISIBILITY_SECONDS, Rig, new_rig
+from testing.worker_rig import VISIBILITY_SECONDS, Rig, new_rig
 
 #: the Python of the tiny workers, for the tests of other versions of Celery and kombu
 PYTHON = os.environ.get("AFORO_FAULTS_PYTHON", sys.executable)

@@ -20,8 +20,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from testing.chaos import Kill, schedule
 from testing.polling import until
-from tests.faults.rig import Rig, Worker
+from testing.worker_rig import Rig, Worker
 
 KILLS = int(os.environ.get("AFORO_CHAOS_KILLS", "100"))
 KILLS_PER_BURST = 10
@@ -33,23 +34,6 @@ LOOK_SECONDS = 0.01
 VICTIMS = ("child", "child", "child", "child", "ffmpeg", "ffmpeg", "ffmpeg", "ffmpeg", "ffmpeg", "main")
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
-
-
-@dataclass(frozen=True)
-class Kill:
-    """One kill of the schedule.
-
-    `victim` is the kind of process to kill. `choice` selects one of those processes. `pause_seconds` is the pause after
-    the previous kill.
-    """
-
-    victim: str
-    pause_seconds: float
-    choice: float
-
-
-def schedule(chance: random.Random, count: int) -> list[Kill]:
-    return [Kill(chance.choice(VICTIMS), chance.uniform(0, 0.8), chance.random()) for _ in range(count)]
 
 
 @dataclass
@@ -129,7 +113,7 @@ def is_whole(content: bytes) -> bool:
 def test_chaos_conserves_every_video(rig, clips):
     seed = int(os.environ.get("AFORO_CHAOS_SEED", random.SystemRandom().randrange(10**6)))
     print(f"AFORO_CHAOS_SEED={seed} AFORO_CHAOS_KILLS={KILLS}")
-    kills, bursts = schedule(random.Random(seed), KILLS), 0
+    kills, bursts = schedule(random.Random(seed), VICTIMS, KILLS), 0
     with rig(slow=True) as it, Reader(it.settings.storage.path / "processed") as reader:
         stored, chaos = it.store(clips(1)), Chaos(it, it.start(SLOTS).await_ready())
         while chaos.killed.total() < KILLS:
@@ -161,8 +145,8 @@ def strike_in_a_burst(chaos: Chaos, kills: list[Kill]) -> None:
 
 
 def test_a_schedule_replays():
-    assert schedule(random.Random(7), 200) == schedule(random.Random(7), 200)
-    assert schedule(random.Random(7), 200) != schedule(random.Random(8), 200)
+    assert schedule(random.Random(7), VICTIMS, 200) == schedule(random.Random(7), VICTIMS, 200)
+    assert schedule(random.Random(7), VICTIMS, 200) != schedule(random.Random(8), VICTIMS, 200)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])

@@ -9,7 +9,7 @@ import pytest
 from testing.fault_proxy import Fault, FaultProxy
 from testing.messages import send_task
 from testing.polling import until
-from tests.faults.rig import READY
+from testing.worker_rig import READY
 
 pytestmark = pytest.mark.faults
 RECOVERY_SECONDS = 15

@@ -48,6 +48,7 @@ class Worker:
     process: subprocess.Popen[bytes]
     output: Path
     metrics_port: int
+    _left_behind: list[psutil.Process] = field(default_factory=list)
 
     def log_text(self) -> str:
         """Return everything that the worker wrote."""
@@ -60,13 +61,26 @@ class Worker:
     def children(self) -> list[psutil.Process]:
         """Return the worker's task processes."""
         try:
-            return [p for p in psutil.Process(self.process.pid).children() if "ffmpeg" not in p.name()]
+            return [p for p in self.descendants(recursive=False) if "ffmpeg" not in p.name()]
         except psutil.NoSuchProcess:
             return []
 
+    def descendants(self, *, recursive: bool = True) -> list[psutil.Process]:
+        """Return the worker's children, and with `recursive` their children too."""
+        if self.process.returncode is not None:  # its process id may belong to another program by now
+            return []
+        try:
+            return psutil.Process(self.process.pid).children(recursive=recursive)
+        except psutil.NoSuchProcess:
+            return []
+
+    def is_ready(self) -> bool:
+        """Return True if the worker has written that it takes messages."""
+        return READY in self.log_text()
+
     def await_ready(self) -> Worker:
         """Wait until the worker takes messages. Return the worker."""
-        until(lambda: READY in self.log_text() or not self.is_alive(), "the worker is ready", seconds=60)
+        until(lambda: self.is_ready() or not self.is_alive(), "the worker is ready", seconds=60)
         assert self.is_alive(), self.log_text()
         return self
 
@@ -83,7 +97,19 @@ class Worker:
 
     def send(self, number: int) -> None:
         """Send a signal to the worker's main process."""
+        if number == signal.SIGKILL:
+            self._left_behind = self.descendants()
         self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """Kill the main process and its descendants, also those that an earlier SIGKILL left behind."""
+        if self.process.returncode is None:  # until it is waited for, nothing else has its process group
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        for process in self._left_behind:
+            with suppress(psutil.NoSuchProcess):  # psutil compares start times, so a reused id is left alone
+                process.kill()
+        self.process.wait()
 
 
 @dataclass
@@ -128,9 +154,7 @@ class Rig:
     def end(self) -> None:
         """Kill the workers that were started."""
         for worker in self.workers:
-            with suppress(ProcessLookupError):
-                os.killpg(worker.process.pid, signal.SIGKILL)
-            worker.process.wait()
+            worker.kill()
 
     def store(self, clip: Path, key: str = "uploads/clip.mp4") -> StoredObject:
         """Put a file into the storage."""
