@@ -89,6 +89,7 @@ def register(app: Celery, context: Callable[[], TaskContext], outages: OutageLog
     `context()` returns the task context of the calling process. `outages` logs failures of the database. The task
     raises VideoFailed if the video has failed for good. Any other error returns the message to the queue.
     """
+    leases = OutageLog()  # of its own: a lease that is not extended must not hide that a result was not written
 
     @app.task(name=TASK_NAME, bind=True, shared=False, throws=(VideoFailed,))
     def process_video(self: Task, video_id: str, run_id: str, version: int) -> None:
@@ -100,7 +101,7 @@ def register(app: Celery, context: Callable[[], TaskContext], outages: OutageLog
         started_at = time.time()
         with _unexpected_errors_rejected(outages):
             message = ReceivedMessage.from_request(self.request)
-            record_result(**_deliver(context(), video_id, run_id, message, started_at, outages))
+            record_result(**_deliver(context(), video_id, run_id, message, started_at, leases))
 
 
 @contextmanager
@@ -127,7 +128,7 @@ def _deliver(
     run_id: str,
     message: ReceivedMessage | None,
     started_at: float,
-    outages: OutageLog,
+    leases: OutageLog,
 ) -> dict[str, Any]:
     timer = StageTimer()
     with timer(Stage.CLAIM):
@@ -137,16 +138,16 @@ def _deliver(
     execution = Execution(context, claim, timer)
     if message is None:
         return execution.run()
-    with context.heartbeat(message, lambda: _renew(context.claims, claim, outages)):
+    with context.heartbeat(message, lambda: _renew(context.claims, claim, leases)):
         return execution.run()
 
 
-def _renew(claims: Claims, claim: Claim, outages: OutageLog) -> bool | None:
+def _renew(claims: Claims, claim: Claim, leases: OutageLog) -> bool | None:
     """Extend the lease of the claim. Return False if the claim is lost, and None if the database fails."""
     try:
         return claims.renew(claim)
     except DATABASE_AWAY as error:
-        outages.note("the lease of a running video is not extended", error)
+        leases.note("the lease of a running video is not extended", error)
         return None
 
 

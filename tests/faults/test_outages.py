@@ -116,7 +116,7 @@ def test_while_postgresql_has_no_free_connection_the_worker_logs_one_line_per_mi
             time.sleep(12)  # nine ticks of the visibility heartbeat, the ends of two executions, and new deliveries
         lines = worker.log_text()[before:].splitlines()
         problems = [line for line in lines if any(word in line for word in ("WARNING", "ERROR", "Traceback"))]
-        assert 1 <= len(problems) <= 2  # two slots that fail at the same moment
+        assert 1 <= len(problems) <= 4  # of leases and of deliveries, each by two slots that fail at the same moment
         assert all("the database fails" in line for line in problems)
         it.await_states(done=4)
         it.check()
