@@ -334,11 +334,14 @@ def _disk(cell: CellEvidence) -> list[Criterion]:
     All tasks stopped for half of the time is sufficient: a disk twice as fast gives 33 % more. A quarter of the time is
     sufficient together with a busy disk or a slower ffmpeg, because one slot alone stops all work whenever it waits.
     Waits for swap and for a mounted remote storage count as I/O pressure too. They are not waits for the local disk.
+    Without a run at one slot, long copies beside an idle local disk leave open which of the two it is.
     """
     memory = Measurement(Quantity.MEMORY_PRESSURE, cell.memory_pressure_full)
     if (swapping := _stops_for_memory(cell)).holds:
         return [below(memory, swapping.measurements[0].limit or 0.0)]
-    if _slow_mounted_storage(cell).holds:
+    idle_disk = below(cell.utilisation(Cause.DISK), 0.50)
+    is_undecided = not cell.stage_slowdown and idle_disk.holds and _long_transfers(cell).holds
+    if _slow_mounted_storage(cell).holds or (is_undecided and not cell.has_remote_storage):
         return [at_least(cell.utilisation(Cause.DISK), 0.50)]
     download = Measurement(Quantity.DOWNLOAD_SLOWDOWN, cell.stage_slowdown.get("download"))
     slower = any_of(_ffmpeg_is_slower(cell), at_least(download, 1.25))

@@ -293,6 +293,14 @@ def test_no_verdict_says_the_opposite_of_the_truth(cell, cause):
     assert (find_bottleneck(cell).cause, find_bottleneck(cell).confidence) == (cause, Confidence.HIGH)
 
 
+def test_one_run_alone_does_not_call_a_slow_mounted_storage_the_local_disk():
+    alone = replace(
+        NFS_WITH_FEWER_THREADS, efficiency=None, stage_slowdown={}, ffmpeg_slowdown=None, ffmpeg_cores_ratio=None
+    )
+    assert find_bottleneck(alone).cause is Cause.UNCLEAR
+    assert find_bottleneck(replace(alone, disk_utilisation=0.9)).cause is Cause.DISK
+
+
 def test_a_foreign_oom_kill_is_no_lack_of_memory():
     assert find_bottleneck(replace(CPU_BOUND, own_oom_kills=0)).cause is Cause.CPU
     assert find_bottleneck(replace(CPU_BOUND, own_oom_kills=1)).cause is Cause.MEMORY
