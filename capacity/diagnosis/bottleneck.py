@@ -339,9 +339,9 @@ def _disk(cell: CellEvidence) -> list[Criterion]:
     memory = Measurement(Quantity.MEMORY_PRESSURE, cell.memory_pressure_full)
     if (swapping := _stops_for_memory(cell)).holds:
         return [below(memory, swapping.measurements[0].limit or 0.0)]
-    idle_disk = below(cell.utilisation(Cause.DISK), 0.50)
-    is_undecided = not cell.stage_slowdown and idle_disk.holds and _long_transfers(cell).holds
-    if _slow_mounted_storage(cell).holds or (is_undecided and not cell.has_remote_storage):
+    is_alone = not cell.stage_slowdown and not cell.has_remote_storage
+    is_undecided = is_alone and all_of(_long_transfers(cell), _disk_is_idle(cell)).holds
+    if is_undecided or _slow_mounted_storage(cell).holds:
         return [at_least(cell.utilisation(Cause.DISK), 0.50)]
     download = Measurement(Quantity.DOWNLOAD_SLOWDOWN, cell.stage_slowdown.get("download"))
     slower = any_of(_ffmpeg_is_slower(cell), at_least(download, 1.25))
@@ -500,9 +500,13 @@ def _slow_mounted_storage_criteria(cell: CellEvidence) -> list[Criterion]:
     return [
         _long_transfers(cell),
         _slower_transfers(cell),
-        below(cell.utilisation(Cause.DISK), 0.50),
+        _disk_is_idle(cell),
         any_of(below(Measurement(Quantity.FFMPEG_SLOWDOWN, cell.ffmpeg_slowdown), 1.25), at_least(loss, 0.50)),
     ]
+
+
+def _disk_is_idle(cell: CellEvidence) -> Criterion:
+    return below(cell.utilisation(Cause.DISK), 0.50)
 
 
 def _ffmpeg_is_slower(cell: CellEvidence) -> Criterion:

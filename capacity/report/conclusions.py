@@ -107,9 +107,9 @@ def enough_slots(points: Sequence[Point]) -> tuple[str, int]:
         return "one_level", points[0].slots
     if gains[-1] == "up":
         return "rising", points[-1].slots
-    flat = len(gains) - next((k for k, gain in enumerate(reversed(gains)) if gain not in {"none", "down"}), len(gains))
-    if flat < len(gains) and (flat == 0 or gains[flat - 1] == "up"):
-        return "certain", points[flat].slots
+    last = max((step for step, gain in enumerate(gains) if gain not in {"none", "down"}), default=-1)
+    if last < len(gains) - 1 and (last < 0 or gains[last] == "up"):
+        return "certain", points[last + 1].slots
     highest = max(point.capacity for point in points)
     enough = next(point.slots for point in points if point.capacity >= ENOUGH_SHARE * highest)
     return ("open" if enough == points[-1].slots else "apparent"), enough
