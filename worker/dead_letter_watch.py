@@ -19,7 +19,7 @@ from aforo.telemetry.label_values import Operation
 from core import sqs_queue
 from core.storage import StorageError
 from worker.claims import Claims
-from worker.outage_log import DATABASE_AWAY, OutageLog
+from worker.outage_log import DATABASE_AWAY, Consequence, OutageLog
 from worker.payload import video_and_task_of
 
 if TYPE_CHECKING:
@@ -69,12 +69,10 @@ class DeadLetterWatch:
         """
         try:
             self._check()
-        except DATABASE_AWAY as error:
-            event_channel.handled_error(Operation.WATCH_DEAD_LETTERS)
-            self.outages.note("dead-lettered videos stay open", error)
         except Exception as error:  # the watch must not end: without it, dead-lettered videos never end
             event_channel.handled_error(Operation.WATCH_DEAD_LETTERS)
-            logger.warning("could not check the dead-letter queue: %r", error)
+            is_database = isinstance(error, DATABASE_AWAY)
+            self.outages.note(Consequence.VIDEOS_STAY_OPEN if is_database else Consequence.DEAD_LETTERS_UNREAD, error)
 
     def _watch(self, pause_seconds: float) -> None:
         while True:

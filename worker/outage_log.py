@@ -1,4 +1,4 @@
-"""Log a failing database, at most one line per minute for all processes of a worker together."""
+"""Log a service that fails: per consequence at most one line a minute, for all processes of a worker together."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import mmap
 import struct
 import time
 from collections.abc import Callable
+from enum import Enum
 
 from celery.exceptions import Reject
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -19,32 +20,45 @@ PAUSE_SECONDS = 60.0
 _STATE = struct.Struct("dQ")  # monotonic time of the last line, number of errors since
 
 
-class OutageLog:
-    """Log of database failures, with at most one line per minute for all processes of a worker together.
+class Consequence(Enum):
+    """What follows from a failing service. The value is the text of the log line: what fails, and what follows."""
 
-    Create the object before the pool forks. Two slots that fail at the same moment can both write a line.
+    DELIVERIES_RETURN = ("the database fails", "each delivery returns to the queue")
+    LEASES_END = ("the database fails", "the lease of a running video is not extended")
+    VIDEOS_STAY_OPEN = ("the database fails", "dead-lettered videos stay open")
+    DEAD_LETTERS_UNREAD = ("the check of the dead-letter queue fails", "dead-lettered videos stay open")
+
+
+class OutageLog:
+    """Log of failures of the database and of SQS, with at most one line per consequence and minute.
+
+    The limit is for all processes of a worker together. Create the object before the pool forks. Two slots that fail at
+    the same moment can both write a line.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._state = mmap.mmap(-1, _STATE.size)
-        _STATE.pack_into(self._state, 0, -PAUSE_SECONDS, 0)
+        self._offsets = {each: number * _STATE.size for number, each in enumerate(Consequence)}
+        self._state = mmap.mmap(-1, len(Consequence) * _STATE.size)
+        for offset in self._offsets.values():
+            _STATE.pack_into(self._state, offset, -PAUSE_SECONDS, 0)
 
-    def note(self, consequence: str, error: Exception) -> None:
-        """Log a database error, unless a line was already written in the last minute.
+    def note(self, consequence: Consequence, error: Exception) -> None:
+        """Log an error, unless a line with the same consequence was already written in the last minute.
 
-        `consequence` says what follows from the error, such as `each delivery returns to the queue`. The next line has
-        the number of errors that were not logged.
+        The next line has the number of errors that were not logged.
         """
-        written_at, more = _STATE.unpack_from(self._state)
+        offset = self._offsets[consequence]
+        written_at, more = _STATE.unpack_from(self._state, offset)
         now = self._clock()
         if now - written_at < PAUSE_SECONDS:
-            _STATE.pack_into(self._state, 0, written_at, more + 1)
+            _STATE.pack_into(self._state, offset, written_at, more + 1)
             return
-        _STATE.pack_into(self._state, 0, now, 0)
+        _STATE.pack_into(self._state, offset, now, 0)
+        failure, result = consequence.value
         others = f" ({more} more errors since the last line)" if more else ""
-        first_line = str(error).strip().split("\n", 1)[0]
-        logger.warning("the database fails%s; %s: %s", others, consequence, first_line)
+        first_line = (str(error).strip() or repr(error)).split("\n", 1)[0]
+        logger.warning("%s%s; %s: %s", failure, others, result, first_line)
 
 
 class RejectedTasks(logging.Filter):

@@ -27,7 +27,7 @@ from core.video import PASSING_REASONS, TASK_NAME, Outcome, Reason, Stage, Video
 from worker import cleanup
 from worker.claims import Claim, ClaimDenied, Claims
 from worker.media.transcode import Transcoder
-from worker.outage_log import DATABASE_AWAY, OutageLog
+from worker.outage_log import DATABASE_AWAY, Consequence, OutageLog
 from worker.slot import Slot
 from worker.stage_timer import StageTimer
 
@@ -89,7 +89,6 @@ def register(app: Celery, context: Callable[[], TaskContext], outages: OutageLog
     `context()` returns the task context of the calling process. `outages` logs failures of the database. The task
     raises VideoFailed if the video has failed for good. Any other error returns the message to the queue.
     """
-    leases = OutageLog()  # of its own: a lease that is not extended must not hide that a result was not written
 
     @app.task(name=TASK_NAME, bind=True, shared=False, throws=(VideoFailed,))
     def process_video(self: Task, video_id: str, run_id: str, version: int) -> None:
@@ -101,7 +100,7 @@ def register(app: Celery, context: Callable[[], TaskContext], outages: OutageLog
         started_at = time.time()
         with _unexpected_errors_rejected(outages):
             message = ReceivedMessage.from_request(self.request)
-            record_result(**_deliver(context(), video_id, run_id, message, started_at, leases))
+            record_result(**_deliver(context(), video_id, run_id, message, started_at, outages))
 
 
 @contextmanager
@@ -115,7 +114,7 @@ def _unexpected_errors_rejected(outages: OutageLog) -> Iterator[None]:
     except (VideoFailed, Reject):
         raise
     except DATABASE_AWAY as error:
-        outages.note("each delivery returns to the queue", error)
+        outages.note(Consequence.DELIVERIES_RETURN, error)
         raise Reject("the database failed", requeue=True) from error
     except Exception as error:
         logger.exception("a delivery failed; its message returns to the queue")
@@ -128,7 +127,7 @@ def _deliver(
     run_id: str,
     message: ReceivedMessage | None,
     started_at: float,
-    leases: OutageLog,
+    outages: OutageLog,
 ) -> dict[str, Any]:
     timer = StageTimer()
     with timer(Stage.CLAIM):
@@ -138,16 +137,16 @@ def _deliver(
     execution = Execution(context, claim, timer)
     if message is None:
         return execution.run()
-    with context.heartbeat(message, lambda: _renew(context.claims, claim, leases)):
+    with context.heartbeat(message, lambda: _renew(context.claims, claim, outages)):
         return execution.run()
 
 
-def _renew(claims: Claims, claim: Claim, leases: OutageLog) -> bool | None:
+def _renew(claims: Claims, claim: Claim, outages: OutageLog) -> bool | None:
     """Extend the lease of the claim. Return False if the claim is lost, and None if the database fails."""
     try:
         return claims.renew(claim)
     except DATABASE_AWAY as error:
-        leases.note("the lease of a running video is not extended", error)
+        outages.note(Consequence.LEASES_END, error)
         return None
 
 

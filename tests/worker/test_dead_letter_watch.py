@@ -181,6 +181,15 @@ def test_the_check_after_an_sqs_error_fails_the_video(watch):
     assert watch.claims.failed == ["v1"]
 
 
+def test_while_sqs_does_not_answer_the_watch_logs_one_line_and_counts_each_check(watch, handled_errors, caplog):
+    watch.client.is_away = True
+    for _ in range(5):
+        watch.check()
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert line.startswith("the check of the dead-letter queue fails; dead-lettered videos stay open: ")
+    assert handled_errors == ["watch_dead_letters"] * 5
+
+
 def test_no_process_is_forked_while_the_watch_has_the_database_open(watch):
     watch.client.messages = [message(1)]
     opened, may_close, closed = threading.Event(), threading.Event(), threading.Event()

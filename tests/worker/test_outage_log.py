@@ -1,4 +1,4 @@
-"""While the database fails, the worker logs one line per minute, without a traceback."""
+"""While the database fails, the worker logs one line per consequence and minute, without a traceback."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from celery.app.trace import build_tracer
 from celery.exceptions import Reject
 from sqlalchemy.exc import OperationalError
 
-from worker.outage_log import OutageLog, RejectedTasks
+from worker.outage_log import Consequence, OutageLog, RejectedTasks
 from worker.task import _unexpected_errors_rejected
 
 AWAY = OperationalError("SELECT 1", {}, Exception("FATAL:  sorry, too many clients already\nmore"))
@@ -47,11 +47,20 @@ def test_the_errors_of_two_minutes_are_two_lines(outages, clock, caplog):
 def test_all_slots_share_the_minute(outages, caplog):
     child = os.fork()
     if child == 0:
-        outages.note("x", AWAY)
+        outages.note(Consequence.DELIVERIES_RETURN, AWAY)
         os._exit(0)
     os.waitpid(child, 0)
-    outages.note("x", AWAY)
+    outages.note(Consequence.DELIVERIES_RETURN, AWAY)
     assert caplog.records == []
+
+
+def test_a_lease_that_is_not_extended_does_not_hide_that_deliveries_return(outages, caplog):
+    outages.note(Consequence.LEASES_END, AWAY)
+    reject(outages)
+    assert [record.getMessage().partition("; ")[2].partition(": ")[0] for record in caplog.records] == [
+        "the lease of a running video is not extended",
+        "each delivery returns to the queue",
+    ]
 
 
 def test_another_unexpected_error_has_its_traceback(outages, caplog):
