@@ -1,8 +1,8 @@
 """Public functions of Aforo for Celery apps: `instrument`, `stage` and `harden`.
 
 `instrument(app)` makes workers export metrics. `stage(name)` measures a step of a task. `harden(app)` makes workers
-survive SQS failures and malformed messages. With an untested version of Celery, `instrument` and `stage` log one line
-and do nothing.
+survive SQS failures and malformed messages. With a Celery older than 5.3 or from 6.0 on, `instrument` and `stage`
+log one line and do nothing.
 """
 
 from __future__ import annotations

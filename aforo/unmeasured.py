@@ -33,7 +33,7 @@ def never_an_outage() -> Iterator[None]:
 
 
 def require_known_version() -> None:
-    """Raise ValueError if Aforo has not been tested with the installed version of Celery."""
+    """Raise ValueError unless the installed Celery is at least 5.3 and older than 6.0."""
     if not OLDEST <= tuple(celery.VERSION[:2]) < TOO_NEW:
         known = f"from {OLDEST[0]}.{OLDEST[1]} up to, but not including, {TOO_NEW[0]}.{TOO_NEW[1]}"
         raise ValueError(f"Celery {celery.__version__} is not one of the known versions, {known}")

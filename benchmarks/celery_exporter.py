@@ -55,7 +55,7 @@ FINAL_COUNT_SECONDS = 8.0
 
 
 def main() -> None:
-    """Measure and print. With --worker, run as the worker process that is measured."""
+    """Print the CPU seconds and the missed tasks of each variant. With --worker, run the worker that is measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=10_000)
     parser.add_argument("--repeats", type=int, default=3)

@@ -105,7 +105,11 @@ def speed_claims(rng: np.random.Generator, count: int) -> Iterator[Claim]:
 
 
 def changed(rng: np.random.Generator, cv: float, videos: int, factor: float, count: int) -> int:
-    """Return how many of `count` simulated runs have a change of speed."""
+    """Return in how many of `count` simulated runs the analysis reports a change of speed.
+
+    The second half of each run is `factor` times as slow; 1.0 is no change. `videos` is the number of videos of a run,
+    and `cv` the CV of their CPU seconds. A change within SPEED_TOLERANCE is not reported.
+    """
     costs = lognormal(rng, 10.0, cv, (count, videos))
     costs[:, videos // 2 :] *= factor
     changes = (speed_change(run) for run in costs)

@@ -46,7 +46,7 @@ class Cost:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Print the cost of our metrics and execution records per task."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=400)
     parser.add_argument("--repeats", type=int, default=30)

@@ -46,7 +46,7 @@ class Snapshot:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Print the read time, memory and open files of the worker, early and late."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--children", type=int, default=1000)
     arguments = parser.parse_args()

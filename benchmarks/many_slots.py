@@ -53,7 +53,7 @@ class Drain:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Print the duplicates, dead-lettered messages and pending deletes of each side."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slots", type=int, default=64)
     parser.add_argument("--messages", type=int, default=20_000)

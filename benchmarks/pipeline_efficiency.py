@@ -66,7 +66,7 @@ STAGES = ("claim", "fetch", "probe", "transcode", "publish", "finish")
 
 
 def main() -> None:
-    """Measure and print."""
+    """Print X of the pipeline and of the bare ffmpeg loop, and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--concurrency", type=int, default=2)
     parser.add_argument("--size", default="50MB")

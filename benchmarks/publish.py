@@ -35,7 +35,7 @@ from testing.rows import run_row
 
 
 def main() -> None:
-    """Measure and print."""
+    """Print the tasks sent per second in both ways, and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=2000, help="tasks of one repetition in batches")
     parser.add_argument("--loop", type=int, default=200, help="tasks of one repetition of apply_async")
@@ -84,7 +84,7 @@ def timed_loop(app: Celery, tasks: int) -> float:
 
 
 def timed_batches(sender: VideoSender, tasks: int, repeat: int) -> float:
-    """Return the seconds that recording and sending `tasks` videos takes."""
+    """Return the seconds that recording and sending `tasks` videos takes, in repetition number `repeat`."""
     videos = [NewVideo("run", repeat * tasks + k, "uploads/a.mp4", 1, "", "full", None, None) for k in range(tasks)]
     started = time.perf_counter()
     send_videos(sender, videos)

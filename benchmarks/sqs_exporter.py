@@ -74,7 +74,7 @@ class Times:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Print the delay of a reading and the times of the scrapes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--queues", type=int, default=200)
     parser.add_argument("--latency-ms", type=float, default=30)

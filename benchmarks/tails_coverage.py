@@ -57,7 +57,7 @@ CASES = (
 
 
 def truth(case: Case, runs: int, rng: np.random.Generator) -> tuple[float, float]:
-    """Return the median p50 and the median p95 of simulated runs, in seconds."""
+    """Return the median p50 and the median p95 of the response time in simulated runs, in seconds."""
     tails = [_tail(case, rng) for _ in range(runs)]
     return float(np.median([t.p50_seconds or 0.0 for t in tails])), float(
         np.median([t.p95_seconds or 0 for t in tails])

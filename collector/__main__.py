@@ -42,10 +42,11 @@ def serve() -> None:
     settings = Settings.from_process()
     registry = CollectorRegistry()
     sessions = database.open_sessions(database.open_engine(settings.database.url))
-    reading = Round(sessions, CollectorMetrics(registry))
-    workers = Workers(settings.prometheus.url, settings.collector.workers)
+    metrics = CollectorMetrics(registry)
+    reading = Round(sessions, metrics)
+    workers = Workers(settings.prometheus.url, settings.collector.workers, metrics)
     app = settings.app
-    states = None if app is None or app.videos is None else TableStates(settings, app, sessions)
+    states = None if app is None or app.videos is None else TableStates(settings, app, sessions, metrics)
     _serve_metrics(settings, registry)
     stop = _stop_signal()
     while not stop.wait(settings.collector.interval_seconds):

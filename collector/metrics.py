@@ -11,12 +11,14 @@ from core.metrics import CATALOGUE
 
 
 class Reason(StrEnum):
-    """Reasons why the collector could not read or store executions, as values of a metric label."""
+    """Reasons why the collector could not read or store something, as values of a metric label."""
 
     UNREACHABLE = "unreachable"
     INVALID = "invalid"
     BALANCED = "balanced"
     DATABASE = "database"
+    PROMETHEUS = "prometheus"  # the list of workers is not refreshed
+    APP_TABLE = "app_table"  # the states of an app's videos are not read
 
 
 class CollectorMetrics:

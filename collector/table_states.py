@@ -21,6 +21,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from collector.metrics import CollectorMetrics, Reason
 from collector.video_end import final_state
 from core import aws, sqs_queue
 from core.app_file import AppFile
@@ -72,6 +73,7 @@ class TableStates:
     settings: Settings
     app: AppFile
     sessions: Sessions
+    metrics: CollectorMetrics
     _table: VideosTable | None = None
     _lists: dict[Path, tuple[int, dict[str, InjectedVideo]]] = field(default_factory=dict)  # size of the file, videos
     _seen: dict[str, _Seen] = field(default_factory=lambda: defaultdict(_Seen))
@@ -80,12 +82,13 @@ class TableStates:
     def run(self, now: float | None = None) -> None:
         """Update the state of each open video in our database from the app's own table.
 
-        If the app's database or SQS does not answer, log a warning and return. Log the same error only once. `now` is
+        If the app's database or SQS does not answer, count and log the error. Log the same error only once. `now` is
         in epoch seconds.
         """
         try:
             self._read(time.time() if now is None else now)
         except (AforoError, SQLAlchemyError, BotoCoreError, ClientError) as error:
+            self.metrics.errors.labels(Reason.APP_TABLE.value).inc()
             text = first_line(getattr(error, "orig", None) or error)
             if text != self._failure:
                 logger.warning("the videos of %s are not read: %s", self.app.name, text)

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
+from collector.metrics import CollectorMetrics, Reason
 from core import promql
 from core.errors import EnvironmentFault
 
@@ -25,8 +26,14 @@ class Workers:
     While Prometheus does not answer, the list keeps the last known addresses.
     """
 
-    def __init__(self, prometheus_url: str, fixed: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
-        self._url, self._fixed, self._clock = prometheus_url, tuple(fixed), clock
+    def __init__(
+        self,
+        prometheus_url: str,
+        fixed: Sequence[str],
+        metrics: CollectorMetrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._url, self._fixed, self._metrics, self._clock = prometheus_url, tuple(fixed), metrics, clock
         self._found: tuple[str, ...] = ()
         self._refreshed_at: float | None = None
         self._is_answered = True
@@ -44,6 +51,7 @@ class Workers:
             self._found = tuple(promql.targets(self._url, JOBS))
             self._is_answered = True
         except EnvironmentFault as error:
+            self._metrics.errors.labels(Reason.PROMETHEUS.value).inc()
             if self._is_answered:
                 log.warning("%s; the last known addresses of workers are read", error)
             self._is_answered = False

@@ -43,7 +43,9 @@ VALUES: dict[str, Values] = {
 #: Values by family and label, where a family's label has a meaning of its own.
 OF_FAMILY: dict[tuple[str, str], Values] = {
     **library.OF_FAMILY,
-    ("aforo_collector_errors_total", "reason"): ("unreachable", "invalid", "balanced", "database"),
+    ("aforo_collector_errors_total", "reason"): (
+        *("unreachable", "invalid", "balanced", "database", "prometheus", "app_table"),
+    ),
     ("aforo_exporter_errors_total", "reason"): _FAULTS,
     ("aforo_sqs_poll_errors_total", "reason"): _FAULTS,
     ("aforo_run_verdict", "kind"): ("stability", "bottleneck"),

@@ -168,7 +168,12 @@ COLLECTOR = (
         C,
         "Stored executions with a value that no database can store, which was replaced or cut.",
     ),
-    Metric("aforo_collector_errors_total", C, "Workers or database not read in a round, by reason.", ("reason",)),
+    Metric(
+        "aforo_collector_errors_total",
+        C,
+        "Workers, database or other sources not read in a round, by reason.",
+        ("reason",),
+    ),
     Metric("aforo_collector_last_success_timestamp_seconds", G, "Time of the last round that reached the database."),
 )
 

@@ -412,14 +412,14 @@ class Prometheus:
         "AFORO_PROMETHEUS_PAGE",
         "",
         _optional_url,
-        "URL of it in a browser, if different; empty means the above",
+        "URL of Prometheus in a browser; empty means AFORO_PROMETHEUS_URL",
     )
     grafana_url: str = setting("AFORO_GRAFANA_URL", "http://127.0.0.1:3000", _url, "base URL of Grafana")
     grafana_page: str | None = setting(
         "AFORO_GRAFANA_PAGE",
         "",
         _optional_url,
-        "URL of it in a browser, if different; empty means the above",
+        "URL of Grafana in a browser; empty means AFORO_GRAFANA_URL",
     )
     celery_exporter_port: int = setting("AFORO_CELERY_EXPORTER_PORT", "9808", _PORT, "port of celery-exporter")
     labels: Mapping[str, str] = setting(

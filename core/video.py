@@ -45,7 +45,7 @@ class Stage(StrEnum):
     FETCH = "fetch"  # copy the input file to this machine
     PROBE = "probe"  # read the properties of the input with ffprobe
     TRANSCODE = "transcode"  # encode the output with ffmpeg
-    PUBLISH = "publish"  # store the output file; docs/adr/0073 tells why it is not called so
+    PUBLISH = "publish"  # store the output file; docs/adr/0073 tells why it is not called "store"
     FINISH = "finish"  # write the final state of the video
 
 

@@ -16,7 +16,7 @@ from core.ffmpeg.profiles import PROFILES, find_profile
 from core.load_shape import FORMS, parse_shape
 from core.rate import parse_rate
 from core.run import MOST_VIDEOS, POISSON, Mode, check_run_id
-from core.run_options import seed_option
+from core.seed_option import seed_option
 from core.settings import MOST_SLOTS, MOST_WORKERS, Settings
 from core.size_mix import DEFAULT_SEED, SizeMix, parse_sizes
 from core.user_files import require_file, require_usable_folder

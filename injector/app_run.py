@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from core import aws, database, sqs_queue
+from core.app_confirmation import Target, confirm
 from core.app_file import AppFile
-from core.app_file.brake import Target, confirm
 from core.app_file.injected import start_list
 from core.app_file.video_message import require_user_id, try_video
 from core.app_file.videos_table import VideosTable

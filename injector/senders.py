@@ -59,27 +59,31 @@ class Sender:
         attempt. If `stopping` is set, no further attempt is made.
         """
         unsent, stopping = dict(messages), stopping or Event()
+        reasons: dict[str, str] = {}
         for attempt in range(SEND_ATTEMPTS):
             if attempt and stopping.wait(RETRY_SECONDS * attempt):
                 break
-            unsent = self._try_send(unsent)
-            if not unsent:
+            reasons = self._try_send(unsent)
+            if not reasons:
                 return
+            unsent = {key: messages[key] for key in reasons}
         raise EnvironmentFault(
             "SQS",
-            f"{len(unsent)} of {len(messages)} tasks were rejected {attempt + 1} times",
+            f"{len(unsent)} of {len(messages)} tasks were rejected {attempt + 1} times "
+            f"({', '.join(sorted(set(reasons.values())))})",
             "check the queue and its policy; their rows stay",
             value=self.queue_url,
         )
 
     def _try_send(self, messages: dict[str, str]) -> dict[str, str]:
+        """Send the messages. Return the reason of each one that SQS did not confirm, by its id."""
         entries = [{"Id": key, "MessageBody": body} for key, body in messages.items()]
         try:
             answer = self.client.send_message_batch(QueueUrl=self.queue_url, Entries=entries)  # type: ignore[arg-type]
         except (ClientError, BotoCoreError) as error:
             logger.warning("sending %d tasks failed: %s", len(entries), error)
-            return messages
-        return {failed["Id"]: messages[failed["Id"]] for failed in answer.get("Failed", [])}
+            return dict.fromkeys(messages, type(error).__name__)
+        return {failed["Id"]: failed["Code"] for failed in answer.get("Failed", [])}
 
 
 @dataclass(frozen=True)

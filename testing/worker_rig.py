@@ -214,9 +214,9 @@ class Rig:
         states = {k if not k.startswith("failed_") else f"failed({k[7:]})": v for k, v in expected.items()}
         try:
             until(lambda: self.states() == states, f"videos are {states}", seconds, 0.1)
-        except pytest.fail.Exception as late:
+        except AssertionError as late:
             log = self.workers[-1].log_text()[-3000:] if self.workers else "no worker"
-            pytest.fail(f"{late.msg}: {dict(self.states())}; log of the worker:\n{log}")
+            pytest.fail(f"{late}: {dict(self.states())}; log of the worker:\n{log}")
 
     def await_running(self) -> ExecutionRow:
         """Wait for an execution whose ffmpeg runs. Return the execution."""

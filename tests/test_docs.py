@@ -162,6 +162,17 @@ def test_every_metric_and_recording_rule_that_a_page_names_exists(path: Path) ->
     assert bases - known - NO_METRICS == set()
 
 
+def test_the_reason_in_every_quoted_error_is_one_that_a_program_prints() -> None:
+    """Three words in a row of the second part of `error: what (value); why; what to do` have to be in the code."""
+    folders = ("core", "local", "injector", "capacity", "worker", "collector", "exporters", "provision")
+    files = [file for folder in folders for file in (ROOT / folder).rglob("*") if file.suffix in {".py", ".sh"}]
+    code = " ".join(" ".join(file.read_text(encoding="utf-8") for file in files).split())
+    quoted = re.findall(r"(?m)(?:^|`)error: [^;`\n]+; ([^;`\n]+)", text_of(Path("docs/troubleshooting.md")))
+    reasons = [re.findall(r"[\w']+", reason) for reason in quoted if reason != "why"]
+    assert len(reasons) >= 5
+    assert [w for w in reasons if not any(" ".join(w[n : n + 3]) in code for n in range(len(w) - 2))] == []
+
+
 @pytest.mark.parametrize("path", WRITTEN, ids=str)
 def test_every_test_that_a_page_names_exists(path: Path) -> None:
     names = set(re.findall(r"\btest_\w+(?=`)", text_of(path)))

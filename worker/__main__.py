@@ -38,9 +38,18 @@ RETRY_SECONDS = 1.0
     show_default=True,
     help="What a slot is: a process, a thread, or the worker itself.",
 )
-@click.option("--loglevel", default="INFO", show_default=True, help="Least severe level that is logged.")
+@click.option(
+    "--loglevel",
+    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], case_sensitive=False),
+    default="INFO",
+    show_default=True,
+    help="Least severe level that is logged.",
+)
 def main(concurrency: int | None, pool: str, loglevel: str) -> None:
-    """Run a worker that processes videos from SQS until SIGTERM or Ctrl-C."""
+    """Run a worker that processes videos from SQS until SIGTERM or Ctrl-C.
+
+    Exit codes: 0 the worker was stopped, 2 usage, 3 the environment is not ready.
+    """
     logs.configure(loglevel)
     disable_created_metrics()  # type: ignore[no-untyped-call]  # an unused second sample of each counter
     settings = _with_concurrency(Settings.from_process(), concurrency)

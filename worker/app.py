@@ -34,7 +34,7 @@ from worker.claims import BEAT_SECONDS, Claims
 from worker.dead_letter_watch import DeadLetterWatch
 from worker.media.thread_budget import thread_budget
 from worker.media.transcode import Transcoder
-from worker.outage_log import OutageLog, RejectedTasks
+from worker.outage_log import Consequence, OutageLog, RejectedTasks
 from worker.payload import check_payload
 from worker.slot import Slot
 
@@ -145,7 +145,7 @@ def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
             claims.write_heartbeat(worker)
         except SQLAlchemyError as error:
             parts.metrics.handled_error(Operation.WRITE_HEARTBEAT)
-            parts.outages.note("without heartbeats, a worker that stops may interrupt our runs", error)
+            parts.outages.note(Consequence.WORKER_SEEMS_DEAD, error)
 
     def start(sender: Any = None, **_signal: object) -> None:
         write_heartbeat()

@@ -25,6 +25,7 @@ class Consequence(Enum):
 
     DELIVERIES_RETURN = ("the database fails", "each delivery returns to the queue")
     LEASES_END = ("the database fails", "the lease of a running video is not extended")
+    WORKER_SEEMS_DEAD = ("the database fails", "without heartbeats, a worker that stops may interrupt our runs")
     VIDEOS_STAY_OPEN = ("the database fails", "dead-lettered videos stay open")
     DEAD_LETTERS_UNREAD = ("the check of the dead-letter queue fails", "dead-lettered videos stay open")
 

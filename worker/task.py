@@ -173,7 +173,10 @@ def _profile(claim: Claim) -> Profile:
 
 @dataclass
 class Execution:
-    """One execution of the video task, from its claim to its outcome, which is recorded in the database."""
+    """One execution of the video task, after its claim was granted.
+
+    The method `run` runs the other stages and records the outcome in the database.
+    """
 
     context: TaskContext
     claim: Claim

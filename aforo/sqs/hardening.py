@@ -12,7 +12,7 @@ from celery import Celery
 from kombu import transport as kombu_transport
 from kombu.serialization import registry as serializers
 
-from aforo.sqs.observer import Observer, SilentObserver
+from aforo.sqs.observer import GuardedObserver, Observer, SilentObserver
 from aforo.sqs.slots import keep_slots
 from aforo.sqs.stall import StallWatch, watch_for_stalls
 from aforo.sqs.stopped_slots import watch_for_stopped_slots
@@ -35,13 +35,13 @@ class UnsupportedApp(ValueError):
 class Hardening:
     """Observer, message policy and stall detector of one hardened app, for its SQS transport.
 
-    `observer` is called for each transport event. `policy` decides which messages are valid. `stall` detects a worker
-    that has free slots but receives no messages.
+    `observer` is called for each transport event, and what it raises is logged. `policy` decides which messages are
+    valid. `stall` detects a worker that has free slots but receives no messages.
     """
 
     # Do not define `__repr__`: apps share a connection if the repr of their transport options is equal.
     def __init__(self, observer: Observer | None = None, policy: MessagePolicy | None = None) -> None:
-        self.observer = observer or SilentObserver()
+        self.observer = GuardedObserver(observer or SilentObserver())
         self.policy = policy or MessagePolicy()
         self.stall = StallWatch()
 

@@ -6,8 +6,12 @@ stopped slots.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
+
+logger = logging.getLogger(__name__)
 
 
 class Label(str, Enum):  # not enum.StrEnum: the library runs on Python 3.10
@@ -125,3 +129,43 @@ class SilentObserver:
 
     def stopped_slots(self, count: int, replaced: int) -> None:
         """Do nothing. A subclass can record the number of stopped slots, and count the replaced processes."""
+
+
+class GuardedObserver:
+    """Observer that passes each event on to the observer of an app, and logs what that observer raises.
+
+    The observer is code of the app. Its errors must not stop the transport or one of its threads.
+    """
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    def polled(self, result: PollResult) -> None:
+        """Pass on the result of a receive call."""
+        self._tell(self._observer.polled, result)
+
+    def invalid_message(self, reason: InvalidReason) -> None:
+        """Pass on the reason of an invalid message."""
+        self._tell(self._observer.invalid_message, reason)
+
+    def pending_deletes(self, count: int) -> None:
+        """Pass on the number of pending deletes."""
+        self._tell(self._observer.pending_deletes, count)
+
+    def handled_error(self, operation: Operation) -> None:
+        """Pass on the operation that failed."""
+        self._tell(self._observer.handled_error, operation)
+
+    def visibility_extended(self, result: ExtensionResult) -> None:
+        """Pass on the result of one tick of the visibility heartbeat."""
+        self._tell(self._observer.visibility_extended, result)
+
+    def stopped_slots(self, count: int, replaced: int) -> None:
+        """Pass on the number of stopped slots, and that of the replaced processes."""
+        self._tell(self._observer.stopped_slots, count, replaced)
+
+    def _tell(self, handle: Callable[..., None], *event: Any) -> None:
+        try:
+            handle(*event)
+        except Exception:
+            logger.exception("the observer of the SQS transport failed at an event, which is not counted")

@@ -23,6 +23,8 @@ STALL_SECONDS = 60.0
 CHECK_SECONDS = 5.0
 #: how long an idle worker may take to end before its process is replaced
 STOP_SECONDS = 30.0
+#: variable by which a worker tells the program that replaces it how often it has restarted itself
+_RESTARTS = "_AFORO_STALL_RESTARTS"
 _restarting = threading.Event()
 
 
@@ -53,6 +55,11 @@ class StallWatch:
             self._since = now
         self._seen_results, self._checked_at = self._results, now
         return now - self._since >= STALL_SECONDS
+
+
+def restarts() -> int:
+    """Return how often this worker has restarted itself because of a stall."""
+    return int(os.environ.get(_RESTARTS, "0"))
 
 
 def watch_for_stalls(app: Celery, stall: StallWatch) -> None:
@@ -112,4 +119,5 @@ def _restart() -> None:
 
 
 def _start_again() -> None:
+    os.environ[_RESTARTS] = str(restarts() + 1)
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 (our own command line)

@@ -98,5 +98,5 @@ def _replace(process: psutil.Process) -> None:
     )
     try:
         process.kill()
-    except psutil.NoSuchProcess:  # somebody was faster
-        logger.info("the process %d has ended", process.pid)
+    except psutil.Error as error:  # it has ended meanwhile; or it may not be killed, and the next check tries again
+        logger.info("the process %d is not killed: %s", process.pid, error)

@@ -136,6 +136,11 @@ WORKER = (
         "Slots whose process was stopped by a signal (SIGSTOP) and runs nothing. After 30 s it is replaced.",
     ),
     Metric("aforo_worker_slots_replaced_total", C, "Slot processes that were killed because they stayed stopped."),
+    Metric(
+        "aforo_worker_stall_restarts_total",
+        C,
+        "Restarts of the worker by itself, because no receive call had returned or failed for a minute.",
+    ),
     Metric("aforo_worker_pending_deletes", G, "Finished messages whose delete is being retried."),
     Metric(
         "aforo_worker_handled_errors_total",

@@ -43,6 +43,7 @@ class Forwarder:
         self._dropped = catalogue.counter("aforo_worker_events_dropped_total", registry)
         self._connected = catalogue.gauge("aforo_worker_events_connected", registry)
         self._clock = 0
+        self._is_away = False
 
     def start(self) -> None:
         """Start the thread that sends events to Redis. Call this in the worker's main process only."""
@@ -69,7 +70,9 @@ class Forwarder:
                     self._send_all(Producer(connection.channel(), exchange=exchange, serializer="json"))
             except Exception as error:  # any Redis or socket error: the metric shows it, and the loop reconnects
                 self._connected.set(0)
-                logger.warning("cannot send Celery events to Redis (%s); tasks continue, events are dropped", error)
+                if not self._is_away:
+                    logger.warning("cannot send Celery events to Redis (%s); tasks continue, events are dropped", error)
+                self._is_away = True
                 self._drop_queued()
                 time.sleep(RETRY_SECONDS)
 
@@ -84,6 +87,9 @@ class Forwarder:
                 raise
             self._sent.inc()
             self._connected.set(1)
+            if self._is_away:
+                logger.info("Celery events are sent to Redis again")
+                self._is_away = False
 
     def _drop_queued(self) -> None:
         while not self._events.empty():

@@ -12,6 +12,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter
 
 from aforo.executions.record import MAX_STAGES, OTHER, STAGE_NAME, Recorder
+from aforo.sqs import stall
 from aforo.telemetry import catalogue
 from aforo.telemetry.cpu_time import cpu_counted
 from aforo.telemetry.event_channel import Event, EventChannel
@@ -55,6 +56,8 @@ class WorkerMetrics:
         self.slots_busy = catalogue.gauge("aforo_worker_slots_busy", registry)
         self.slots_stopped = catalogue.gauge("aforo_worker_slots_stopped", registry)
         self.slots_replaced = catalogue.counter("aforo_worker_slots_replaced_total", registry)
+        self.stall_restarts = catalogue.counter("aforo_worker_stall_restarts_total", registry)
+        self.stall_restarts.inc(stall.restarts())  # of the processes that this one has replaced
         self.started_at = catalogue.gauge("aforo_worker_started_timestamp_seconds", registry)
         self.telemetry_cpu = catalogue.counter("aforo_worker_telemetry_cpu_seconds_total", registry)
         self.events_lost = catalogue.counter("aforo_worker_telemetry_events_lost_total", registry)

@@ -103,5 +103,5 @@ class AnalysedRuns:
         return AnalysedRuns(rows, tuple(run for run in self.runs if key_of(run.row) in keys), self.drawn)
 
     def run(self, run_id: str) -> RunAnalysis:
-        """Return the analysis of the run with this id. Raise StopIteration if that run was not analysed."""
-        return next(run for run in self.runs if run.row.run_id == run_id)
+        """Return the analysis of the run with this id. Raise KeyError if that run was not analysed."""
+        return {run.row.run_id: run for run in self.runs}[run_id]

@@ -37,7 +37,7 @@ from core.errors import AforoError, RunFailed, UsageError
 from core.language import Language, Text
 from core.load_shape import FORMS
 from core.run import MOST_VIDEOS, Mode
-from core.run_options import seed_option
+from core.seed_option import seed_option
 
 #: so that the columns of a plan with short names stay where they are
 LABEL_WIDTH = 24

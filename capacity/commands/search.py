@@ -26,7 +26,7 @@ from core.cli import WholeNumber, env_option
 from core.errors import RunFailed, UsageError
 from core.language import MODE_NAMES, STABILITY_NAMES, Language, Text
 from core.run import Mode
-from core.run_options import seed_option
+from core.seed_option import seed_option
 from core.settings import MOST_SLOTS
 from core.size_mix import DEFAULT_SEED, is_mix, one_spelling, parse_sizes
 

@@ -28,7 +28,7 @@ from capacity.runs.recorded_run import find_run, load_own_records, unfinished_si
 from capacity.runs.result_row import ResultRow
 from capacity.runs.sessions import open_store, reading
 from core import aws, sqs_queue
-from core.app_file.brake import Target, confirm
+from core.app_confirmation import Target, confirm
 from core.collected import wait_until_collected
 from core.cpu_calibration import calibration_seconds
 from core.database import Sessions

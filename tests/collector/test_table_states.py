@@ -5,7 +5,9 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from collector.metrics import CollectorMetrics
 from collector.table_states import SETTLED_SECONDS, TableStates
 from core import database
 from core.app_file import read_app_file
@@ -37,7 +39,8 @@ class App:
             session.add(video_row(id="v", run_id="r", task_id="t1", state="uploaded"))
         settings = Settings.from_env({"AFORO_RESULTS_PATH": str(folder / "results")})
         append(run_folder(settings.results.path, "r"), [InjectedVideo("v", "t1", 7, "uploaded")])
-        self.states = TableStates(settings, app, self.sessions)
+        self.registry = CollectorRegistry()
+        self.states = TableStates(settings, app, self.sessions, CollectorMetrics(self.registry))
         self.messages = 0
         self.states._queue_is_empty = lambda: self.messages == 0
 
@@ -116,6 +119,7 @@ def test_their_database_may_be_gone_for_a_while(app, caplog):
     app.states.run(NOW)
     app.states.run(NOW)
     assert sum("the videos of mi-app are not read" in line for line in caplog.messages) == 1
+    assert app.registry.get_sample_value("aforo_collector_errors_total", {"reason": "app_table"}) == 2
     app.theirs.with_suffix(".away").rename(app.theirs)
     app.write("UPDATE videos SET state = 'done', updated_at = ?", ENDED)
     assert app.round()[0] == "done"

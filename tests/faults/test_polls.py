@@ -221,5 +221,6 @@ def test_our_worker_that_restarts_itself_does_not_interrupt_the_run(rig, clips):
         it.await_states(done=4, seconds=80)
         assert "although slots are free; the worker restarts" in worker.log_text()
         assert worker.log_text().count(READY) == 2
+        assert worker.count("aforo_worker_stall_restarts_total") == 1
         assert it.run().status == "running"
         it.check()

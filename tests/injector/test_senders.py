@@ -39,7 +39,7 @@ class BatchSqs:
             failed = Entries[:1] if self.calls <= self.rejections else []
         self.on_call([e["Id"] for e in Entries])
         self.bodies += [e["MessageBody"] for e in Entries if e not in failed]
-        return {"Failed": [{"Id": e["Id"]} for e in failed]}
+        return {"Failed": [{"Id": e["Id"], "Code": "InternalError"} for e in failed]}
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_only_a_rejected_task_is_sent_again(maker):
 
 
 def test_rows_of_rejected_tasks_stay_unconfirmed(maker, sessions):
-    with pytest.raises(EnvironmentFault, match="1 of 10 tasks were rejected 5 times"):
+    with pytest.raises(EnvironmentFault, match=r"1 of 10 tasks were rejected 5 times \(InternalError\);"):
         send_videos(maker(BatchSqs(rejections=99)), videos(10))
     with sessions() as session:
         assert session.query(VideoRow).filter(VideoRow.sent_at.is_(None)).count() == 10

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import threading
-import time
 import urllib.request
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -23,6 +22,7 @@ from core.remote_write import require_receiver, with_remote_write
 from core.settings import Settings
 from local.configuration import prometheus_config
 from local.programs import Program
+from testing.polling import until
 from testing.ports import free_port, is_open
 
 ROOT = Path(__file__).parents[2]
@@ -83,18 +83,11 @@ def prometheus(folder, *options):
             [*command, f"--web.listen-address=127.0.0.1:{port}", *options], stdout=log, stderr=subprocess.STDOUT
         )
         try:
-            until(lambda: is_open(port), folder / "log")
+            until(lambda: is_open(port), f"Prometheus answers; see {folder}/log", START_SECONDS)
             yield port
         finally:
             os.kill(program.pid, signal.SIGTERM)
             program.wait()
-
-
-def until(holds, log):
-    deadline = time.monotonic() + START_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, log.read_text()[-2000:]
-        time.sleep(0.1)
 
 
 def settings(port, folder, team, secret=SECRET, path="api/v1/write"):
@@ -135,8 +128,9 @@ def test_the_same_run_of_two_teams_arrives_twice_with_what_the_rules_made_of_it(
     require_receiver(audio)
     with stack(folders[0], exporter, audio), stack(folders[1], exporter, video):
         for metric in ('aforo_run_videos{state="done"}', "run_id:aforo_run_videos_final:sum", 'up{job="db-exporter"}'):
-            until(lambda metric=metric: teams(store, metric) == ["audio", "video"], folders[0] / "log")
-        until(lambda: {"audio", "video"} <= set(teams(store, 'ALERTS{alertname="WorkerAbsent"}')), folders[0] / "log")
+            until(lambda metric=metric: teams(store, metric) == ["audio", "video"], f"{metric} of both", START_SECONDS)
+        absent = 'ALERTS{alertname="WorkerAbsent"}'
+        until(lambda: {"audio", "video"} <= set(teams(store, absent)), "both teams have the alert", START_SECONDS)
     assert SECRET not in (folders[0] / "log").read_text() + (folders[0] / "prometheus.yml").read_text()
 
 
@@ -145,7 +139,7 @@ def test_a_wrong_password_is_one_line_and_in_no_log(store, exporter, tmp_path):
     with pytest.raises(EnvironmentFault, match=r"it answers 401 Unauthorized; check AFORO_REMOTE_WRITE_USER") as caught:
         require_receiver(wrong)
     with stack(tmp_path, exporter, wrong):
-        until(lambda: "401" in (tmp_path / "log").read_text(), tmp_path / "log")
+        until(lambda: "401" in (tmp_path / "log").read_text(), "the receiver refuses", START_SECONDS)
     assert "wr0ng-secret" not in (tmp_path / "log").read_text() + str(caught.value)
 
 

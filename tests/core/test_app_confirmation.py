@@ -1,21 +1,22 @@
-"""The brake: what will be sent where, and one question where it is not this machine or the queue is not empty."""
+"""Before an app is tested: what will be sent where, and one question if the queue is elsewhere or not empty."""
 
 import dataclasses
 
 import click
 import pytest
 
+from core.app_confirmation import Target, confirm
 from core.app_file import read_app_file
-from core.app_file.brake import Target, confirm
 from core.errors import UsageError
 from core.settings import Aws, Settings
 from core.sqs_queue import QueueAttributes
+from tests.core.app_file.conftest import team  # noqa: F401 (a fixture)
 
 URL = "http://127.0.0.1:4566/123456789012/videos"
 
 
 @pytest.fixture
-def target(team):
+def target(team):  # noqa: F811
     def make(endpoint="http://127.0.0.1:4566", messages=0):
         settings = dataclasses.replace(Settings.from_env({}), aws=Aws(endpoint_url=endpoint))
         return Target(settings, read_app_file(team()), None, QueueAttributes(URL, messages, 0, 0, 30, None, None), None)
@@ -44,7 +45,7 @@ def test_the_lines_name_endpoint_account_queue_and_number(target):
     assert "queue videos at AWS, region us-east-1" in list(target(endpoint=None).lines(1))[1]
 
 
-def test_a_script_that_makes_the_rows_is_named_before_anything_is_sent(target, team, tmp_path):
+def test_a_script_that_makes_the_rows_is_named_before_anything_is_sent(target, team, tmp_path):  # noqa: F811
     (tmp_path / "make.py").write_text("")
     produced = read_app_file(team('queue = "videos"', 'queue = "videos"\nproducer = "make.py"'))
     lines = list(dataclasses.replace(target(), app=produced).lines(100))
