@@ -137,7 +137,7 @@ test-own-app: setup-dev ## Measure the example of a team's app from end to end (
 test-compose: setup-dev ## Run the tests that need a Docker engine
 	@.venv/bin/pytest -q -m compose
 
-test-kubernetes: setup-dev ## Test the manifests on a real Kubernetes control plane (needs Go; half an hour the first time, then minutes)
+test-kubernetes: setup-dev ## Test the manifests on a real Kubernetes control plane (needs Go; 20 minutes the first time, then 5)
 	@$(PY) -m testing.kubernetes --build
 	@.venv/bin/pytest -q -m kubernetes
 

@@ -35,7 +35,7 @@ def audit(context: click.Context, file: Path, as_json: bool, lang: Language) -> 
     FILE is a CSV or Markdown table, or a document with such a table. It can be the scenario's table, Aforo's table.csv
     or table.md, or a table with the columns size,concurrency,mode,x_per_min,s_mean_s. Optional columns are count
     (videos of the test), s_p50_s (median response time), rate (offered videos per minute), workers and notes. Notes can
-    say N=100, rate=10/min and 2 nodes.
+    say N=100, rate=10/min and 2 workers.
 
     Exit codes: 0 no row is impossible, 1 at least one is, 2 FILE is not such a table, 3 FILE cannot be read.
     """

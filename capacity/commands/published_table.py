@@ -49,7 +49,7 @@ _MODES = {
 _NOTES = {
     "count": re.compile(r"\bN ?= ?(\d+)"),
     "rate": re.compile(r"\b(?:tasa|rate) ?= ?(\d+(?:[.,]\d+)?)"),
-    "workers": re.compile(r"\b(\d+) (?:nodos|nodes)\b"),
+    "workers": re.compile(r"\b(\d+) (?:workers|nodos|nodes)\b"),
     "runs": re.compile(r"\b(?:media de|mean of) (\d+) "),
 }
 

@@ -56,7 +56,7 @@ def unknowns(analysed: AnalysedRuns) -> Iterator[Conclusion]:
     yield from _of_few_runs(analysed.cells)
     for curve in curves(analysed):
         if curve.fit.unusable is not None:
-            yield Conclusion("no_fit", {"size": curve.name(LANG), "reason": curve.fit.unusable})
+            yield Conclusion("no_fit", {"size": curve.name, "reason": curve.fit.unusable})
     yield from _of_runs(analysed.newest_per_cell)
     yield Conclusion("other_conditions")
 
@@ -81,7 +81,7 @@ def _of_curve(curve: Curve, analysed: AnalysedRuns) -> Conclusion:
     return Conclusion(
         "size",
         {
-            "size": curve.name(LANG),
+            "size": curve.name,
             "best": best,
             "gains": [(fewer, more, _gain(fewer, more)) for fewer, more in pairwise(curve.points)],
             "enough": enough_slots(curve.points),

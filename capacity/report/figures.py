@@ -42,7 +42,7 @@ def throughput_chart(curves: Sequence[Curve], lang: Language) -> str:
     shapes, marks, names = [], [], []
     for curve, colour in zip(curves, CURVE_COLOURS * len(curves), strict=False):
         shapes.append(_law(frame, curve, most, colour))
-        names.append((colour, curve.name(lang)))
+        names.append((colour, curve.name))
         for point in curve.points:
             if point.interval is not None:
                 marks.append(frame.whisker(point.slots, point.interval.low, point.interval.high, colour))

@@ -59,7 +59,7 @@ def _page(analysed: AnalysedRuns, lang: Language, price_per_hour: float | None) 
         "level_names": level_table.names(lang, price_per_hour),
         "level_note": level_table.NOTE.to(lang),
         "levels": list(level_table.rows(curves, lang, price_per_hour)),
-        "saturation": [(c.name(lang), " ".join(scalability_curves.statements(c, lang))) for c in curves],
+        "saturation": [(c.name, " ".join(scalability_curves.statements(c, lang))) for c in curves],
         "saturation_chart": _svg(figures.throughput_chart(curves, lang)) if curves else "",
         "runs": [_run(run, lang) for run in drawn],
     }

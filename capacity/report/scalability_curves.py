@@ -57,10 +57,11 @@ class Curve:
     cores: int | None = None
     nodes: int = 1
 
-    def name(self, lang: Language) -> str:
-        """Return the size, and the number of nodes if there are several: `5 MB, 3 nodes`."""
-        nodes = Text(f", {self.nodes} nodos", f", {self.nodes} nodes").to(lang) if self.nodes > 1 else ""
-        return f"{spaced(self.size_label)}{nodes}"
+    @property
+    def name(self) -> str:
+        """Return the size, and the number of workers if there are several: `5 MB, 3 workers`."""
+        workers = f", {self.nodes} workers" if self.nodes > 1 else ""
+        return f"{spaced(self.size_label)}{workers}"
 
     @cached_property
     def fit(self) -> UslFit:

@@ -147,8 +147,8 @@ def _source(cell: TableCell, lang: Language) -> str:
         capacity_ids = ", ".join(run.run_id for run in cell.x_sat_runs)
         ids += Text(f"; X_sat de {capacity_ids}", f"; X_sat of {capacity_ids}").to(lang)
     left = Text(f" (sin usar: {cell.left_out})", f" (not used: {cell.left_out})").to(lang) if cell.left_out else ""
-    nodes = Text(f", {cell.key.nodes} nodos", f", {cell.key.nodes} nodes").to(lang) if cell.key.nodes > 1 else ""
-    return f"{size}, c={slots}{nodes}, {mode}: {ids}{left}"
+    workers = f", {cell.key.nodes} workers" if cell.key.nodes > 1 else ""
+    return f"{size}, c={slots}{workers}, {mode}: {ids}{left}"
 
 
 def _joined(values: Iterable[str | None]) -> str | None:
@@ -178,7 +178,7 @@ def _cell_notes(cell: TableCell, lang: Language) -> Iterator[Text]:
     if runs > 1:
         yield Text(f"media de {runs} pruebas", f"mean of {runs} runs")
     if cell.key.nodes > 1:
-        yield Text(f"{cell.key.nodes} nodos", f"{cell.key.nodes} nodes")
+        yield Text(f"{cell.key.nodes} workers", f"{cell.key.nodes} workers")
     if newest.rate_per_minute is not None:
         yield Text(f"tasa={newest.rate_per_minute:.4g}/min", f"rate={newest.rate_per_minute:.4g}/min")
     if cell.key.shape:

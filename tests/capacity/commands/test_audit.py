@@ -114,7 +114,7 @@ def test_the_forms_of_a_table_are_read(write, text):
 
 def test_notes_give_rate_and_workers_and_a_lower_bound_has_no_upper_end(write):
     text = SPANISH.format(";") + "5 MB;2;Sustained;9,4;≥ 9,05;no válida; N=8 de 16\n".replace("; N", ", N")
-    text += "5 MB;2;Sustained;desconocido;7,1;N=8, 3 nodos, tasa=2,5/min\n5 MB;2+5;Burst;9,4;9,5;N=8, 2 nodos\n"
+    text += "5 MB;2;Sustained;desconocido;7,1;N=8, 3 nodos, tasa=2,5/min\n5 MB;2+5;Burst;9,4;9,5;N=8, 2 workers\n"
     bounded, unknown, mixed = published_rows(write(text))
     assert (bounded.count, bounded.s.value, bounded.s.high) == (8, 9.05, float("inf"))
     assert (unknown.x, unknown.workers, unknown.rate, unknown.slots) == (None, 3, 2.5, 6)

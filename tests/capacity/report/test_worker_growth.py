@@ -48,11 +48,11 @@ def test_runs_of_one_and_two_workers_are_two_cells_curves_and_names():
     one, two = on(1, 10.0), on(2, 19.0)
     cells = fill([one, two])
     assert [(csv_row(cell)["nodes"], cell.x_sat) for cell in cells] == [(1, pytest.approx(10)), (2, pytest.approx(19))]
-    assert sources(cells, "en") == "- 5 MB, c=2, Burst: w1c2\n- 5 MB, c=2, 2 nodes, Burst: w2c2\n"
-    assert [cell_name(each, "en") for each in (one, two)] == ["5 MB · c=2 · Burst", "5 MB · c=2 · 2 nodes · Burst"]
+    assert sources(cells, "en") == "- 5 MB, c=2, Burst: w1c2\n- 5 MB, c=2, 2 workers, Burst: w2c2\n"
+    assert [cell_name(each, "en") for each in (one, two)] == ["5 MB · c=2 · Burst", "5 MB · c=2 · 2 workers · Burst"]
     drawn = curves(analysed(one, two))
-    assert [(curve.name("en"), [point.slots for point in curve.points]) for curve in drawn] == [
+    assert [(curve.name, [point.slots for point in curve.points]) for curve in drawn] == [
         ("5 MB", [2]),
-        ("5 MB, 2 nodes", [4]),
+        ("5 MB, 2 workers", [4]),
     ]
     assert [cells[1] for cells in rows(drawn, "en", None)] == ["2", "4 (2 × 2)"]

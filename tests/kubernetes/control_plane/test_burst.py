@@ -23,7 +23,7 @@ from testing.slow_ffmpeg import slow_ffmpeg
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(420)]
 #: so long that there are videos left when the new image is ready, also on a busy machine
 CLIP_SECONDS = 24
-VIDEOS = 36
+VIDEOS = 30
 #: workers that are ready before the new image is applied, of the six that the plan asks for
 SEVERAL = 3
 RUN = "kubernetes-burst"
