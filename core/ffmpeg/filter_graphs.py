@@ -100,8 +100,10 @@ def picture(source: Stream, profile: Profile, media: MediaFacts) -> Stream:
 def _showcase(film: Stream, profile: Profile, media: MediaFacts) -> Stream:
     """Return the first seconds of the film with a watermark, between the two cards."""
     film = film.trim(duration=profile.longest_seconds).setpts("PTS-STARTPTS")
-    film = _standard_color(_boxed(film), media).filter("format", "yuv420p")
+    film = _standard_color(_fitted(film), media).filter("format", "yuv420p")
+    # before the bars, so that the watermark of an upright film is on the film
     film = film.overlay(_watermark(), x="W-w-24", y="H-h-24", eof_action="repeat").filter("format", "yuv420p")
+    film = film.filter("pad", w=1280, h=720, x="(ow-iw)/2", y="(oh-ih)/2")
     intro = _card(_card_rate(media), _INTRO_COLOR, _BAR_HEIGHTS)
     outro = _card(_card_rate(media), _OUTRO_COLOR, _BAR_HEIGHTS[::-1])
     return _tagged(ffmpeg.concat(intro, film.filter("setsar", 1), outro, v=1, a=0), media)
@@ -116,10 +118,9 @@ def _scaled(film: Stream, factor: str) -> Stream:
     return film.filter("scale", w=width, h=height)
 
 
-def _boxed(film: Stream) -> Stream:
-    """Return the picture at exactly 1280 × 720, with square pixels and black bars."""
-    fitted = _scaled(film.filter("scale", w="max(2,iw*sar)", h="max(2,ih)"), _WITHIN_720P)
-    return fitted.filter("pad", w=1280, h=720, x="(ow-iw)/2", y="(oh-ih)/2").filter("setsar", 1)
+def _fitted(film: Stream) -> Stream:
+    """Return the picture at the largest size within 1280 × 720, with square pixels."""
+    return _scaled(film.filter("scale", w="max(2,iw*sar)", h="max(2,ih)"), _WITHIN_720P)
 
 
 def _watermark() -> Stream:
