@@ -35,9 +35,9 @@ TASK_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Cost:
-    """Milliseconds per task, and CPU milliseconds per scrape.
+    """Cost in milliseconds: two times per task, and the CPU time of one read of /metrics and one of /executions.
 
-    There are two times per task: the CPU time of worker and child, and the time from one task to the next.
+    The times per task are the CPU time of worker and child, and the time from one task to the next.
     """
 
     cpu_ms: float

@@ -13,7 +13,7 @@ from collector.metrics import CollectorMetrics, Reason
 from core import promql
 from core.errors import EnvironmentFault
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 #: Workers come and go within seconds in a cluster; a list of targets costs Prometheus nothing.
 REFRESH_SECONDS = 5.0
 #: Jobs of Prometheus whose targets are workers.
@@ -53,5 +53,5 @@ class Workers:
         except EnvironmentFault as error:
             self._metrics.errors.labels(Reason.PROMETHEUS.value).inc()
             if self._is_answered:
-                log.warning("%s; the last known addresses of workers are read", error)
+                logger.warning("%s; the last known addresses of workers are read", error)
             self._is_answered = False

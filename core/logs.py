@@ -9,13 +9,14 @@ import time
 _SECRET = re.compile(r"(?<=://)([^/:@\s]*):[^/@\s]*(?=@)|(?<=[Ss]ecret[Kk]ey=)\S+|\bAKIA[0-9A-Z]{16}\b")
 
 
-class SecretScrubber(logging.Filter):
-    """Logging filter that masks AWS keys, and the passwords in URLs."""
+class ScrubbingFormatter(logging.Formatter):
+    """Log formatter with UTC times that masks AWS keys and the passwords in URLs, also in tracebacks."""
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Mask secrets in the message of a log record. Always return True, so that the record is logged."""
-        record.msg, record.args = scrub(record.getMessage()), ()
-        return True
+    converter = time.gmtime
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the text of a log record, with its traceback, without secrets."""
+        return scrub(super().format(record))
 
 
 def scrub(text: str) -> str:
@@ -26,9 +27,6 @@ def scrub(text: str) -> str:
 def configure(level: str = "INFO") -> None:
     """Set up logging of this program: lines on standard error with UTC time, level and logger name."""
     handler = logging.StreamHandler()
-    handler.addFilter(SecretScrubber())
-    formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
+    handler.setFormatter(ScrubbingFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("botocore").setLevel(logging.WARNING)

@@ -1,7 +1,7 @@
 """All settings of Aforo's programs: name, default, meaning and allowed values.
 
-Each program calls `Settings.from_process()` once. `.env.example` is generated from this file. The settings of the
-package `aforo` are in `aforo/settings.py`.
+`Settings.from_process()` reads them at the edge of each program. `.env.example` is generated from this file. The
+settings of the package `aforo` are in `aforo/settings.py`.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from core import VERSION
 from core.metrics import family
 from exporters.faults import Fault, fault_of
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 Clock = Callable[[], float]
 
 
@@ -101,7 +101,7 @@ class Health:
         consecutive failures is logged.
         """
         if self.succeeded or not self.errors.total():
-            log.warning("collection failed: %s: %s", type(error).__name__, error)
+            logger.warning("collection failed: %s: %s", type(error).__name__, error)
         self.succeeded, self.duration_seconds = False, duration_seconds
         self.errors[fault_of(error)] += 1
 

@@ -125,7 +125,7 @@ class Injection:
         client = aws.client(settings, "sqs")
         url = sqs_queue.find_queue(client, settings.queue.name)
         fleet = read_fleet(settings)
-        print_too_few_arrivals(request, fleet.slots, say)
+        print_unjudged_stability(request, fleet.slots, say)
         inputs = store_inputs(settings, request, say)
         run_id = request.run_id or new_run_id(request.mode, inputs.label, fleet.slots_per_node, nodes=fleet.nodes)
         queue = sqs_queue.read_attributes(client, url)
@@ -254,8 +254,8 @@ def print_leftovers(messages: int, say: Callable[[str], None]) -> None:
         )
 
 
-def print_too_few_arrivals(request: Request, slots: int, say: Callable[[str], None]) -> None:
-    """Tell the user if the analysis will not judge the stability of the run.
+def print_unjudged_stability(request: Request, slots: int, say: Callable[[str], None]) -> None:
+    """Print a note if the analysis will not judge the stability of this sustained run. Print nothing for a burst.
 
     The reason is a changing rate, or too few videos for `slots` slots. `say` prints a line of text.
     """

@@ -84,7 +84,7 @@ def restore() -> None:
 @main.command(epilog="Example: python -m local down")
 def down() -> None:
     """Stop all programs, the worker first. Data and results stay."""
-    orphans = stack.down(Settings.from_process())
+    orphans = stack.down()
     click.echo(f"down; stopped {orphans} orphaned processes of an earlier stack" if orphans else "down")
 
 
@@ -163,7 +163,7 @@ def clean(results: bool, videos: bool, rows: bool, outputs: bool, yes: bool) -> 
         return
     if rows or outputs:
         raise UsageError("clean", "--rows and --outputs are for an app", "give APP=path/aforo.toml too")
-    stack.down(settings)
+    stack.down()
     extra = [*([settings.results.path] if results else ()), *(video_folders(settings) if videos else ())]
     for folder in (STATE, *extra):
         shutil.rmtree(folder, ignore_errors=True)

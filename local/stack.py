@@ -68,16 +68,16 @@ def up(settings: Settings, options: WorkerOptions) -> None:
         _start_programs(settings, options)
 
 
-def down(settings: Settings) -> int:
+def down() -> int:
     """Stop all programs of this machine's stack. Return the number of orphans ended.
 
     Orphans are processes that a dead supervisord left running.
     """
     with _lock():
-        return _stop(settings)
+        return _stop()
 
 
-def _stop(settings: Settings) -> int:
+def _stop() -> int:
     if _is_up():
         has_app_worker = _has_app_worker()
         supervisor.shut_down()
@@ -127,7 +127,7 @@ def _restart_if_settings_changed(settings: Settings) -> None:
     current = configuration.FINGERPRINT.read_text() if configuration.FINGERPRINT.exists() else ""
     if supervisor.processes() is not None and current != configuration.fingerprint(settings, os.environ):
         click.echo("settings changed: restarting the stack", err=True)
-        _stop(settings)
+        _stop()
 
 
 def _launch(settings: Settings) -> None:

@@ -99,7 +99,7 @@ def serve_metrics(parts: WorkerApp, settings: Settings) -> None:
 
     Call this before the worker starts. Serving and sending begin when the worker is ready.
     """
-    worker, limits = settings.worker, bandwidth_limits(settings)
+    worker, limits = settings.worker, bandwidth_limits(settings, parts.metrics.handled_error)
     places = {"work": worker.work_path, "storage": settings.storage.path}
     instrument.serve_when_ready(
         parts.celery,

@@ -14,23 +14,27 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from aforo.bandwidth import Limits, disk_limits, object_limits
 from aforo.stored_limits import read_limits, write_limits
+from aforo.telemetry.label_values import Operation
 from core import aws
 from core.settings import Settings
 
 logger = logging.getLogger(__name__)
+#: function that counts an error which was logged and ignored
+HandledError = Callable[[Operation], None]
 
 
-def bandwidth_limits(settings: Settings) -> Limits:
+def bandwidth_limits(settings: Settings, handled_error: HandledError) -> Limits:
     """Return the bandwidth limits in bytes/s by resource, such as disk writes.
 
-    Limits that were measured in the last day are read from a file. A limit that cannot be measured is left out.
+    Limits that were measured in the last day are read from a file. A limit that cannot be measured is left out, and
+    `handled_error` is called.
     """
     folder = settings.worker.work_path
     file, place = folder.with_name(f"{folder.name}-bandwidth-limits.json"), _place(settings)
     limits = read_limits(file, place=place)
     if limits is None:
-        limits = _measure(settings)
-        _store(file, place, limits)
+        limits = _measure(settings, handled_error)
+        _store(file, place, limits, handled_error)
     return limits
 
 
@@ -41,26 +45,30 @@ def _place(settings: Settings) -> str:
     return f"{device} {bucket} {settings.worker.bandwidth_limits}"
 
 
-def _measure(settings: Settings) -> Limits:
+def _measure(settings: Settings, handled_error: HandledError) -> Limits:
     scope = settings.worker.bandwidth_limits
-    limits = _tolerant(lambda: disk_limits(settings.worker.work_path)) if scope != "none" else {}
+    folder, limits = settings.worker.work_path, Limits()
+    if scope != "none":
+        limits |= _tolerant(lambda: disk_limits(folder), handled_error)
     is_own = settings.aws.endpoint_of("s3") is not None  # an emulator or a test server, where objects trigger nothing
     if settings.storage.backend == "s3" and (scope == "all" or (scope == "local" and is_own)):
         client, prefix = aws.client(settings, "s3", read_timeout_seconds=30), settings.storage.processed_prefix
-        limits |= _tolerant(lambda: object_limits(client, settings.storage.bucket, prefix))
+        limits |= _tolerant(lambda: object_limits(client, settings.storage.bucket, prefix), handled_error)
     return limits
 
 
-def _tolerant(measure: Callable[[], Limits]) -> Limits:
+def _tolerant(measure: Callable[[], Limits], handled_error: HandledError) -> Limits:
     try:
         return measure()
     except (OSError, BotoCoreError, ClientError, Boto3Error) as error:
+        handled_error(Operation.MEASURE_LIMITS)
         logger.warning("could not measure a bandwidth limit, it stays unknown: %s", error)
         return {}
 
 
-def _store(file: Path, place: str, limits: Limits) -> None:
+def _store(file: Path, place: str, limits: Limits, handled_error: HandledError) -> None:
     try:
         write_limits(file, limits, place=place)
     except OSError as error:
+        handled_error(Operation.MEASURE_LIMITS)
         logger.warning("could not store the bandwidth limits for the next start: %s", error)

@@ -26,7 +26,7 @@ class Recording:
 
     The setting AFORO_EXECUTIONS_FILE names an export file for the same records. `on_lost` is called with the number of
     records that were deleted before a collector read them, or could not be exported. `on_disk_error` is called each
-    time a file of the spool cannot be written.
+    time the folder or a file of the spool cannot be written.
     """
 
     def __init__(self, on_lost: Callable[[int], None], on_disk_error: Callable[[], None]) -> None:
@@ -44,6 +44,8 @@ class Recording:
         owner, spool_id = {"node": node}, secrets.token_hex(8)
         base = Path(settings.read(settings.SPOOL_FOLDER) or folder.default_base())
         own_folder = folder.claim(base, spool_id, owner)
+        if own_folder is None:
+            self._on_disk_error()
         self._spool = Spool(
             own_folder, max_records=self._max_records, on_lost=self._on_lost, on_disk_error=self._on_disk_error
         )

@@ -39,13 +39,12 @@ DRAWN_RUNS = 24
 HELD_VIDEOS = 1_000_000
 
 
-def load_rows(run_ids: Sequence[str] | None = None) -> list[ResultRow]:
+def load_rows(settings: Settings, run_ids: Sequence[str] | None = None) -> list[ResultRow]:
     """Load runs from the database, and return one ResultRow (figures and their validity) per run.
 
     The rows are in the order of `run_ids`. None loads all runs that the function `runs_of` returns, oldest first. Raise
     UsageError for an unknown id.
     """
-    settings = Settings.from_process()
     figures = read_figures(settings.prometheus.url)
     with reading(open_store(settings)) as session:
         if run_ids is None:

@@ -10,21 +10,21 @@ from typing import Any
 import click
 
 from capacity.commands.options import Command
-from capacity.diagnosis.goals import Condition, Figure, GoalResult, Outcome, judge, parse_condition
+from capacity.diagnosis.goals import Figure, Goal, GoalResult, Outcome, judge, parse_goal
 from capacity.report.goal_files import junit_xml, shown_value, summary, write_file
 from core.errors import GoalMissed
 from core.language import Language
 from core.user_files import require_writable
 
 
-class ConditionType(click.ParamType[Condition]):
+class GoalType(click.ParamType[Goal]):
     """Type of a command-line option whose value is a goal, such as `x_sat<20`."""
 
     name = "condition"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Condition:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Goal:
         """Parse the option's text as a goal. Raise UsageError if it is not a goal."""
-        return value if isinstance(value, Condition) else parse_condition(value)
+        return value if isinstance(value, Goal) else parse_goal(value)
 
 
 class WritableFile(click.Path):
@@ -48,7 +48,7 @@ class Goals:
     `summary` are the files to write. Each is None if its option was not given.
     """
 
-    fail_if: tuple[Condition, ...] = ()
+    fail_if: tuple[Goal, ...] = ()
     junit: Path | None = None
     summary: Path | None = None
 
@@ -85,7 +85,7 @@ def goal_options(command: Command) -> Command:
         click.option(
             "--fail-if",
             multiple=True,
-            type=ConditionType(),
+            type=GoalType(),
             metavar="CONDITION",
             help="Exit with 4 if it holds or its figure is unknown; repeatable: 'x_sat<20' 'response_p95>120s' "
             "'failed>0' 'stable=no'.",
@@ -102,15 +102,14 @@ def require_met(results: Sequence[GoalResult]) -> None:
     """
     missed = [result for result in results if result.fails]
     if missed:
-        shown = "; ".join(f"{result.subject}: {result.condition.text} ({_why(result)})" for result in missed)
+        shown = "; ".join(f"{result.subject}: {result.goal.text} ({_why(result)})" for result in missed)
         raise GoalMissed("goals", shown, "see the report", value=f"{len(missed)} of {len(results)} missed")
 
 
 def goals_as_json(results: Sequence[GoalResult]) -> list[dict[str, object]]:
     """Return the outcome of each goal, such as `x_sat<20`, as a JSON object."""
     return [
-        {"condition": r.condition.text, "subject": r.subject, "outcome": r.outcome.value, "value": r.value}
-        for r in results
+        {"condition": r.goal.text, "subject": r.subject, "outcome": r.outcome.value, "value": r.value} for r in results
     ]
 
 

@@ -17,7 +17,7 @@ from capacity.commands.matrix_options import DEFAULT_RATE, matrix_plan
 from capacity.commands.options import json_option, lang_option, profile_option, with_examples, yes_option
 from capacity.commands.progress import progress_bar
 from capacity.commands.rendering import print_json
-from capacity.diagnosis.goals import Condition
+from capacity.diagnosis.goals import Goal
 from capacity.diagnosis.validity import Level
 from capacity.experiments.matrix_plan import Basis, PlannedRun, Prediction, ordered_runs
 from capacity.experiments.matrix_run import MatrixRun
@@ -85,7 +85,7 @@ def matrix(
     *,
     plan_only: bool,
     yes: bool,
-    fail_if: tuple[Condition, ...],
+    fail_if: tuple[Goal, ...],
     junit: Path | None,
     summary: Path | None,
     as_json: bool,

@@ -143,7 +143,7 @@ def _measured(runs: str) -> ResultRow:
 
     Raise UsageError if all are invalid or have no service time.
     """
-    rows = [row for row in load_rows(run_ids(runs)) if row.service_mean_seconds is not None]
+    rows = [row for row in load_rows(Settings.from_process(), run_ids(runs)) if row.service_mean_seconds is not None]
     if not rows:
         raise UsageError("plan --runs", "none of the runs has a service time", "give runs that finished videos")
     usable = [row for row in rows if not row.validity.is_invalid]

@@ -230,7 +230,7 @@ def _line(result: StepResult, lang: Language) -> str:
     capacity = f"X_sat {number(result.capacity_per_minute, lang)}/min"
     shown = STABILITY_NAMES[result.verdict].to(lang) if result.verdict else capacity
     judged = "" if result.validity.level is Level.VALID else f"; {validity_text(result.validity, lang)}"
-    return f"{_label(result.trial, lang)}: {shown} ({result.cost_seconds:.0f} s){judged}"
+    return f"{_label(result.step, lang)}: {shown} ({result.cost_seconds:.0f} s){judged}"
 
 
 def _label(step: SearchStep, lang: Language) -> str:

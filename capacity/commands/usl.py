@@ -25,6 +25,7 @@ from capacity.runs.result_row import ResultRow
 from capacity.table.number_format import percent, significant
 from core.errors import UsageError
 from core.language import Language, Text
+from core.settings import Settings
 
 COLUMNS = Columns(required=("n", "x"), optional=("se", "runs"))
 MOST_POINTS, MOST_RUNS = 200, 1000
@@ -131,7 +132,7 @@ def _input(file: Path | None, runs: str | None) -> FitInput:
         raise UsageError("usl", "it needs points from one source", "give FILE or --runs, not both")
     if file is not None:
         return FitInput(read_levels(file))
-    rows = load_rows(run_ids(runs or ""))
+    rows = load_rows(Settings.from_process(), run_ids(runs or ""))
     if invalid := [row.run_id for row in rows if row.validity.is_invalid]:
         remedy = "leave it out, and see `make report` for the reasons"
         raise UsageError("usl --runs", "an invalid run gives no level", remedy, value=", ".join(invalid))

@@ -527,7 +527,7 @@ def _slower_transfers(cell: CellEvidence) -> Criterion:
 
 
 def _idle(cell: CellEvidence, limit: float) -> Criterion:
-    """Return the criterion that every resource has a utilisation of at most `limit`.
+    """Return the criterion that every resource has a utilisation below `limit`.
 
     The criterion is unknown when the CPU utilisation is unknown.
     """

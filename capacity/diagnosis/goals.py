@@ -84,7 +84,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class Goal:
     """A goal, such as `x_sat<20`: a comparison that is true if a run or cell misses the goal.
 
     In this example, `name` (the figure) is `x_sat`, `sign` is `<`, and `limit` is 20. `text` is the goal as the user
@@ -107,11 +107,11 @@ class Condition:
 class GoalResult:
     """Outcome of one goal on one run or cell.
 
-    `condition` is the goal. `subject` is the name of the run or cell. `value` is the figure that the goal names, or
+    `goal` is the goal itself. `subject` is the name of the run or cell. `value` is the figure that the goal names, or
     None if unknown.
     """
 
-    condition: Condition
+    goal: Goal
     subject: str
     outcome: Outcome
     value: float | str | None = None
@@ -122,7 +122,7 @@ class GoalResult:
         return self.outcome in {Outcome.MISSED, Outcome.UNKNOWN}
 
 
-def parse_condition(text: str) -> Condition:
+def parse_goal(text: str) -> Goal:
     """Parse a goal such as `response_p95>2min`. Raise UsageError for any other text."""
     match = PATTERN.fullmatch(text)
     if match is None:
@@ -130,36 +130,36 @@ def parse_condition(text: str) -> Condition:
     name, sign, limit = match.groups()
     if name not in KINDS:
         raise UsageError("--fail-if", "there is no such figure", f"use one of {', '.join(sorted(KINDS))}", value=name)
-    return Condition(text.strip(), name, sign, _limit(name, sign, limit, text))
+    return Goal(text.strip(), name, sign, _limit(name, sign, limit, text))
 
 
-def judge(conditions: Sequence[Condition], results: Mapping[str, Mapping[str, Figure]]) -> list[GoalResult]:
+def judge(goals: Sequence[Goal], results: Mapping[str, Mapping[str, Figure]]) -> list[GoalResult]:
     """Return the outcome of every goal on every result (a run or a cell).
 
-    `conditions` are the goals. `results` maps the name of each result to its figures: a mapping from figure name to
+    `goals` are the goals. `results` maps the name of each result to its figures: a mapping from figure name to
     figure. If no result has the figure that a goal names, all results share one outcome, `UNKNOWN`.
     """
-    return [judged for condition in conditions for judged in _judge_one(condition, results)]
+    return [judged for goal in goals for judged in _judge_one(goal, results)]
 
 
-def _judge_one(condition: Condition, results: Mapping[str, Mapping[str, Figure]]) -> list[GoalResult]:
-    name = condition.name
+def _judge_one(goal: Goal, results: Mapping[str, Mapping[str, Figure]]) -> list[GoalResult]:
+    name = goal.name
     if not any(name in figures for figures in results.values()):
-        return [GoalResult(condition, ", ".join(results) or "-", Outcome.UNKNOWN)]
+        return [GoalResult(goal, ", ".join(results) or "-", Outcome.UNKNOWN)]
     return [
-        _outcome(condition, subject, figures[name]) if name in figures
-        else GoalResult(condition, subject, Outcome.NOT_APPLICABLE)
+        _outcome(goal, subject, figures[name]) if name in figures
+        else GoalResult(goal, subject, Outcome.NOT_APPLICABLE)
         for subject, figures in results.items()
     ]  # fmt: skip
 
 
-def _outcome(condition: Condition, subject: str, figure: Figure) -> GoalResult:
+def _outcome(goal: Goal, subject: str, figure: Figure) -> GoalResult:
     value = figure.value
     if value is None or (isinstance(value, float) and math.isnan(value)):
-        return GoalResult(condition, subject, Outcome.UNKNOWN)
-    if figure.is_lower_bound and not (condition.sign in {">", ">="} and condition.holds(value)):
-        return GoalResult(condition, subject, Outcome.UNKNOWN, value)
-    return GoalResult(condition, subject, Outcome.MISSED if condition.holds(value) else Outcome.MET, value)
+        return GoalResult(goal, subject, Outcome.UNKNOWN)
+    if figure.is_lower_bound and not (goal.sign in {">", ">="} and goal.holds(value)):
+        return GoalResult(goal, subject, Outcome.UNKNOWN, value)
+    return GoalResult(goal, subject, Outcome.MISSED if goal.holds(value) else Outcome.MET, value)
 
 
 def _limit(name: str, sign: str, limit: str, text: str) -> float | str:

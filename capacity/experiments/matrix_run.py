@@ -64,7 +64,7 @@ class MatrixRun:
 
     def load_finished(self) -> None:
         """Load the finished runs of this matrix. Do not wait for a run in progress."""
-        self._others = load_rows()
+        self._others = load_rows(self.launcher.settings)
         finished = {row.run_id: row for row in self._others if row.status == RunStatus.FINISHED}
         newest = {planned: self._newest_run(planned) for planned in ordered_runs(self.plan)}
         self.rows = {planned: finished[run_id] for planned, run_id in newest.items() if run_id in finished}

@@ -31,7 +31,7 @@ class SearchStep:
 class StepResult:
     """Result of one run of a rate search.
 
-    - `trial`: the run that the search asked for.
+    - `step`: the step that was carried out.
     - `cost_seconds`: duration of the run.
     - `capacity_per_minute`: X_sat of a burst. None if X_sat is unknown, or for a sustained run.
     - `slots`: number of slots, set for a burst only.
@@ -39,7 +39,7 @@ class StepResult:
     - `validity`: whether the run is valid, indicative or invalid.
     """
 
-    trial: SearchStep
+    step: SearchStep
     cost_seconds: float
     capacity_per_minute: float | None = None
     slots: int = 1
@@ -103,7 +103,7 @@ def next_step(search: RateSearch) -> SearchStep | None:
     if search.failed:
         return None
     if search.results and search.results[-1].validity.is_invalid:
-        return search.results[-1].trial
+        return search.results[-1].step
     if search.capacity_per_minute is None:
         return SearchStep(Mode.BURST, search.multiple(BURST_VIDEOS))
     if (prolonged := _prolonged(search)) is not None:
@@ -122,22 +122,22 @@ def advance(search: RateSearch, result: StepResult) -> RateSearch:
     search = replace(search, results=(*search.results, result))
     if result.validity.is_invalid:
         return replace(search, failed=is_repeated)
-    rate = result.trial.rate_per_minute
+    rate = result.step.rate_per_minute
     if rate is None:
         return replace(
             search, capacity_per_minute=result.capacity_per_minute, failed=result.capacity_per_minute is None
         )
     if result.verdict is Stability.STABLE:
         return replace(search, stable_per_minute=max(rate, search.stable_per_minute or 0.0))
-    if result.verdict is Stability.INCONCLUSIVE and result.trial.videos == search.arrivals:
+    if result.verdict is Stability.INCONCLUSIVE and result.step.videos == search.arrivals:
         return search
     return replace(search, unstable_per_minute=min(rate, search.unstable_per_minute or math.inf))
 
 
 def _prolonged(search: RateSearch) -> SearchStep | None:
     last = search.results[-1]
-    doubtful = last.verdict is Stability.INCONCLUSIVE and last.trial.videos == search.arrivals
-    return replace(last.trial, videos=2 * search.arrivals) if doubtful else None
+    doubtful = last.verdict is Stability.INCONCLUSIVE and last.step.videos == search.arrivals
+    return replace(last.step, videos=2 * search.arrivals) if doubtful else None
 
 
 def _next_rate(search: RateSearch, capacity: float) -> float | None:

@@ -21,7 +21,7 @@ from exporters.exposition import Clock, Collected, Incomplete, single_sample_fam
 from exporters.faults import SourceNotReady
 from exporters.time_limited_call import TimeLimitedCall
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 #: Time limit of a full count, and largest share of time spent on full counts.
 BUILD_TIMEOUT_SECONDS = 900.0
 BUILD_SHARE = 0.01
@@ -123,7 +123,7 @@ class DatabaseSource:
                 self.build()
                 self._failure = None
             except Exception as error:  # the next scrape shows it once; the count is repeated
-                log.warning("full count of %s failed: %s", self.database.place, error)
+                logger.warning("full count of %s failed: %s", self.database.place, error)
                 self._failure = self._unshown = error
             self._wait(stop, monotonic() - started)
 

@@ -12,7 +12,7 @@ from exporters.db.reader import Database
 from exporters.exposition import Clock
 from exporters.time_limited_call import TimeLimitedCall
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -35,7 +35,7 @@ class ActiveRuns:
         try:
             return self._call.result(self.timeout_seconds)
         except Exception as error:  # the source of the oldest message reports the database's state
-            log.debug("active runs: %s: %s", type(error).__name__, error)
+            logger.debug("active runs: %s: %s", type(error).__name__, error)
             return False
 
     def _read(self) -> bool:

@@ -20,7 +20,7 @@ from core.run import Mode
 from core.settings import Settings
 from core.size_mix import parse_sizes
 from injector import injection
-from injector.injection import Request, print_too_few_arrivals, require_space
+from injector.injection import Request, print_unjudged_stability, require_space
 from testing.emulator import KEY, REGION, ROOT
 from testing.polling import until
 from testing.ports import free_port
@@ -196,7 +196,9 @@ def test_the_disk_of_a_storage_folder_that_does_not_exist_yet_is_checked(tmp_pat
 )
 def test_a_sustained_run_with_too_few_videos_says_how_many_a_verdict_needs(mode, count, slots, needed):
     said = []
-    print_too_few_arrivals(Request(count, None, mode, 10.0, None, None, PROFILES["full"], None, ""), slots, said.append)
+    print_unjudged_stability(
+        Request(count, None, mode, 10.0, None, None, PROFILES["full"], None, ""), slots, said.append
+    )
     assert [line.split(" needs ")[1].split(" videos")[0] for line in said] == ([] if needed is None else [str(needed)])
 
 

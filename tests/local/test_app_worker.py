@@ -3,6 +3,7 @@
 import time
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from core.app_file import read_app_file
@@ -10,6 +11,7 @@ from core.errors import EnvironmentFault
 from core.settings import Settings
 from local import app_worker, configuration, stack, supervisor
 from local.supervisor import Process
+from testing.polling import until
 from tests.core.app_file.conftest import team  # noqa: F401 (a fixture)
 
 
@@ -169,10 +171,17 @@ def test_workers_that_are_never_ready_are_one_line(scaled):
 def test_a_line_ready_that_hangs_ends_with_its_children_after_the_time_of_the_file(scaled, tmp_path):
     started = time.monotonic()
     with pytest.raises(EnvironmentFault, match="it did not succeed in 1 s"):
-        scaled('ready = "(sleep 4; touch late) & sleep 60"', "ready_seconds = 1")
+        scaled('ready = "sleep 60 & echo $! > child; sleep 60"', "ready_seconds = 1")
     assert 1.0 <= time.monotonic() - started < 30.0
-    time.sleep(max(0.0, started + 4.5 - time.monotonic()))
-    assert not (tmp_path / "late").exists()
+    child = int((tmp_path / "child").read_text())
+    until(lambda: not is_running(child), "the child of the line has ended", seconds=10)
+
+
+def is_running(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_scale_gets_the_time_that_a_worker_may_take_to_stop(scaled, tmp_path):

@@ -9,7 +9,6 @@ import pytest
 from click.testing import CliRunner
 
 from core.errors import EnvironmentFault
-from core.settings import Settings
 from local import __main__ as program
 from local import stack, supervisor
 
@@ -72,7 +71,7 @@ def test_status_shows_a_stack_that_is_stopping_and_down_waits_until_it_has_stopp
     assert (shown.output, shown.exit_code) == ("stopping; `make down` waits until it has stopped\n", 0)
     left = [["worker"], ["worker"], []]
     monkeypatch.setattr(supervisor, "orphans", lambda: left.pop(0))
-    assert stack.down(Settings()) == 0
+    assert stack.down() == 0
     assert left == []
 
 

@@ -138,7 +138,7 @@ def with_capacity(run_id, slots, x_sat):
 def test_usl_fits_the_capacity_of_recorded_runs(monkeypatch):
     rows = [with_capacity("a", 1, 2.0), with_capacity("b", 2, 3.738318), with_capacity("c", 4, 6.299213),
             with_capacity("d", 8, 8.376963)]  # fmt: skip
-    monkeypatch.setattr(usl_module, "load_rows", lambda run_ids: [rows["abcd".index(i)] for i in run_ids])
+    monkeypatch.setattr(usl_module, "load_rows", lambda _settings, run_ids: [rows["abcd".index(i)] for i in run_ids])
     result = json.loads(run(usl, "--runs", "a,b,c,d", "--json").output)
     assert (result["sigma"], result["kappa"]) == pytest.approx((0.05, 0.01), rel=1e-4)
 
@@ -154,7 +154,7 @@ def test_usl_takes_the_errors_from_runs_of_the_same_slots():
 
 
 def test_runs_without_a_capacity_cannot_be_fitted(monkeypatch):
-    monkeypatch.setattr(usl_module, "load_rows", lambda run_ids: [with_capacity("a", 1, None)])
+    monkeypatch.setattr(usl_module, "load_rows", lambda _settings, run_ids: [with_capacity("a", 1, None)])
     with pytest.raises(UsageError, match="none of the runs has an X_sat"):
         run(usl, "--runs", "a")
 

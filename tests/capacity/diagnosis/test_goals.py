@@ -1,13 +1,13 @@
 import pytest
 
-from capacity.diagnosis.goals import Figure, Outcome, judge, parse_condition
+from capacity.diagnosis.goals import Figure, Outcome, judge, parse_goal
 from core.errors import UsageError
 
 FIGURES = {"x_sat": Figure(14.2), "response_p95": Figure(130.0), "failed": Figure(0.0), "goodput": Figure(0.9)}
 
 
 def outcome(text, figures=FIGURES):
-    (result,) = judge([parse_condition(text)], {"r1": figures})
+    (result,) = judge([parse_goal(text)], {"r1": figures})
     return result.outcome
 
 
@@ -43,12 +43,12 @@ def test_an_inconclusive_run_is_not_stable_enough_for_a_goal(text, stable, expec
 
 
 def test_a_figure_that_no_result_has_is_unknown_and_fails():
-    (result,) = judge([parse_condition("stable=no")], {"r1": FIGURES})
+    (result,) = judge([parse_goal("stable=no")], {"r1": FIGURES})
     assert (result.outcome, result.fails) == (Outcome.UNKNOWN, True)
 
 
 def test_a_goal_skips_the_results_without_its_figure():
-    results = judge([parse_condition("x_sat<20")], {"burst": FIGURES, "sustained": {"stable": Figure("yes")}})
+    results = judge([parse_goal("x_sat<20")], {"burst": FIGURES, "sustained": {"stable": Figure("yes")}})
     assert [result.outcome for result in results] == [Outcome.MISSED, Outcome.NOT_APPLICABLE]
     assert [result.fails for result in results] == [True, False]
 
@@ -73,4 +73,4 @@ def test_a_lower_bound_meets_no_goal(text, expected):
 )
 def test_a_wrong_condition_is_refused(text, message):
     with pytest.raises(UsageError, match=message):
-        parse_condition(text)
+        parse_goal(text)

@@ -213,13 +213,13 @@ def test_plan_takes_service_from_the_fastest_recorded_run(monkeypatch):
             row("b", x_sat_per_minute=3.4, service_mean_seconds=35.0),
             indicative_row("c", x_sat_per_minute=9.0, service_mean_seconds=9.0),
             invalid_row("d", x_sat_per_minute=99.0, service_mean_seconds=1.0)]  # fmt: skip
-    monkeypatch.setattr(plan_module, "load_rows", lambda runs: rows)
+    monkeypatch.setattr(plan_module, "load_rows", lambda _settings, runs: rows)
     result = json.loads(run("--demand", "30/min", "--runs", "a,b", "--json").output)
     assert (result["demand"]["service_seconds"], result["demand"]["slots_per_worker"]) == (35.0, 2)
 
 
 def test_plan_refuses_runs_that_are_all_invalid(monkeypatch):
-    monkeypatch.setattr(plan_module, "load_rows", lambda runs: [invalid_row(reason="idle_slots")])
+    monkeypatch.setattr(plan_module, "load_rows", lambda _settings, runs: [invalid_row(reason="idle_slots")])
     with pytest.raises(UsageError, match=r"no run is valid \(idle_slots\)"):
         run("--demand", "30/min", "--runs", "a")
 

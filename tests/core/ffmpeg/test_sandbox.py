@@ -5,7 +5,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from core.errors import EnvironmentFault
 from core.ffmpeg import sandbox
 from core.ffmpeg.sandbox import Ending, Limits, run_sandboxed
+from testing.polling import until
 
 LIMITS = Limits(deadline_seconds=30, stall_seconds=None, memory_bytes=1 << 30)
 #: A small worker: it runs `sleep` in the sandbox, prints its pid, and waits.
@@ -40,13 +40,6 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-def becomes_true(claim: Callable[[], bool], within_seconds: float = 5.0) -> bool:
-    deadline = time.monotonic() + within_seconds
-    while not claim() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return claim()
 
 
 def pids_in(text: str) -> list[int]:
@@ -86,13 +79,13 @@ def test_the_deadline_ends_the_whole_process_group():
     finished = run_sandboxed(["sh", "-c", "echo $$; sleep 60 & echo $!; wait"], replace(LIMITS, deadline_seconds=0.3))
     assert (finished.ending, finished.returncode) == (Ending.DEADLINE, -signal.SIGKILL)
     leader, member = pids_in(finished.stdout)
-    assert becomes_true(lambda: not is_alive(leader) and not is_alive(member))
+    until(lambda: not is_alive(leader) and not is_alive(member), "both have ended", 5)
 
 
 def test_the_children_of_a_program_are_killed_when_it_ends():
     finished = run_sandboxed(["sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!"], LIMITS)
     assert finished.succeeded
-    assert becomes_true(lambda: not is_alive(int(finished.stdout)))
+    until(lambda: not is_alive(int(finished.stdout)), "the program has ended", 5)
 
 
 def test_a_program_without_progress_has_stalled():
@@ -157,7 +150,7 @@ def test_an_exception_from_outside_leaves_no_child_and_passes_through():
 
     with pytest.raises(Interrupted):
         run_sandboxed(["sh", "-c", "echo $$; exec sleep 60"], LIMITS, on_stdout=interrupt)
-    assert becomes_true(lambda: not is_alive(children[0]))
+    until(lambda: not is_alive(children[0]), "the child has ended", 5)
 
 
 def test_a_soft_time_limit_while_the_child_is_being_started_leaves_no_child(monkeypatch):
@@ -208,7 +201,7 @@ def test_the_child_dies_with_a_killed_worker():
     worker, child = start_worker("protected")
     worker.kill()
     worker.communicate()
-    assert becomes_true(lambda: not is_alive(child))
+    until(lambda: not is_alive(child), "the child has ended", 5)
 
 
 @pytest.mark.skipif(bool(sandbox.missing_protections()), reason="needs setpriv of util-linux")
@@ -217,7 +210,8 @@ def test_control_without_setpriv_the_child_outlives_a_killed_worker():
     worker.kill()
     worker.wait()
     try:
-        assert not becomes_true(lambda: not is_alive(child), within_seconds=0.3)
+        with pytest.raises(AssertionError):
+            until(lambda: not is_alive(child), "the child has ended", 0.3)
     finally:
         os.kill(child, signal.SIGKILL)
         worker.communicate()
