@@ -1,7 +1,7 @@
 """PromQL queries for the dashboard *Capacity*: figures of each run, and means over the runs of a cell.
 
 In this module, a cell is all runs with the same video size, concurrency, number of slots and app. The figures of a cell
-are those of `capacity.table.cells.TableCell`, which tests/grafana/test_cells.py compares.
+are those of `capacity.table.cells.TableCell`, which tests/grafana/test_answers.py compares.
 """
 
 from __future__ import annotations
