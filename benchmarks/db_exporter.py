@@ -81,7 +81,7 @@ class Side:
 
 
 def main() -> None:
-    """Fill, measure and print."""
+    """Fill test databases, measure our exporter and `prometheus-sql-exporter` on each, and print both costs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="data folder of the server (default: a temporary one)")
     parser.add_argument("--fill", type=int, nargs="*", default=[])

@@ -95,7 +95,7 @@ RUN = (
     ),
     Metric("aforo_run_total_stage_seconds", G, "Time of one stage, summed over done executions.", ("run_id", "stage")),
     Metric("aforo_run_total_ffmpeg_cpu_seconds", G, "CPU time of ffmpeg, summed over done executions.", ("run_id",)),
-    Metric("aforo_run_offered_videos_per_second", G, "Rate of the schedule; absent for a burst.", ("run_id",)),
+    Metric("aforo_run_offered_videos_per_second", G, "Planned rate, by the schedule; absent for a burst.", ("run_id",)),
     Metric("aforo_run_max_lateness_seconds", G, "Largest delay of an upload behind its schedule.", ("run_id",)),
     Metric(
         "aforo_run_capacity_videos_per_minute",

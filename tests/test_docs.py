@@ -70,7 +70,10 @@ def test_every_make_target_in_a_page_exists(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [path for path in WRITTEN if path.name != "CHANGELOG.md"], ids=str)
 def test_every_path_of_the_repository_in_a_page_exists(path: Path) -> None:
-    folders = "aforo|core|worker|injector|exporters|capacity|provision|local|prometheus|grafana|deploy|tests|docs"
+    folders = (
+        "aforo|core|worker|injector|exporters|collector|capacity|provision|local|prometheus|grafana|deploy"
+        "|testing|tests|benchmarks|examples|docs"
+    )
     named = re.findall(rf"`((?:{folders})/[\w./-]*)`", text_of(path))
     assert [name for name in named if not (ROOT / name).exists()] == []
 

@@ -28,6 +28,8 @@ from capacity.diagnosis.criteria import (
 TRANSFER_STAGES = ("download", "upload")
 #: From these shares on, a measurement counts as evidence. The dashboard Bottleneck draws them (a test compares them).
 CPU_BUSY = 0.90
+#: share from which a resource alone counts as busy if the next one is far behind, or if two threads share a core
+MOSTLY_BUSY = 0.85
 PRESSURE_SOME = 0.20
 BANDWIDTH_BUSY = 0.80
 
@@ -278,7 +280,7 @@ def _busiest(cell: CellEvidence, candidates: tuple[Candidate, ...]) -> Bottlenec
     cause, top = busy[0]
     lead = top - busy[1][1] if len(busy) > 1 else None
     criteria = [
-        at_least(cell.utilisation(cause), 0.85),
+        at_least(cell.utilisation(cause), MOSTLY_BUSY),
         at_least(Measurement(Quantity.UTILISATION_LEAD, lead), 0.15),
         below(Measurement(Quantity.GAIN, cell.last_gain), 0.25),
     ]
@@ -296,7 +298,7 @@ def _quota(cell: CellEvidence) -> list[Criterion]:
     """
     throttled = Measurement(Quantity.THROTTLED_PERIODS, cell.throttled_period_ratio)
     idle = above(Measurement(Quantity.HOST_IDLE, cell.host_idle_ratio), 0.10)
-    binding = any_of(at_least(cell.utilisation(Cause.CPU), 0.85), idle)
+    binding = any_of(at_least(cell.utilisation(Cause.CPU), MOSTLY_BUSY), idle)
     return [
         sufficient(at_least(throttled, 0.50)),
         sufficient(all_of(at_least(throttled, 0.25), binding)),
@@ -382,7 +384,7 @@ def _memory_bandwidth(cell: CellEvidence) -> list[Criterion]:
 
 def _cpu(cell: CellEvidence) -> list[Criterion]:
     return [
-        at_least(cell.utilisation(Cause.CPU), 0.85 if cell.smt else CPU_BUSY),
+        at_least(cell.utilisation(Cause.CPU), MOSTLY_BUSY if cell.smt else CPU_BUSY),
         at_least(Measurement(Quantity.CPU_PRESSURE, cell.cpu_pressure_some), PRESSURE_SOME),
         all_of(_ffmpeg_is_slower(cell), at_most(_cpu_work(cell), 1.10)),
         at_least(Measurement(Quantity.CPU_BOUND, cell.bound_ratio_cpu), 0.90),

@@ -36,10 +36,11 @@ class IncrementalCount:
         return self.read_at - self.overlap_seconds
 
     def build(self, reader: Reader) -> None:
-        """Make a full count: count all runs, videos and executions in the database.
+        """Make a full count: fill the empty counts from the database. Call this once, on a new object.
 
-        `reader` reads a snapshot of the database. The caller must open the snapshot after the time in the field
-        `read_at`. The sums then include every change before that time.
+        All runs and videos are counted, and the executions of the tracked runs. `reader` reads a snapshot of the
+        database. The caller must open the snapshot after the time in the field `read_at`. The sums then include every
+        change before that time.
         """
         for run in reader.newest_runs(self.runs):
             self.aggregates.track(run)

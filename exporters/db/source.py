@@ -102,7 +102,7 @@ class DatabaseSource:
         return collected
 
     def build(self) -> None:
-        """Make a full count: count all runs, videos and executions in the database.
+        """Make a full count: count all runs and videos, and the executions of the tracked runs.
 
         The next refresh uses the new counts instead of the old ones. Raise the database's error if the full count
         fails.
