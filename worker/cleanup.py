@@ -37,9 +37,8 @@ def take_work_folder(folder: Path) -> IO[str]:
         why = error.strerror or str(error)
         raise EnvironmentFault("work folder", why, "set AFORO_WORKER_WORK_PATH to another", value=folder) from error
     try:
-        fcntl.lockf(
-            lock, fcntl.LOCK_EX | fcntl.LOCK_NB
-        )  # belongs to this process only: it ends with it, a fork does not inherit it
+        # the lock belongs to this process only: it ends with it, and a fork does not inherit it
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         remedy = "stop that one, or set AFORO_WORKER_WORK_PATH to another"
         raise EnvironmentFault("work folder", "another worker uses it", remedy, value=folder) from error
