@@ -35,7 +35,7 @@ TRUE_CYCLE = 1 + LARGEST_GAP / 2
 
 @dataclass(frozen=True)
 class Case:
-    """One combination of the simulation.
+    """Bursts that are simulated: warm or cold slots, their number, videos per slot, and CV of the service time.
 
     `drift` is that of the host's speed: its standard deviation, and its correlation time in service times.
     """

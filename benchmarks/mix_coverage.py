@@ -36,7 +36,7 @@ FEWEST_VIDEOS = 8
 
 @dataclass(frozen=True)
 class Case:
-    """One combination of the simulation."""
+    """Runs of a mix that are simulated: size of the large video, slots, and number of videos."""
 
     ratio: int
     slots: int

@@ -32,7 +32,7 @@ SEEDS = range(3)
 
 @dataclass(frozen=True)
 class Case:
-    """One combination of the comparison."""
+    """One demand and one number of slots, for which the plan's waits are compared with long simulations."""
 
     arrivals: str
     slots: int

@@ -33,7 +33,7 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Case:
-    """One combination of the simulation."""
+    """Measured curves that are simulated: levels of concurrency, noise, and how the errors are known."""
 
     ladder: tuple[int, ...]
     noise: float
@@ -41,7 +41,7 @@ class Case:
 
 
 def cases() -> Iterator[Case]:
-    """Yield every combination."""
+    """Yield every combination of levels, noise and errors."""
     yield from itertools.starmap(Case, itertools.product(LADDERS, NOISES, ERRORS))
 
 

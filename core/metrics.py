@@ -67,7 +67,12 @@ RUN = (
         "Executions of the run by outcome; one execution is one delivery that ran.",
         ("run_id", "outcome"),
     ),
-    Metric("aforo_run_window_start_timestamp_seconds", G, "Start of the test window: the first upload.", ("run_id",)),
+    Metric(
+        "aforo_run_window_start_timestamp_seconds",
+        G,
+        "Start of the test window: first upload of a burst, start of a sustained run.",
+        ("run_id",),
+    ),
     Metric(
         "aforo_run_window_end_timestamp_seconds",
         G,

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -262,8 +263,10 @@ def changed_since(app: AppFile, moment: float) -> bool:
         folders[:] = [name for name in folders if not name.startswith(".") and not _is_environment(Path(folder, name))]
         for name in files:
             is_source = Path(name).suffix in SOURCES or name.startswith(".env")
-            if is_source and Path(folder, name).stat().st_mtime > moment:
-                return True
+            # a link of an editor may lead nowhere, and a file may be deleted meanwhile
+            with suppress(FileNotFoundError):
+                if is_source and Path(folder, name).stat().st_mtime > moment:
+                    return True
     return False
 
 

@@ -5,19 +5,22 @@ That time is recorded as the stage `transcode` for ffmpeg and `probe` for ffprob
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
-from aforo.telemetry import stages
+from aforo.telemetry import event_channel, stages
+from aforo.telemetry.label_values import Operation
 from aforo.telemetry.task_result import current_delivery
-from aforo.unmeasured import never_an_outage
 
+logger = logging.getLogger(__name__)
 #: Stage by the beginning of a program's name; names such as `ffmpeg-linux64-v4.2.2` exist.
 STAGE_OF_PROGRAM = {"ffprobe": "probe", "ffmpeg": "transcode"}
 _MARK = "_aforo_delivery"
@@ -60,7 +63,7 @@ def _started_after(start: Callable[..., None]) -> Callable[..., None]:
     def start_and_note(self: Any, args: Any, *rest: Any, **options: Any) -> None:
         before = time.perf_counter()  # the program already runs when `start` returns
         start(self, args, *rest, **options)
-        with never_an_outage():
+        with _never_an_error_of_the_task():
             _note_start(self, args, before)
 
     return start_and_note
@@ -71,11 +74,20 @@ def _ended_after(wait: Callable[..., Any]) -> Callable[..., Any]:
     def wait_and_note(self: Any, *args: Any, **options: Any) -> Any:
         code = wait(self, *args, **options)
         if code is not None and getattr(self, _MARK) is not None:
-            with never_an_outage():
+            with _never_an_error_of_the_task():
                 _note_end(self)
         return code
 
     return wait_and_note
+
+
+@contextmanager
+def _never_an_error_of_the_task() -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        event_channel.handled_error(Operation.TELEMETRY_EVENT)
+        logger.warning("a program of a task could not be measured", exc_info=True)
 
 
 def _note_start(program: Any, args: Any, before: float) -> None:

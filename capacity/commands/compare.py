@@ -88,7 +88,8 @@ def compare(
     every slot busy. All runs must have the same conditions, except those that --allow names. A run that is invalid,
     incomplete or without X_sat makes the result "not comparable".
 
-    Exit codes: 0 B is not slower, 1 slower, inconclusive or not comparable, 2 wrong input.
+    Exit codes: 0 B is not slower, 1 slower, inconclusive or not comparable, 2 wrong input, 3 the database is not
+    available.
     """
     _require_conditions(allowed)
     sides = _rows(_sides(a, b))

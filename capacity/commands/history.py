@@ -94,8 +94,8 @@ def history(
     ffmpeg version. With RUN_ID, only the cell of that run is shown. A cell needs at least four valid runs before a
     change can be detected. A cell became worse if its X_sat fell. Without any X_sat, the service time decides.
 
-    Exit codes: 0 the histories are shown, 2 wrong input or no such run, 4 (with --fail-if-unknown) it is unknown
-    whether a cell became worse, 5 (with --fail-if-worse) a cell became worse.
+    Exit codes: 0 the histories are shown, 2 wrong input or no such run, 3 the database is not available, 4 (with
+    --fail-if-unknown) it is unknown whether a cell became worse, 5 (with --fail-if-worse) a cell became worse.
     """
     if fail_if_unknown and fail_if_worse is None:
         raise UsageError("--fail-if-unknown", "it needs --fail-if-worse", "add --fail-if-worse 5%")

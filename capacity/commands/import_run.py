@@ -67,7 +67,7 @@ def import_(
     names the database table of the videos. X, S and X_sat are computed from the times of the videos. Figures that need
     records of the worker stay unknown.
 
-    Exit codes: 0 imported, 2 wrong input.
+    Exit codes: 0 imported, 2 wrong input, 3 our database or the app's is not available.
     """
     settings = Settings.from_process()
     app = settings.app

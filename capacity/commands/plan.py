@@ -95,7 +95,7 @@ def plan(*, price_per_hour: float | None, backlog: int, as_json: bool, lang: Lan
     simulation of the queue. For a system too large to simulate, a formula is used (Erlang C with the Allen-Cunneen
     correction).
 
-    Exit codes: 0 planned, 2 wrong input.
+    Exit codes: 0 planned, 2 wrong input, 3 the database is not available (with --runs).
     """
     planned = make_plan(_demand(**options))
     queue = Settings.from_process().queue

@@ -64,7 +64,8 @@ def usl(file: Path | None, runs: str | None, unweighted: bool, as_json: bool, la
     Points are weighted by 1/se, or by 1/x without se. The intervals (90 %) come from a bootstrap. With fewer than four
     different concurrencies, only an upper bound is printed. If the law does not apply, the reason is printed.
 
-    Exit codes: 0 the fit or the reason against it is printed, 2 wrong input, 3 FILE cannot be read.
+    Exit codes: 0 the fit or the reason against it is printed, 2 wrong input, 3 FILE or the database cannot be
+    read.
     """
     points = _input(file, runs)
     fit = fit_usl(points.levels, weighted=not unweighted, cores=points.cores)

@@ -54,7 +54,7 @@ class Run(NamedTuple):
     def concurrency_text(self) -> str:
         """Return the concurrency of this run as text for a label, such as `2` or `2×3`.
 
-        `2×3` means two slots on each of three nodes.
+        `2×3` means three workers with at most two slots each.
         """
         return str(self.concurrency) if self.nodes == 1 else f"{self.concurrency}×{self.nodes}"
 
