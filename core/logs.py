@@ -12,7 +12,7 @@ _SECRET = re.compile(r"(?<=://)([^/:@\s]*):[^/@\s]*(?=@)|(?<=[Ss]ecret[Kk]ey=)\S
 class ScrubbingFormatter(logging.Formatter):
     """Log formatter with UTC times that masks AWS keys and the passwords in URLs, also in tracebacks."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the text of a log record, with its traceback, without secrets."""

@@ -47,7 +47,7 @@ class StallWatch:
         """Return True if, for a minute, slots were free and no receive call returned or failed.
 
         Call this every CHECK_SECONDS. `has_free_slots` says whether a slot is free now. After a long gap between two
-        calls, the minute starts anew.
+        calls, the minute starts again.
         """
         now = self._clock()
         was_stopped = now - self._checked_at > 3 * CHECK_SECONDS

@@ -11,7 +11,7 @@ from capacity.estimators.interval import SECONDS_PER_MINUTE, Booleans, Floats, I
 from capacity.estimators.reason import Reason
 from capacity.estimators.throughput import CapacitySource, NoCapacity, SaturatedThroughput
 
-#: with fewer videos the interval covers far less than 95 % (METHOD 1.2)
+#: with fewer videos the interval covers far less than 95 %
 FEWEST_FOR_INTERVAL = 20
 NORMAL_QUANTILE = 1.96
 

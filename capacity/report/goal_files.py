@@ -34,7 +34,7 @@ def shown_value(result: GoalResult, lang: Language) -> str:
         return result.value
     if result.value is None:
         return UNKNOWN.to(lang)
-    kind = KINDS[result.condition.name]
+    kind = KINDS[result.goal.name]
     if kind is Kind.RATIO:
         return percent(result.value, lang)
     return number(result.value, lang) + (" s" if kind is Kind.SECONDS else "")
@@ -43,7 +43,7 @@ def shown_value(result: GoalResult, lang: Language) -> str:
 def goal_table(results: Sequence[GoalResult], lang: Language) -> str:
     """Return a Markdown table with one row per goal and run: goal, run, measured value and outcome."""
     lines = [
-        f"| `{result.condition.text}` | {result.subject} | {shown_value(result, lang)} | "
+        f"| `{result.goal.text}` | {result.subject} | {shown_value(result, lang)} | "
         f"{OUTCOMES[result.outcome].to(lang)} |"
         for result in results
     ]
@@ -90,12 +90,12 @@ def write_file(path: Path, text: str, *, append: bool = False) -> None:
 
 
 def _case(result: GoalResult, suite: str) -> str:
-    message = quoteattr(f"{result.condition.text}: {shown_value(result, 'en')}")
+    message = quoteattr(f"{result.goal.text}: {shown_value(result, 'en')}")
     inner = {
         Outcome.MET: "",
         Outcome.MISSED: f"<failure message={message}/>",
         Outcome.UNKNOWN: f"<error message={message}/>",
         Outcome.NOT_APPLICABLE: "<skipped/>",
     }[result.outcome]
-    names = f"classname={quoteattr(f'{suite}.{result.subject}')} name={quoteattr(result.condition.text)}"
+    names = f"classname={quoteattr(f'{suite}.{result.subject}')} name={quoteattr(result.goal.text)}"
     return f"  <testcase {names}>{inner}</testcase>\n"

@@ -16,14 +16,13 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from core.app_file.database_dialects import DRIVERS
+from core.ffmpeg.profiles import PROFILES
 
 SUBSTITUTED = ("concurrency", "workers")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _TASK = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*")
 _TARGET = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}(-\d{1,5})?")
 LONGEST_TASK = 255
-#: an app's name is stored where the encoding of our own worker is
-OUR_PROFILES = frozenset({"full", "showcase"})
 
 
 def text(value: Any) -> str:
@@ -38,7 +37,8 @@ def name(value: Any) -> str:
 
     A valid name can be used in file names and as the value of a metric label.
     """
-    if not isinstance(value, str) or not _NAME.fullmatch(value) or value in OUR_PROFILES:
+    # an app's name is stored where our own worker has its profile
+    if not isinstance(value, str) or not _NAME.fullmatch(value) or value in PROFILES:
         raise ValueError("1 to 32 of a-z, 0-9 and '-', such as mi-app")
     return value
 
