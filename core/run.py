@@ -43,6 +43,8 @@ SHAPE = "shape"
 SEED = "seed"
 #: key of `runs.environment` for the weight and the file of each size of a mix; runs of one size have none
 MIX = "mix"
+#: key of `runs.environment`: whether the queue is in AWS, and no emulator's
+REAL_SQS = "real_sqs"
 #: name of the reference worker's app in the metrics' label `app`
 OWN_APP = "aforo"
 #: the shape of random arrivals at a constant rate

@@ -27,6 +27,7 @@ from core.queue_contract import Level, check_retention
 from core.results_folder import new_tasks_log, write_run_file
 from core.run import (
     FINAL_STATUSES,
+    REAL_SQS,
     SEED,
     SHAPE,
     STUCK_SECONDS,
@@ -447,6 +448,7 @@ def _environment(settings: Settings, fleet: WorkerFleet) -> dict[str, Any]:
         "host": dataclasses.asdict(Host.this()),
         "stack": settings.stack,
         "queue": settings.queue.name,
+        REAL_SQS: settings.aws.endpoint_of("sqs") is None,
         "storage": settings.storage.backend,
         "ceilings": fleet.bandwidth_limits,
         "canary_before_seconds": calibration_seconds() if settings.stack != "aws" else None,

@@ -29,7 +29,7 @@ from capacity.runs.fleet_differences import fleet_differences
 from capacity.runs.recorded_run import RecordedRun
 from capacity.runs.resource_samples import Resources
 from capacity.runs.result_row import ResultRow
-from core.run import FINAL_STATUSES, RunStatus
+from core.run import FINAL_STATUSES, REAL_SQS, RunStatus
 from core.size_mix import is_mix
 from core.video import Outcome
 from core.worker_conditions import autoscale
@@ -208,7 +208,10 @@ def _other_executions(recorded: RecordedRun, cycles: SlotCycles) -> int:
 
 def queue_delay_seconds(recorded: RecordedRun) -> float:
     """Return how late the message counts of the run's queue may be, in seconds."""
-    return AWS_DELAY_SECONDS if recorded.run.environment.get("stack") == "aws" else EMULATOR_DELAY_SECONDS
+    environment = recorded.run.environment
+    # a run that did not record it is of an earlier version
+    is_aws = environment.get(REAL_SQS, environment.get("stack") == "aws")
+    return AWS_DELAY_SECONDS if is_aws else EMULATOR_DELAY_SECONDS
 
 
 def _surplus_messages(recorded: RecordedRun, readings: QueueReadings, delay_seconds: float) -> int:
