@@ -128,7 +128,7 @@ def test_down_stores_when_a_worker_of_an_app_ended(clock, monkeypatch, started_a
     process = Process("worker", "RUNNING", 7, started_at)
     monkeypatch.setattr(supervisor, "processes", lambda: {"worker": process})
     monkeypatch.setattr(supervisor, "shut_down", lambda: None)
-    stack._stop(Settings())
+    stack._stop()
     assert app_worker.STOPPED_AT.exists() is is_stored
     assert start_after(clock, monkeypatch, 0.0) == ([6.0, 14.0] if is_stored else [6.0])
 
@@ -138,7 +138,7 @@ def test_a_worker_that_a_dead_supervisord_left_running_is_waited_for(clock, monk
     configuration.WORKER_OPTIONS.write_text(OF_APP)
     monkeypatch.setattr(supervisor, "processes", lambda: None)
     monkeypatch.setattr(supervisor, "end_orphans", lambda: ended)
-    assert stack._stop(Settings()) == ended
+    assert stack._stop() == ended
     assert start_after(clock, monkeypatch, 0.0) == slept
 
 

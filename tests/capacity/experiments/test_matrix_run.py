@@ -8,6 +8,7 @@ from capacity.experiments.matrix_run import MatrixRun
 from capacity.experiments.run_launcher import MeasurementFailed, no_progress
 from core.errors import AforoError, RunFailed
 from core.models import RunRow
+from core.settings import Settings
 from tests.capacity.result_rows import row
 from tests.capacity.store import burst, record_bursts
 
@@ -116,7 +117,7 @@ def sustained_alone(sessions, **more):
     plan = MatrixPlan(**dict(sizes=("5MB",), concurrencies=(2,), modes=("sustained",), count=16, repeats=2,
                        rate_per_minute=None) | more)  # fmt: skip
     launcher, results = FakeLauncher(), []
-    launcher.sessions = sessions
+    launcher.sessions, launcher.settings = sessions, Settings.from_process()
     matrix_run = MatrixRun(launcher, plan)
     matrix_run.load_finished()
     matrix_run.run(no_progress, lambda _, result: results.append(result))
@@ -124,7 +125,7 @@ def sustained_alone(sessions, **more):
 
 
 def test_a_plan_without_bursts_takes_its_automatic_rate_from_an_earlier_burst_of_the_cell(earlier):
-    (burst_row,) = load_rows(["b2"])
+    (burst_row,) = load_rows(Settings.from_process(), ["b2"])
     tests, _ = sustained_alone(earlier)
     assert [test.rate_per_minute for test in tests] == [pytest.approx(0.8 * burst_row.x_sat_per_minute)] * 2
 
