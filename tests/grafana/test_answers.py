@@ -20,6 +20,7 @@ from core.worker_conditions import of_queue
 from grafana.board import Row, placed
 from grafana.boards import BOARDS
 from grafana.boards.choices import QUEUES
+from grafana.boards.run_figures import ORDER
 from grafana.dashboard_files import FOLDERS
 from grafana.expressions import filled
 from grafana.wording import BOTTLENECKS
@@ -527,6 +528,7 @@ def test_the_lists_of_modes_and_sizes_show_words(answers, name, lang, words):
 
 def test_cells_can_be_sorted_by_size_and_slots(answers):
     *_bars, order = queries("aforo-capacity", "X_sat and interval")
+    rows, *_columns = queries("aforo-capacity", "Cells")
     series = {
         **cell(6, "valid", size="500KB", concurrency="2", slots="2"),
         **cell(5, "valid", size="2.5MB", concurrency="2×3", slots="6"),
@@ -544,7 +546,16 @@ def test_cells_can_be_sorted_by_size_and_slots(answers):
                     '{cell="1 GB · 16",slots="16",bytes="1e9"}': 1,
                     '{cell="50MB:3+100MB:1 · 1",slots="1",bytes="50e6"}': 1,
                 },
-            )
+            ),
+            (
+                f"count by (cell, {', '.join(ORDER)}) ({rows})",
+                {
+                    '{cell="500 KB · 2",bytes="500e3",slots_per_worker="2",workers="1"}': 1,
+                    '{cell="2.5 MB · 2×3",bytes="2.5e6",slots_per_worker="2",workers="3"}': 1,
+                    '{cell="1 GB · 16",bytes="1e9",slots_per_worker="16",workers="1"}': 1,
+                    '{cell="50MB:3+100MB:1 · 1",bytes="50e6",slots_per_worker="1",workers="1"}': 1,
+                },
+            ),
         ],
     )
 
