@@ -1,7 +1,7 @@
 """Determine the start, the end and the final state of a video from its executions.
 
-A video can have several messages. The video starts with the first execution of any message. The video ends when each
-message has been executed and no retry follows.
+A video can have several messages. The video starts with the first execution whose task returned. The video ends when
+each message has been executed and no retry follows.
 """
 
 from __future__ import annotations
@@ -39,10 +39,19 @@ def _finish_some(session: Session, video_ids: Sequence[str]) -> None:
     decided_here = _decided_here(session, {video.run_id for video in videos})
     for video in videos:
         executions = of_video[video.id]
-        video.started_at = min(execution.started_at for execution in executions)
         correct_outcomes(executions)
+        video.started_at = _start(executions)
         if video.run_id in decided_here:
             _set_state(video, executions)
+
+
+def _start(executions: Sequence[ExecutionRow]) -> float:
+    """Return when the first execution whose task returned was started.
+
+    Before any task has returned, return the first start. A failed or repeated execution is no part of the service time.
+    """
+    returned = [execution for execution in executions if execution.outcome in {Outcome.DONE, Outcome.PART}]
+    return min(execution.started_at for execution in returned or executions)
 
 
 def _decided_here(session: Session, run_ids: Iterable[str]) -> set[str]:

@@ -107,7 +107,8 @@ def _target(panel: Panel, query: Query, position: int, lang: Language) -> promet
 def _table_steps(panel: Panel, lang: Language) -> list[dashboard.DataTransformerConfig]:
     """Return the transformations that make a table of the results.
 
-    The transformations join the queries by key, keep and rename the columns, and sort by key descending.
+    The transformations join the queries by key, keep and rename the columns, and sort: by the panel's order, or else
+    by key descending.
     """
     if panel.kind is not Kind.TABLE:
         return []
@@ -122,12 +123,26 @@ def _table_steps(panel: Panel, lang: Language) -> list[dashboard.DataTransformer
             },
         },
     ]
+    steps = [*_in_order(panel), *steps]
     if len(panel.queries) > 1:
         steps.insert(0, {"id": "joinByField", "options": {"byField": panel.key, "mode": "outer"}})
     key = next((in_language(column.title, lang) for name, column in named if name == panel.key), None)
-    if key:
+    if key and not panel.order:
         steps.append({"id": "sortBy", "options": {"sort": [{"field": key, "desc": True}]}})
     return [_transformation(step) for step in steps]
+
+
+def _in_order(panel: Panel) -> list[dict[str, Any]]:
+    """Return the transformations that sort the rows by the numbers in the labels of `Panel.order`, and then by key.
+
+    Grafana compares texts letter by letter, so that 10 comes before 2. A sort keeps the order of rows that are equal to
+    it, so the most important label is sorted last.
+    """
+    if not panel.order:
+        return []
+    numbers = [{"targetField": label, "destinationType": "number"} for label in panel.order]
+    sorts = ({"id": "sortBy", "options": {"sort": [{"field": name}]}} for name in (panel.key, *reversed(panel.order)))
+    return [{"id": "convertFieldType", "options": {"conversions": numbers, "fields": {}}}, *sorts]
 
 
 def _transformation(step: dict[str, Any]) -> dashboard.DataTransformerConfig:

@@ -94,6 +94,9 @@ class Panel:
     is_named: bool = False
     #: The table has one row per value of this label.
     key: str = ""
+    #: Labels of the table's first query by whose numbers its rows are sorted, the most important first. Without any,
+    #: the rows are sorted by their key, the greatest first.
+    order: tuple[str, ...] = ()
     transformations: tuple[dict[str, Any], ...] = ()
     #: Shows the values 0 and 1 as words such as up and down.
     value_words: Words = field(default_factory=dict)

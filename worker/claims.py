@@ -232,7 +232,7 @@ class Claims:
     ) -> Claim:
         video.execution_number += 1
         video.state = VideoState.PROCESSING
-        video.started_at = video.started_at or started_at
+        video.started_at = started_at  # of the execution that ends the video: queue wait and service add up to S
         video.owner, video.lease_until = slot.process.owner, time.time() + self.lease_seconds
         row = _execution_row(video, slot, receive_count, started_at)
         session.add(row)

@@ -49,11 +49,15 @@ UNMEASURED = VideoCost(1, None, dict.fromkeys(CRITERION_STAGES, float("nan")), f
 
 
 def video_cost(measured: MeasuredRun) -> VideoCost:
-    """Return the mean cost of one video in this run: seconds per stage, and CPU seconds of ffmpeg."""
+    """Return the mean cost of one video in this run: seconds per stage, and CPU seconds of ffmpeg.
+
+    Only executions that ended a task of a video as done count.
+    """
     recorded, row = measured.recorded, measured.row
-    means = {stage: _mean(recorded.stage_seconds[stage]) for stage in Stage}
+    ended = recorded.executions.counted | recorded.is_part
+    means = {stage: _mean(recorded.stage_seconds[stage][ended]) for stage in Stage}
     stages = {name: _known_sum(means[stage] for stage in parts) for name, parts in CRITERION_STAGES.items()}
-    cpu_seconds = _mean(recorded.ffmpeg_cpu_seconds)
+    cpu_seconds = _mean(recorded.ffmpeg_cpu_seconds[ended])
     return VideoCost(row.slots, row.x_sat_per_minute, stages, cpu_seconds, row.validity.is_invalid)
 
 

@@ -40,7 +40,9 @@ UNKNOWN_FIGURES = ScenarioFigures()
 class MeasuredRun:
     """A recorded run with its throughput, service times and stability.
 
-    `stability` is None for a burst, and for a run whose sending rate changed on purpose.
+    `service` is about the done videos, which are those that X counts: the time from the start of the execution that
+    ended the video to the end of the video. Failed and repeated executions do not count. `stability` is None for a
+    burst, and for a run whose sending rate changed on purpose.
     """
 
     recorded: RecordedRun
@@ -128,7 +130,7 @@ def measure(recorded: RecordedRun, figures: ScenarioFigures = UNKNOWN_FIGURES) -
         scenario=_scenario(recorded),
         cycles=cycles,
         saturated=_saturated(recorded, cycles) if recorded.is_burst else None,
-        service=throughput.service_statistics(executions.started_at, executions.ended_at),
+        service=throughput.service_statistics(recorded.started_at[recorded.done], recorded.updated_at[recorded.done]),
         stability=_stability(recorded, cycles),
     )
 

@@ -242,12 +242,13 @@ def _skewed_stamps(recorded: RecordedRun) -> int:
 def _service_cv(recorded: RecordedRun, row: ResultRow) -> float | None:
     """Return the coefficient of variation of the service times, in a run of several sizes within one size.
 
-    The shares of a mix are exact, so the differences between its sizes add nothing to the variance of X_sat.
+    Only executions that completed a video count. The shares of a mix are exact, so the differences between its sizes
+    add nothing to the variance of X_sat.
     """
-    if not is_mix(row.size_label):
+    executions, counted = recorded.executions, recorded.executions.counted
+    if not is_mix(row.size_label) or not counted.any():
         return row.service_cv
-    executions, sizes = recorded.executions, recorded.source_bytes
-    seconds = executions.ended_at - executions.started_at
+    seconds, sizes = (executions.ended_at - executions.started_at)[counted], recorded.source_bytes[counted]
     kinds = np.unique(sizes[np.isfinite(sizes)])
     residuals = np.concatenate([seconds[sizes == size] - seconds[sizes == size].mean() for size in kinds])
     freedom = residuals.size - kinds.size

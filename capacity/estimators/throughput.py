@@ -132,7 +132,7 @@ class SaturatedThroughput:
 
 @dataclass(frozen=True, slots=True)
 class ServiceStatistics:
-    """Number of executions, and mean, spread and percentiles of their service times in seconds.
+    """Number of done videos, and mean, spread and percentiles of their service times in seconds.
 
     `cv` is the coefficient of variation, NaN below two values. `p95_interval` is the 95 % interval of the 95th
     percentile.
@@ -265,10 +265,10 @@ def filling_efficiency(scenario_per_minute: float, saturated_per_minute: float |
 
 
 def service_statistics(started_at: Floats, ended_at: Floats) -> ServiceStatistics:
-    """Return the number of executions, and mean, spread and percentiles of their service times.
+    """Return the number of done videos, and mean, spread and percentiles of their service times.
 
-    Both arrays have one entry per execution, in seconds. Executions with a NaN are left out. If none is left, the
-    number is 0 and the other figures are NaN.
+    Both arrays have one entry per done video, in seconds. Videos with a NaN are left out. If none is left, the number
+    is 0 and the other figures are NaN.
     """
     service = (ended_at - started_at)[np.isfinite(started_at) & np.isfinite(ended_at)]
     if not service.size:

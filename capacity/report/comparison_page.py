@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from capacity.estimators.tails import Tail
+from markupsafe import Markup
+
+from capacity.report.page import coloured_validity
+from capacity.report.statements import tail_text
 from capacity.report.template_loader import render_html
 from capacity.runs.result_row import ResultRow
-from capacity.table.number_format import UNKNOWN, bounded, number, unbroken
-from capacity.table.phrases import cell_name, validity_text
-from capacity.table.table_text import capacity_text
-from core.language import STABILITY_NAMES, Language, Text, same
+from capacity.table.number_format import UNKNOWN, bounded, interval_text, number, unbroken
+from capacity.table.phrases import cell_name, plural
+from core.language import STABILITY_NAMES, VALIDITY_HEADING, Language, Text, same
+from core.run import Mode
 
 Side = Sequence[ResultRow]
 Sides = tuple[Side, Side]
@@ -30,50 +33,81 @@ def render_comparison(sides: Sides, conditions: Sequence[Mapping[str, Any]], ver
         verdict=unbroken(verdict),
         cells=[" + ".join(dict.fromkeys(cell_name(row, lang) for row in side)) for side in sides],
         figures=list(_figure_rows(sides, lang)),
-        different=[row for row in rows if row[1] != row[2]],
-        equal=[row[:2] for row in rows if row[1] == row[2]],
+        different=[(name, [a], [b]) for name, a, b in rows if a != b],
+        equal=[(name, a) for name, a, b in rows if a == b],
     )
 
 
 def _figure_rows(sides: Sides, lang: Language) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Yield the name of each figure with its values in the runs of both sides."""
+    """Yield the name of each figure with its values in the runs of both sides, as the page of the report has them."""
     for name, read in FIGURES:
-        a, b = ([unbroken(read(row, lang)) for row in side] for side in sides)
+        a, b = ([_unbroken(read(row, lang)) for row in side] for side in sides)
         yield name.to(lang), a, b
+
+
+def _unbroken(value: str) -> str:
+    return value if isinstance(value, Markup) else unbroken(value)
 
 
 def _condition_rows(conditions: Sequence[Mapping[str, Any]], lang: Language) -> Iterator[tuple[str, str, str]]:
     a, b = conditions
     for name in sorted(a.keys() | b.keys()):
-        values = (a.get(name), b.get(name))
-        shown = [UNKNOWN.to(lang) if value is None or value == "" else str(value) for value in values]
-        yield name, shown[0], shown[1]
+        yield name, _condition(name, a.get(name), lang), _condition(name, b.get(name), lang)
 
 
-def _quantiles(tail: Tail | None, lang: Language) -> str:
-    if tail is None:
+def _condition(name: str, value: object, lang: Language) -> str:
+    """Return the value of a condition, with its unit if it has one."""
+    if value is None or value == "":
         return UNKNOWN.to(lang)
-    p50, p95 = (bounded(value, tail.is_lower_bound, lang) for value in (tail.p50_seconds, tail.p95_seconds))
-    return f"{p50} s · {p95} s"
+    if isinstance(value, bool):
+        return YES_OR_NO[value].to(lang)
+    return unbroken(f"{value} {UNITS[name]}") if name in UNITS and isinstance(value, int) else str(value)
+
+
+def _capacity(row: ResultRow, lang: Language) -> str:
+    if row.x_sat_per_minute is None:
+        return "—" if row.mode == Mode.SUSTAINED else UNKNOWN.to(lang)
+    interval = "" if row.x_sat_interval is None else f", 95 % {interval_text(row.x_sat_interval, lang)}"
+    return f"{_per_minute(row.x_sat_per_minute, lang)}{interval}"
+
+
+def _per_minute(rate: float | None, lang: Language) -> str:
+    return UNKNOWN.to(lang) if rate is None else f"{number(rate, lang)} videos/min"
+
+
+def _megabytes(row: ResultRow, lang: Language) -> str:
+    rate = row.megabytes_per_minute
+    return UNKNOWN.to(lang) if rate is None else f"{number(rate, lang, 1)} MB/min"
+
+
+def _seconds(value: float | None, lang: Language, *, is_lower_bound: bool = False) -> str:
+    return UNKNOWN.to(lang) if value is None else f"{bounded(value, is_lower_bound, lang)} s"
+
+
+def _counts(row: ResultRow, lang: Language) -> str:
+    return Text(
+        f"{plural(row.done, 'terminado', 'terminados')} · {plural(row.failed, 'fallido', 'fallidos')}",
+        f"{row.done} done · {row.failed} failed",
+    ).to(lang)
 
 
 def _stability(row: ResultRow, lang: Language) -> str:
     return "—" if row.stability is None else STABILITY_NAMES[row.stability].to(lang)
 
 
+#: units of the conditions that are numbers
+UNITS: Mapping[str, str] = {"memory_gigabytes": "GB", "cpu_count": "CPU"}
+YES_OR_NO: Mapping[bool, Text] = {True: Text("sí", "yes"), False: same("no")}
 FIGURES: tuple[tuple[Text, Read], ...] = (
     (Text("prueba", "run"), lambda row, _: row.run_id),
-    (Text("validez", "validity"), lambda row, lang: validity_text(row.validity, lang)),
-    (
-        Text("X_sat (videos/min), 95 %", "X_sat (videos/min), 95 %"),
-        lambda row, lang: capacity_text(row.x_sat_per_minute, row.x_sat_interval, lang),
-    ),
-    (same("X (videos/min)"), lambda row, lang: number(row.x, lang)),
-    (same("MB/min"), lambda row, lang: number(row.megabytes_per_minute, lang, 1)),
-    (same("S"), lambda row, lang: f"{bounded(row.s, row.s_is_lower_bound, lang)} s"),
-    (Text("respuesta, p50 · p95", "response time, p50 · p95"), lambda row, lang: _quantiles(row.response, lang)),
-    (Text("espera en cola, p50 · p95", "queue wait, p50 · p95"), lambda row, lang: _quantiles(row.queue_wait, lang)),
-    (Text("servicio, media", "service, mean"), lambda row, lang: f"{number(row.service_mean_seconds, lang)} s"),
-    (Text("terminados · fallidos", "done · failed"), lambda row, _: f"{row.done} · {row.failed}"),
+    (VALIDITY_HEADING, lambda row, lang: coloured_validity(row.validity, lang)),
+    (same("X_sat"), _capacity),
+    (same("X"), lambda row, lang: _per_minute(row.x, lang)),
+    (Text("datos", "data"), _megabytes),
+    (same("S"), lambda row, lang: _seconds(row.s, lang, is_lower_bound=row.s_is_lower_bound)),
+    (Text("respuesta", "response time"), lambda row, lang: tail_text(row.response, lang)),
+    (Text("espera en cola", "queue wait"), lambda row, lang: tail_text(row.queue_wait, lang)),
+    (Text("servicio, media", "service, mean"), lambda row, lang: _seconds(row.service_mean_seconds, lang)),
+    (same("videos"), _counts),
     (Text("cola", "queue"), _stability),
 )

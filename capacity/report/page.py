@@ -11,7 +11,7 @@ from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.run_analysis import RunAnalysis
 from capacity.analysis.run_windows import run_window
 from capacity.diagnosis.bottleneck import Confidence
-from capacity.diagnosis.validity import Level
+from capacity.diagnosis.validity import Level, Validity
 from capacity.report import figures, level_table, scalability_curves
 from capacity.report.answer import answer
 from capacity.report.messages import measurement
@@ -42,6 +42,12 @@ def render_page(analysed: AnalysedRuns, lang: Language, price_per_hour: float | 
     """
     page = _unbroken(_page(analysed, lang, price_per_hour)) if analysed.rows else None
     return render_html("page.html.j2", lang, page=page)
+
+
+def coloured_validity(validity: Validity, lang: Language) -> Markup:
+    """Return a validity with its reasons as HTML, in the colour of its level."""
+    judged = unbroken(validity_text(validity, lang))
+    return Markup('<span class="{}">{}</span>').format(VALIDITY_CLASSES[validity.level], judged)
 
 
 def _page(analysed: AnalysedRuns, lang: Language, price_per_hour: float | None) -> dict[str, Any]:
@@ -86,9 +92,8 @@ def _table_names(lang: Language) -> list[str]:
 
 def _table_row(cell: TableCell, lang: Language) -> list[str]:
     *values, notes = cells_of(cell, lang)
-    judged, level = validity_text(cell.validity, lang), cell.validity.level
-    coloured = Markup('<span class="{}">{}</span>').format(VALIDITY_CLASSES[level], unbroken(judged))
-    return [*values, coloured, notes.removeprefix(judged).removeprefix("; ")]
+    others = notes.removeprefix(validity_text(cell.validity, lang)).removeprefix("; ")
+    return [*values, coloured_validity(cell.validity, lang), others]
 
 
 def _limit(run: RunAnalysis, lang: Language) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ class ResultRow:
     s_database: float | None
     x_sat_per_minute: float | None
     x_sat_interval: Interval | None
+    #: over the done videos: start of the execution that ended the video, to its end
     service_mean_seconds: float | None
     service_cv: float | None
     stability: str | None

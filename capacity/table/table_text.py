@@ -157,9 +157,9 @@ def _joined(values: Iterable[str | None]) -> str | None:
 
 
 def _notes(cell: TableCell, lang: Language) -> Iterator[Text]:
+    yield same(validity_text(cell.validity, lang))
     if cell.key.app:
         yield same(cell.key.app)
-    yield same(validity_text(cell.validity, lang))
     yield from _cell_notes(cell, lang)
     for row in cell.runs:
         yield from _warnings(row, lang)

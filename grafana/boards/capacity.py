@@ -27,6 +27,7 @@ from grafana.boards.run_figures import (
     FACTS,
     FAILED,
     ONE_NODE,
+    ORDER,
     VALIDITY,
     X,
     as_cell,
@@ -43,6 +44,7 @@ from grafana.boards.run_figures import (
     validity_of_cell,
     verdict,
     with_bytes,
+    with_order,
     x_sat_bound_of_cell,
     x_sat_of_cell,
 )
@@ -394,8 +396,9 @@ CELLS = table(
         f"¿Qué limita cada celda, y desde qué concurrencia no merece la pena subirla? {AVERAGED.es}",
         f"What limits each cell, and from which concurrency on does more not pay? {AVERAGED.en}",
     ),
-    as_cell(f"count by ({CELL}) ({FACTS})"),
+    as_cell(with_order(f"count by ({CELL}) ({FACTS})")),
     key="cell",
+    order=ORDER,
     columns=(
         Column(Text("Celda", "Cell"), label="cell"),
         Column(same("X_sat (videos/min)"), expr=as_cell(x_sat_of_cell()), decimals=2),

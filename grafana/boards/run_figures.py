@@ -237,3 +237,17 @@ def with_bytes(expression: str) -> str:
     for unit, power in (("KB", 3), ("MB", 6), ("GB", 9)):
         expression = f'label_replace({expression}, "bytes", "${{1}}e{power}", "size", "([0-9.]+){unit}.*")'
     return expression
+
+
+#: Labels of `with_order`, the most important first.
+ORDER = ("bytes", "slots_per_worker", "workers")
+
+
+def with_order(expression: str) -> str:
+    """Return the PromQL query `expression` with the labels ORDER, by whose numbers its cells can be sorted.
+
+    The concurrency `2×3` becomes 2 slots of each of 3 workers.
+    """
+    ordered = f'label_replace({with_bytes(expression)}, "slots_per_worker", "$1", "concurrency", "([0-9]+).*")'
+    ordered = f'label_replace({ordered}, "workers", "1", "concurrency", "[0-9]+")'
+    return f'label_replace({ordered}, "workers", "$1", "concurrency", "[0-9]+×([0-9]+)")'

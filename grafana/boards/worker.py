@@ -248,11 +248,11 @@ WORKER = Board(
                     Text("Duración por tarea", "Duration by task"),
                     Text(
                         "¿Cuánto tarda cada tarea, y cuánto esperó su mensaje? En el último minuto, también las "
-                        "fallidas. La media es exacta; percentil 95 y mediana salen de intervalos y pueden errar en "
-                        "una cuarta parte.",
+                        "fallidas. La media es exacta; percentil 95 y mediana salen de intervalos y pueden errar "
+                        "hasta en la mitad.",
                         "How long does each task take, and how long did its message wait? In the last minute, failed "
-                        "tasks too. The mean is exact. 95th percentile and median come from buckets and may be a "
-                        "quarter off.",
+                        "tasks too. The mean is exact. 95th percentile and median come from buckets and may be up to "
+                        "half off.",
                     ),
                     (
                         Query(
@@ -309,9 +309,9 @@ WORKER = Board(
                     Text("≈ p95 por etapa", "≈ p95 by stage"),
                     Text(
                         "¿Hay etapas que a veces tardan mucho más? En el último minuto. El percentil sale de "
-                        "intervalos y puede errar en una cuarta parte.",
+                        "intervalos y puede errar hasta en la mitad.",
                         "Do stages sometimes take much longer? In the last minute. The percentile comes from buckets "
-                        "and may be a quarter off.",
+                        "and may be up to half off.",
                     ),
                     (Query(_quantile(0.95, STAGE, "stage"), "{{stage}}"),),
                     SECONDS,

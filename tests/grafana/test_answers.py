@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import yaml
 
-from aforo.telemetry.catalogue import DURATION_BUCKETS, STAGE_BUCKETS
+from aforo.telemetry import catalogue
 from capacity.estimators.interval import Interval
 from capacity.runs.resource_samples import expressions
 from capacity.table.cells import fill
@@ -19,6 +20,7 @@ from core.worker_conditions import of_queue
 from grafana.board import Row, placed
 from grafana.boards import BOARDS
 from grafana.boards.choices import QUEUES
+from grafana.boards.run_figures import ORDER
 from grafana.dashboard_files import FOLDERS
 from grafana.expressions import filled
 from grafana.wording import BOTTLENECKS
@@ -526,6 +528,7 @@ def test_the_lists_of_modes_and_sizes_show_words(answers, name, lang, words):
 
 def test_cells_can_be_sorted_by_size_and_slots(answers):
     *_bars, order = queries("aforo-capacity", "X_sat and interval")
+    rows, *_columns = queries("aforo-capacity", "Cells")
     series = {
         **cell(6, "valid", size="500KB", concurrency="2", slots="2"),
         **cell(5, "valid", size="2.5MB", concurrency="2×3", slots="6"),
@@ -543,7 +546,16 @@ def test_cells_can_be_sorted_by_size_and_slots(answers):
                     '{cell="1 GB · 16",slots="16",bytes="1e9"}': 1,
                     '{cell="50MB:3+100MB:1 · 1",slots="1",bytes="50e6"}': 1,
                 },
-            )
+            ),
+            (
+                f"count by (cell, {', '.join(ORDER)}) ({rows})",
+                {
+                    '{cell="500 KB · 2",bytes="500e3",slots_per_worker="2",workers="1"}': 1,
+                    '{cell="2.5 MB · 2×3",bytes="2.5e6",slots_per_worker="2",workers="3"}': 1,
+                    '{cell="1 GB · 16",bytes="1e9",slots_per_worker="16",workers="1"}': 1,
+                    '{cell="50MB:3+100MB:1 · 1",bytes="50e6",slots_per_worker="1",workers="1"}': 1,
+                },
+            ),
         ],
     )
 
@@ -589,13 +601,35 @@ def test_a_worker_that_is_gone_has_no_value_in_a_tile_with_a_sparkline(answers):
     )
 
 
-@pytest.mark.parametrize("seconds", [2.4, 7.34, 11.6, 17.9, 33.0, 75.0, 119.0])
+#: Between which seconds the quantiles of each histogram are at most half off.
+NARROW = {
+    "aforo_worker_task_seconds": (0.5, 120.0),
+    "aforo_worker_queue_wait_seconds": (0.1, 120.0),
+    "aforo_worker_stage_seconds": (0.02, 120.0),
+    "aforo_worker_slot_idle_seconds": (0.02, 3.0),
+}
+
+
+@pytest.mark.parametrize("seconds", [0.021, 0.12, 0.61, 0.75, 1.1, 1.6, 2.4, 7.34, 11.6, 17.9, 33.0, 75.0, 119.0])
 def test_a_percentile_of_equal_durations_is_at_most_half_again_as_high(seconds):
     """PromQL interpolates in the bucket, so the widest bucket decides: from 10 to 30 s, p95 was 2.3 times too high."""
-    for bounds in (DURATION_BUCKETS, STAGE_BUCKETS):
-        below, above = max(b for b in bounds if b < seconds), min(b for b in bounds if b >= seconds)
-        assert (below + 0.95 * (above - below)) / seconds < 1.5
-        assert above <= 1.5 * below
+    for name, (least, most) in NARROW.items():
+        bounds = next(metric.buckets for metric in catalogue.WORKER if metric.name == name)
+        if least < seconds < most:
+            below, above = max(b for b in bounds if b < seconds), min(b for b in bounds if b >= seconds)
+            assert (below + 0.95 * (above - below)) / seconds < 1.5
+            assert above <= 1.5 * below
+
+
+def test_every_histogram_of_which_a_dashboard_shows_a_quantile_has_narrow_buckets():
+    texts = [query.expr for board in BOARDS for panel in panels_of(board.uid) for query in panel.queries]
+    shown = {name for text in texts for name in re.findall(r"histogram_quantile.*?(aforo_\w+)_bucket", text)}
+    assert shown == set(NARROW)
+    for name, (least, most) in NARROW.items():
+        bounds = next(metric.buckets for metric in catalogue.WORKER if metric.name == name)
+        assert {least, most} <= set(bounds), name
+        narrow = [bound for bound in bounds if least <= bound <= most]
+        assert all(more <= 1.5 * less for less, more in pairwise(narrow)), name
 
 
 def test_two_queues_on_one_prometheus_keep_their_slots_apart(answers):

@@ -166,6 +166,16 @@ def test_the_lines_drawn_are_the_limits_of_the_verdict():
     assert drawn == (CPU_BUSY, PRESSURE_SOME, BANDWIDTH_BUSY)
 
 
+def test_the_rows_of_cells_are_sorted_by_numbers_and_not_by_their_names():
+    steps = panel("aforo-capacity", "Cells")["transformations"]
+    ids = [step["id"] for step in steps]
+    assert ids == ["joinByField", "convertFieldType", *["sortBy"] * 4, "filterFieldsByName", "organize"]
+    converted = [each["targetField"] for each in steps[1]["options"]["conversions"]]
+    sorts = [step["options"]["sort"] for step in steps if step["id"] == "sortBy"]
+    assert converted == ["bytes", "slots_per_worker", "workers"]
+    assert sorts == [[{"field": name}] for name in ("cell", "workers", "slots_per_worker", "bytes")]
+
+
 @pytest.mark.parametrize(
     ("title", "least"), [("Throughput", 1), ("CPU quota", 0.01), ("Disk", 1), ("CPU", 0.01), ("Pressure (PSI)", None)]
 )

@@ -142,6 +142,29 @@ def test_an_interval_is_stacked_on_its_lower_bound_in_the_order_of_sizes_and_slo
     ]
 
 
+def test_cells_are_in_the_order_of_sizes_slots_and_workers_as_numbers():
+    order = {
+        "10 MB · 1": ("10e6", "1", "1"),
+        "2 MB · 16": ("2e6", "16", "1"),
+        "100 MB · 4": ("100e6", "4", "1"),
+        "50 MB · 2×10": ("50e6", "2", "10"),
+        "50 MB · 2×3": ("50e6", "2", "3"),
+        "50 MB · 1": ("50e6", "1", "1"),
+        "2 MB · 2 · mine": ("2e6", "2", "1"),
+        "2 MB · 2": ("2e6", "2", "1"),
+    }
+    labels = ("bytes", "slots_per_worker", "workers")
+    cells = [{"cell": cell, **dict(zip(labels, numbers, strict=True)), "=": 1} for cell, numbers in order.items()]
+    x_sat = [{"cell": cell, "=": number} for number, cell in enumerate(order)]
+    columns, rows = applied(panel("Celdas"), frame("A", *cells), frame("B", *x_sat, late_ms=1))
+    assert columns[:2] == ["Celda", "X_sat (videos/min)"]
+    assert [row[0] for row in rows] == [
+        *("2 MB · 2", "2 MB · 2 · mine", "2 MB · 16", "10 MB · 1"),
+        *("50 MB · 1", "50 MB · 2×3", "50 MB · 2×10", "100 MB · 4"),
+    ]
+    assert [row[1] for row in rows] == [list(order).index(row[0]) for row in rows]
+
+
 def test_wait_and_service_of_a_run_are_in_one_row():
     columns, rows = applied(
         panel("De qué se compone S (s)"), of_runs("A", r2=5.0, r1=4.0), of_runs("B", r1=2.0, r2=2.5)

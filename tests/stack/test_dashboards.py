@@ -11,6 +11,7 @@ import pytest
 
 from core import promql
 from core.label_values import values_of
+from core.language import VALIDITY_NAMES
 from core.metrics import CATALOGUE
 from grafana.dashboard_files import FOLDERS
 from grafana.expressions import expressions, filled
@@ -154,6 +155,7 @@ def test_the_live_page_shows_the_rows_with_the_tables_digits(rows, prometheus):
         cells = page.partition(f"<small>{row['run_id']}</small>")[0].rpartition("<tr id=")[2]
         assert f"<b>{row['x_per_minute']:.2f}</b>" in cells
         assert f">{row['s_seconds']:.1f}</td>" in cells
+        assert f'<span class="validity">{VALIDITY_NAMES[row["validity"]].es}</span>' in cells
     assert "En curso" not in page
 
 

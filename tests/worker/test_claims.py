@@ -32,6 +32,11 @@ def claim(claims, process=None, number=0):
     return claims.claim("v", Slot(process or this, this, number), 1, time.time())
 
 
+def slot_of(pid):
+    this = WorkerProcess.this()
+    return Slot(WorkerProcess(this.node, pid, this.start), this, 0)
+
+
 def video(claims):
     with claims.sessions() as session:
         return session.get_one(VideoRow, "v")
@@ -59,6 +64,15 @@ def test_a_claim_of_a_dead_process_of_this_node_is_free_immediately(claims):
     assert isinstance(second, Claim)
     assert second.execution_number == 2
     assert outcomes(claims) == ["lost", None]
+
+
+def test_a_video_starts_with_the_execution_that_ends_it(claims):
+    claims.claim("v", slot_of(2**22 - 1), 1, 100.0)
+    assert video(claims).started_at == 100.0
+    last = claims.claim("v", slot_of(WorkerProcess.this().pid), 2, 160.0)
+    claims.claim("v", slot_of(WorkerProcess.this().pid), 3, 170.0)
+    claims.finish(last, VideoState.DONE, dict(DONE))
+    assert (video(claims).started_at, outcomes(claims)) == (160.0, ["lost", "done", "duplicate"])
 
 
 def test_a_reused_pid_does_not_keep_a_dead_claim_alive(claims):

@@ -51,6 +51,8 @@ def test_a_video_of_two_tasks_is_one_result_and_both_take_slot_time(run):
     assert (analysis.row.done, analysis.row.unfinished) == (16, 0)
     assert analysis.row.x_sat_per_minute == pytest.approx(60 * 2 / 4.2, rel=0.03)
     assert analysis.recorded.executions.counted.sum() == 16
+    # from the start of its first task to the end of its last one
+    assert analysis.row.service_mean_seconds == pytest.approx(4.1)
     assert len(set(analysis.recorded.executions.slot)) == 2
     drawn = timeline(analysis, 1000.0, 1040.0, "en")
     assert (drawn.count('fill="var(--grey)"'), drawn.count('fill="var(--red)"')) == (32, 0)

@@ -33,6 +33,27 @@ def test_black_on_white_has_the_largest_contrast():
     assert contrast("#000", "#fff") == pytest.approx(21.0)
 
 
+def narrow_rules():
+    """Return the declarations by selector of the style of a narrow screen."""
+    text = STYLE.read_text("utf-8")
+    start = text.index("@media (max-width:40rem){") + len("@media (max-width:40rem){")
+    rules = {}
+    for selectors, declarations in re.findall(r"([^{}]+)\{([^{}]*)\}", text[start:]):
+        for selector in selectors.split(","):
+            rules.setdefault(selector.strip(), set()).update(declarations.split(";"))
+    return rules
+
+
+def test_on_a_narrow_screen_the_rows_of_every_table_are_stacked_and_long_values_break():
+    rules = narrow_rules()
+    for selector in ("table.cells", "table.cells tbody", "table.cells tr", ".facts", ".facts tr", ".facts td"):
+        assert "display:block" in rules[selector], selector
+    assert rules["table.cells td>*"] == {"min-width:0", "overflow-wrap:anywhere"}
+    assert "display:none" in rules["table.cells thead"]
+    assert "content:attr(data-name)" in rules["table.cells td::before"]
+    assert ".facts td{overflow-wrap:anywhere}" in STYLE.read_text("utf-8")
+
+
 def test_text_can_be_read_in_light_and_dark_and_on_paper():
     assert len(themes()) == 3
     poor = [

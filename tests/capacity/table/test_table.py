@@ -62,6 +62,7 @@ def test_the_notes_begin_with_the_validity_and_its_reasons():
     assert "| 60.0 | válida; N=16;" in markdown(fill([row()]), "es")
     assert "| indicative (few videos); N=16;" in markdown(fill([indicative_row()]), "en")
     assert "| NO VÁLIDA (slots que no trabajaron); N=16;" in markdown(fill([invalid_row(reason="idle_slots")]), "es")
+    assert "| 60.0 | válida; mi-app; N=16;" in markdown(fill([row(app="mi-app")]), "es")
     (line,) = csv.DictReader(StringIO(csv_text(fill([invalid_row()]), "en")))
     assert (line["validity"], line["validity_reasons"]) == ("invalid", "littles_law")
 
