@@ -36,6 +36,19 @@ FILTERS = {
 #: Beginnings of the names of metrics without a queue. Their panels say that they are of all queues.
 OF_ALL_QUEUES = ("aforo_exporter_", "aforo_sqs_api_", "celery_", "scrape_", "up")
 ALL_QUEUES = re.compile("all queues|todas las colas")
+#: Beginnings of the names of metrics that a verdict or an alert compares with a limit. Their curves are beside it.
+JUDGED = (
+    *(
+        "aforo_node_cpu_seconds_total",
+        "instance_resource:aforo_node_pressure",
+        "instance_direction:aforo_node_disk_bytes",
+    ),
+    *("instance_direction:aforo_node_network_bytes", "aforo_node_filesystem_free_bytes", "scrape_duration_seconds"),
+    *("prometheus_rule_group_last_duration", "aforo_exporter_last_success", "aforo_sqs_last_success"),
+)
+#: Grafana's names of the values of text columns, which are labels. A column of numbers is `Value`, or `Value #B`.
+NUMBERS = re.compile(r"Value( #[A-Z])?")
+LEAST_TILES = 4
 UID = re.compile(r"[a-z0-9-]{1,40}")
 #: Filled in by the import dialog only, not by provisioning.
 OF_THE_DIALOG = ("__inputs", "__requires", "id", "version")
@@ -208,6 +221,76 @@ def _has_sparkline(panel: Json) -> bool:
     return bool(panel["type"] == Kind.STAT and panel.get("options", {}).get("graphMode") == "area")
 
 
+def _headline(board: Json) -> Iterator[Problem]:
+    """Yield what keeps the first row from answering the first question: it is one line of tiles."""
+    rows = [place for place, panel in enumerate(board["panels"]) if panel["type"] == "row"]
+    if not rows or rows[0] != 0:
+        yield "it must begin with a row of tiles"
+        return
+    first = board["panels"][1 : rows[1] if len(rows) > 1 else None]
+    if "?" not in board["panels"][0].get("title", ""):
+        yield "the first row has no question"
+    if [panel["title"] for panel in first if panel["type"] != Kind.STAT] or len(first) < LEAST_TILES:
+        yield f"the first row must be {LEAST_TILES} tiles or more, and nothing else"
+    if len({panel["gridPos"]["y"] for panel in first}) > 1:
+        yield "the tiles of the first row must be beside each other"
+
+
+def _limits(board: Json) -> Iterator[Problem]:
+    """Yield the curves that a verdict or an alert compares with a limit which the panel does not draw."""
+    judged = {e.panel for e in expressions(board) if any(name.startswith(JUDGED) for name in _read(e.text))}
+    for panel in panels(board):
+        if panel["type"] != Kind.SERIES:
+            continue
+        defaults = panel["fieldConfig"]["defaults"]
+        has_steps = len((defaults.get("thresholds") or {}).get("steps", [])) > 1
+        draws_steps = (defaults["custom"].get("thresholdsStyle") or {}).get("mode", "off") != "off"
+        if has_steps and not draws_steps:
+            yield f"{panel['title']!r} does not draw its thresholds"
+        if panel["title"] in judged and not (has_steps or _limit_queries(panel)):
+            yield f"{panel['title']!r} does not draw the limit that its values are compared with"
+
+
+def _limit_queries(panel: Json) -> set[str]:
+    """Return the letters of the queries that are drawn as limits: as dashed lines."""
+    return {
+        each["matcher"]["options"]
+        for each in panel["fieldConfig"].get("overrides", [])
+        if any(each_property["id"] == "custom.lineStyle" for each_property in each["properties"])
+    }
+
+
+def _compared(board: Json) -> Iterator[Problem]:
+    """Yield the panels of several lines whose legend does not show last and highest values."""
+    for panel in panels(board):
+        custom, options = panel["fieldConfig"]["defaults"].get("custom") or {}, panel.get("options", {})
+        if panel["type"] != Kind.SERIES or custom.get("drawStyle") == "bars":
+            continue
+        limits = _limit_queries(panel)
+        legends = [t.get("legendFormat", "") for t in panel.get("targets", []) if t["refId"] not in limits]
+        is_stacked = (custom.get("stacking") or {}).get("mode") == "normal"
+        has_lines = not is_stacked and (len(legends) > 1 or any("{{" in legend for legend in legends))
+        legend = options.get("legend", {})
+        if has_lines and (legend.get("displayMode") != "table" or not {"lastNotNull", "max"} <= set(legend["calcs"])):
+            yield f"{panel['title']!r} compares lines, and its legend shows no last and highest values"
+
+
+def _text_columns(board: Json) -> Iterator[Problem]:
+    """Yield the text columns of tables that have a unit, which Grafana would write behind each text."""
+    for panel in panels(board):
+        if panel["type"] != Kind.TABLE:
+            continue
+        renamed = [s["options"]["renameByName"] for s in panel["transformations"] if s["id"] == "organize"]
+        names: Mapping[str, str] = renamed[0] if renamed else {}
+        texts = {title for name, title in names.items() if not NUMBERS.fullmatch(name)}
+        if panel["fieldConfig"]["defaults"].get("unit") != "none":
+            yield f"{panel['title']!r} would write its unit behind the texts of its columns"
+        for each in panel["fieldConfig"].get("overrides", []):
+            units = [each_property["value"] for each_property in each["properties"] if each_property["id"] == "unit"]
+            if each["matcher"].get("options") in texts and set(units) - {"none", "string"}:
+                yield f"{panel['title']!r} would write a unit behind each {each['matcher']['options']!r}"
+
+
 def _placement(board: Json) -> Iterator[Problem]:
     for part in (*board["links"], *board["annotations"]["list"]):
         if "placement" in part:
@@ -281,5 +364,6 @@ def _broken_links(board: Json, uids: Collection[str]) -> Iterator[Problem]:
 
 CHECKS: tuple[Callable[[Json], Iterator[Problem]], ...] = (
     *(_identity, _ids, _grid, _words, _kinds, _sources, _queries),
-    *(_unknown_values, _drawing, _placement, _ignored_variables, _all_queues, _rules_of_alerts),
+    *(_headline, _unknown_values, _drawing, _limits, _compared, _text_columns, _placement),
+    *(_ignored_variables, _all_queues, _rules_of_alerts),
 )

@@ -102,8 +102,6 @@ class Panel:
     value_words: Words = field(default_factory=dict)
     #: The bars of a chart are horizontal.
     is_horizontal: bool = False
-    #: The legend shows last and highest value of each series, for comparing them.
-    compared: bool = False
     #: Draws each sample as a bar, so that one sample alone is visible.
     as_bars: bool = False
     #: Shows the recent course behind the number.
@@ -113,6 +111,17 @@ class Panel:
     def is_instant(self) -> bool:
         """Return True if the panel's queries are evaluated only at the end of the dashboard's time range."""
         return self.kind not in OVER_TIME and not self.sparkline
+
+    @property
+    def is_compared(self) -> bool:
+        """Return True if the panel has several lines, whose last and highest values a reader compares.
+
+        Stacked areas and bars are parts of a sum. A limit is no line to compare.
+        """
+        measured = [query for query in self.queries if not query.is_limit]
+        is_by_label = any("{{" in str(query.legend) for query in measured)
+        has_lines = self.kind is Kind.SERIES and not self.stacked and not self.as_bars
+        return has_lines and (is_by_label or len(measured) > 1)
 
     @property
     def unit_text(self) -> Text | None:

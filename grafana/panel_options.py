@@ -44,7 +44,7 @@ def _series(panel: Panel, lang: Language) -> dashboard.Panel:
     stacking = kinds.StackingMode.NORMAL if panel.stacked else kinds.StackingMode.NONE
     model = (
         timeseries.Panel()
-        .legend(_compared() if panel.compared else _legend())
+        .legend(_compared() if panel.is_compared else _legend())
         .tooltip(common.VizTooltipOptions().mode(kinds.TooltipDisplayMode.MULTI).sort(kinds.SortOrder.DESCENDING))
         .draw_style(kinds.GraphDrawStyle.BARS if panel.as_bars else kinds.GraphDrawStyle.LINE)
         .line_width(0 if panel.stacked or panel.as_bars else 2)

@@ -40,6 +40,8 @@ from grafana.wording import (
 CPU_LIMIT = 0.9
 PRESSURE_LIMIT = 0.2
 BANDWIDTH_LIMIT = 0.8
+#: Bytes of the alert DiskNearlyFull.
+FREE_SPACE_LIMIT = 2 * 1024**3
 
 
 def _bandwidth_limits(resource: str) -> tuple[Query, ...]:
@@ -161,7 +163,7 @@ BOTTLENECK = Board(
                     "bytes",
                     width=3,
                     decimals=1,
-                    thresholds=((None, RED), (2 * 1024**3, YELLOW), (10 * 1024**3, GREEN)),
+                    thresholds=((None, RED), (FREE_SPACE_LIMIT, YELLOW), (10 * 1024**3, GREEN)),
                 ),
             ),
             height=4,
@@ -303,10 +305,14 @@ BOTTLENECK = Board(
                 ),
                 series(
                     Text("Espacio libre por lugar", "Free space by place"),
-                    Text("¿Se llena un disco durante la prueba?", "Does a disk fill up during the run?"),
+                    Text(
+                        "¿Se llena un disco durante la prueba? Por debajo de la línea hay una alerta.",
+                        "Does a disk fill up during the run? Below the line, there is an alert.",
+                    ),
                     (Query(f"min by (place) (aforo_node_filesystem_free_bytes{{{HERE}}})", "{{place}}"),),
                     "bytes",
                     words=PLACES,
+                    thresholds=((None, "transparent"), (FREE_SPACE_LIMIT, RED)),
                 ),
             ),
         ),
@@ -354,7 +360,6 @@ BOTTLENECK = Board(
                     ),
                     Text("núcleos o slots", "cores or slots"),
                     width=12,
-                    compared=True,
                 ),
             ),
         ),

@@ -215,7 +215,6 @@ RUN = Board(
                         Query(f"run_id:aforo_run_videos_per_minute:ratio{OF_RUN}", same("X"), GREEN),
                     ),
                     VIDEOS_PER_MINUTE,
-                    compared=True,
                     empty=NO_RUN,
                 ),
             ),

@@ -29,8 +29,11 @@ def last(metric: str, *labels: str) -> str:
     return f"max by ({by}) (last_over_time({metric}[5m]))"
 
 
+#: A recording rule, because the queries of a refresh would join facts, state and validity of all runs 146 times.
+BURSTS = "run_id:aforo_run_complete_burst:bool"
 FACTS = last(f"aforo_run_info{{{CHOSEN}}}", *LABELS)
-X = last("run_id:aforo_run_videos_per_minute:ratio")
+X_RULE = "run_id:aforo_run_videos_per_minute:ratio"
+X = last(X_RULE)
 
 
 def capacity(bound: str) -> str:
@@ -38,7 +41,11 @@ def capacity(bound: str) -> str:
 
     `bound` is `estimate` for X_sat, `lower` or `upper` for an end. X_sat is the throughput with every slot busy.
     """
-    return last(f'run_id_bound:aforo_run_capacity_videos_per_minute:max{{bound="{bound}"}}')
+    return last(_stored_capacity(bound))
+
+
+def _stored_capacity(bound: str) -> str:
+    return f'run_id_bound:aforo_run_capacity_videos_per_minute:max{{bound="{bound}"}}'
 
 
 def verdict(kind: str) -> str:
@@ -86,16 +93,14 @@ def bursts(validity: str, chosen: str = CHOSEN) -> str:
     A burst is complete if it has finished, all its videos are done, and no claim was denied. Each series has the label
     `run_id` and the labels in LABELS. `chosen` has PromQL label matchers for the runs.
     """
-    facts = last(f'aforo_run_info{{{chosen}, mode="burst"}}', *LABELS)
-    complete = last("run_id:aforo_run_complete:bool")
-    return f'({facts} and on (run_id) {complete} and on (run_id) aforo_run_validity_info{{validity="{validity}"}})'
+    return f'{BURSTS}{{{chosen}, validity="{validity}"}}'
 
 
 def by_cell(figure: str, chosen: str = CHOSEN) -> str:
     """Return the PromQL query for the mean of a figure over the complete bursts of each cell.
 
-    `figure` is a PromQL query with one value per run. Indicative bursts count only in a cell without a valid complete
-    burst. `chosen` has PromQL label matchers for the runs.
+    `figure` is a metric with one value per run. Indicative bursts count only in a cell without a valid complete burst.
+    `chosen` has PromQL label matchers for the runs.
     """
     means = (f"avg by ({CELL}) ({_of_bursts(figure, validity, chosen)})" for validity in ("valid", "indicative"))
     return " or ".join(means)
@@ -123,13 +128,13 @@ def x_sat_bound_of_cell(bound: str) -> str:
 
 
 def _bound_of_one_run(bound: str, validity: str) -> str:
-    of_run = f"max by ({CELL}) ({_of_bursts(capacity(bound), validity)})"
+    of_run = f"max by ({CELL}) ({_of_bursts(_stored_capacity(bound), validity)})"
     return f"{of_run} and on ({CELL}) {_runs(validity)} == 1"
 
 
 def _bound_between_runs(bound: str, validity: str) -> str:
     sign = {"lower": "-", "upper": "+"}[bound]
-    logarithms = f"ln({_of_bursts(capacity('estimate'), validity)})"
+    logarithms = f"ln({_of_bursts(_stored_capacity('estimate'), validity)})"
     # the variance of PromQL divides by n, that of the t interval by n - 1
     freedom = f"({_runs(validity)} >= 3) - 1"
     half = f"{T.format(f'1 / ({freedom})')} * stddev by ({CELL}) ({logarithms}) / sqrt({freedom})"
@@ -137,11 +142,11 @@ def _bound_between_runs(bound: str, validity: str) -> str:
 
 
 def _geometric_mean(validity: str) -> str:
-    return f"exp(avg by ({CELL}) (ln({_of_bursts(capacity('estimate'), validity)})))"
+    return f"exp(avg by ({CELL}) (ln({_of_bursts(_stored_capacity('estimate'), validity)})))"
 
 
 def _runs(validity: str) -> str:
-    return f"count by ({CELL}) ({_of_bursts(capacity('estimate'), validity)})"
+    return f"count by ({CELL}) ({_of_bursts(_stored_capacity('estimate'), validity)})"
 
 
 def _of_bursts(figure: str, validity: str, chosen: str = CHOSEN) -> str:
@@ -173,9 +178,8 @@ def validity_of_cell() -> str:
 
     Any other cell has no value. The constant `wording.VALIDITY_NUMBERS` has the word for each number.
     """
-    measured = f"0 * {capacity('estimate')}"
     usable = (
-        f"{number} + max by ({CELL}) ({_of_bursts(measured, validity)})"
+        f"{number} + 0 * max by ({CELL}) ({_of_bursts(_stored_capacity('estimate'), validity)})"
         for validity, number in (("valid", 2), ("indicative", 1))
     )
     return " or ".join((*usable, f"max by ({CELL}) ({invalid_runs()})"))
@@ -196,7 +200,8 @@ def bottleneck_of_cell() -> str:
     Each series has the label `bottleneck` and the labels in CELL_LABELS. Its value is the number of complete bursts
     with that bottleneck. Invalid bursts do not count.
     """
-    stored, usable = _stored_verdict("bottleneck"), f"({bursts('valid')} or {bursts('indicative')})"
+    stored = _stored_verdict("bottleneck")
+    usable = f'max by (run_id, {CELL}) ({BURSTS}{{{CHOSEN}, validity=~"valid|indicative"}})'
     counted = f"count by ({CELL}, bottleneck) ({stored} * on (run_id) group_left ({CELL}) {usable})"
     return f"topk by ({CELL}) (1, {counted})"
 

@@ -46,6 +46,8 @@ WITH_REMEDY = (
     f"max by (alertname, severity, job, run_id, queue, instance, collector, place, remedy)"
     f' (label_replace({FIRING_HERE}, "remedy", "$1", "alertname", "(.+)"))'
 )
+#: The scrape interval of prometheus/*.yml.
+SCRAPE_SECONDS = 1
 #: A queue's limit of SQS age is 30 s; a database that is older than this is not read any more.
 STALE_SECONDS = 30
 DATABASE_AGE = f"max(time() - aforo_exporter_last_success_timestamp_seconds{READ_PER_SCRAPE})"
@@ -313,7 +315,7 @@ STACK_HEALTH = Board(
                         ),
                     ),
                     SECONDS,
-                    compared=True,
+                    thresholds=((None, "transparent"), (SCRAPE_SECONDS, RED)),
                 ),
                 series(
                     Text("Muestras por recogida", "Samples per scrape"),

@@ -266,7 +266,6 @@ WORKER = Board(
                     ),
                     SECONDS,
                     width=24,
-                    compared=True,
                     empty=NONE_ENDED,
                 ),
             ),

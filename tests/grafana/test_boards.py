@@ -166,6 +166,15 @@ def test_the_lines_drawn_are_the_limits_of_the_verdict():
     assert drawn == (CPU_BUSY, PRESSURE_SOME, BANDWIDTH_BUSY)
 
 
+def test_the_lines_drawn_are_the_limits_of_alert_and_scrape():
+    (nearly_full,) = [rule["expr"] for rule in rules("alerts") if rule["alert"] == "DiskNearlyFull"]
+    shown = panel("aforo-bottleneck", "Free space by place")["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    assert (shown[-1]["value"], nearly_full.count("< 2 * 1024 ^ 3")) == (2 * 1024**3, 3)
+    config = yaml.safe_load(Path("prometheus/prometheus.yml").read_text(encoding="utf-8"))
+    steps = panel("aforo-stack-health", "Scrape duration")["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    assert (steps[-1]["value"], config["global"]["scrape_interval"]) == (1, "1s")
+
+
 def test_the_rows_of_cells_are_sorted_by_numbers_and_not_by_their_names():
     steps = panel("aforo-capacity", "Cells")["transformations"]
     ids = [step["id"] for step in steps]

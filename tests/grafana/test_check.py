@@ -29,6 +29,17 @@ def put(where, **values):
     where.update(values)
 
 
+def titled(board, beginning):
+    """Return the first panel whose title begins with `beginning`."""
+    return next(panel for panel in panels(board) if panel["title"].startswith(beginning))
+
+
+def override(panel, column):
+    """Return the properties of a column of a table."""
+    overrides = panel["fieldConfig"]["overrides"]
+    return next(each["properties"] for each in overrides if each["matcher"]["options"] == column)
+
+
 def of_kind(board, kind, **options):
     """Return the first panel of `kind` whose options have these values."""
     return next(p for p in panels(board) if p["type"] == kind and options.items() <= p["options"].items())
@@ -76,6 +87,31 @@ SEEDED_ELSEWHERE = {
         "aforo-worker",
         lambda b: put(first(b, "timeseries")["fieldConfig"]["defaults"], decimals=3),
         "fixes the decimals of its axis",
+    ),
+    "thresholds that are not drawn": (
+        "aforo-bottleneck",
+        lambda b: titled(b, "Presión")["fieldConfig"]["defaults"]["custom"].pop("thresholdsStyle"),
+        "does not draw its thresholds",
+    ),
+    "a pressure without the limit of the verdict": (
+        "aforo-bottleneck",
+        lambda b: titled(b, "Presión")["fieldConfig"]["defaults"].pop("thresholds"),
+        "does not draw the limit",
+    ),
+    "a disk without the limit of the verdict": (
+        "aforo-bottleneck",
+        lambda b: titled(b, "Disco")["fieldConfig"].update(overrides=[]),
+        "does not draw the limit",
+    ),
+    "lines of several labels with a legend of names alone": (
+        "aforo-worker",
+        lambda b: titled(b, "Media por etapa")["options"]["legend"].update(displayMode="list", calcs=[]),
+        "shows no last and highest values",
+    ),
+    "lines of several queries with a legend without the highest value": (
+        "aforo-run",
+        lambda b: titled(b, "Ritmo")["options"]["legend"].update(calcs=["lastNotNull"]),
+        "shows no last and highest values",
     ),
     "a query of another run": (
         "aforo-run",
@@ -149,6 +185,23 @@ SEEDED = {
     "the number of one part on a whole stack": (
         lambda b: put(of_kind(b, "barchart", stacking="normal")["options"], showValue="auto"),
         "number of the last part",
+    ),
+    "a first row with a chart": (lambda b: put(b["panels"][1], type="bargauge"), "4 tiles or more, and nothing else"),
+    "a first row of three tiles": (lambda b: b["panels"].pop(1), "4 tiles or more"),
+    "a first row of two lines": (lambda b: put(b["panels"][1]["gridPos"], y=90), "beside each other"),
+    "a first row without a question": (lambda b: put(b["panels"][0], title="Resumen"), "first row has no question"),
+    "a board that begins with a table": (lambda b: b["panels"].pop(0), "must begin with a row of tiles"),
+    "a unit behind each run": (
+        lambda b: override(first(b, "table"), "Prueba").append({"id": "unit", "value": "s"}),
+        "would write a unit behind each 'Prueba'",
+    ),
+    "a unit behind each bottleneck": (
+        lambda b: override(titled(b, "Celdas"), "La limita").append({"id": "unit", "value": "videos"}),
+        "would write a unit behind each 'La limita'",
+    ),
+    "a table whose unit is that of its texts too": (
+        lambda b: put(first(b, "table")["fieldConfig"]["defaults"], unit="percentunit"),
+        "would write its unit behind the texts",
     ),
     "a tile with a text size of its own": (lambda b: first(b, "stat")["options"].pop("text"), "text size of its own"),
     "a column of every run in a filtered table": (
