@@ -262,6 +262,7 @@ OPERATIONS: Words = {
         "delete_outputs": Text("borrar las salidas", "delete the outputs"),
         "clean_up": Text("limpiar los temporales", "clean up temporary files"),
         "write_execution": Text("anotar la ejecución", "record the execution"),
+        "measure_limits": Text("medir un límite de ancho de banda", "measure a bandwidth limit"),
         "write_heartbeat": Text("escribir el latido", "write the heartbeat"),
         "telemetry_event": Text("enviar una medida", "send a measurement"),
     }.items()
