@@ -14,6 +14,7 @@ from core.run import Mode, RunStatus
 from core.video import Outcome, Reason, Stage, VideoState
 
 _FAULTS = ("starting", "timeout", "unreachable", "denied", "throttled", "not_found", "refused", "internal")
+_COLLECTOR_FAULTS = ("unreachable", "invalid", "balanced", "database", "prometheus", "app_table")
 
 
 def _of(kinds: Iterable[str]) -> tuple[str, ...]:
@@ -43,9 +44,7 @@ VALUES: dict[str, Values] = {
 #: Values by family and label, where a family's label has a meaning of its own.
 OF_FAMILY: dict[tuple[str, str], Values] = {
     **library.OF_FAMILY,
-    ("aforo_collector_errors_total", "reason"): (
-        *("unreachable", "invalid", "balanced", "database", "prometheus", "app_table"),
-    ),
+    ("aforo_collector_errors_total", "reason"): _COLLECTOR_FAULTS,
     ("aforo_exporter_errors_total", "reason"): _FAULTS,
     ("aforo_sqs_poll_errors_total", "reason"): _FAULTS,
     ("aforo_run_verdict", "kind"): ("stability", "bottleneck"),

@@ -6,8 +6,8 @@ The limits are measured at most once a day per disk and bucket. A limit that can
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
@@ -34,7 +34,8 @@ def bandwidth_limits(settings: Settings, handled_error: HandledError) -> Limits:
     limits = read_limits(file, place=place)
     if limits is None:
         limits = _measure(settings, handled_error)
-        _store(file, place, limits, handled_error)
+        with _counted("could not store the bandwidth limits for the next start", handled_error):
+            write_limits(file, limits, place=place)
     return limits
 
 
@@ -46,29 +47,24 @@ def _place(settings: Settings) -> str:
 
 
 def _measure(settings: Settings, handled_error: HandledError) -> Limits:
-    scope = settings.worker.bandwidth_limits
-    folder, limits = settings.worker.work_path, Limits()
+    unknown = "could not measure a bandwidth limit, it stays unknown"
+    scope, limits = settings.worker.bandwidth_limits, Limits()
     if scope != "none":
-        limits |= _tolerant(lambda: disk_limits(folder), handled_error)
+        with _counted(unknown, handled_error):
+            limits |= disk_limits(settings.worker.work_path)
     is_own = settings.aws.endpoint_of("s3") is not None  # an emulator or a test server, where objects trigger nothing
     if settings.storage.backend == "s3" and (scope == "all" or (scope == "local" and is_own)):
         client, prefix = aws.client(settings, "s3", read_timeout_seconds=30), settings.storage.processed_prefix
-        limits |= _tolerant(lambda: object_limits(client, settings.storage.bucket, prefix), handled_error)
+        with _counted(unknown, handled_error):
+            limits |= object_limits(client, settings.storage.bucket, prefix)
     return limits
 
 
-def _tolerant(measure: Callable[[], Limits], handled_error: HandledError) -> Limits:
+@contextmanager
+def _counted(consequence: str, handled_error: HandledError) -> Iterator[None]:
+    """Log and count an error of the disk or of the storage in the `with` block, and ignore it."""
     try:
-        return measure()
+        yield
     except (OSError, BotoCoreError, ClientError, Boto3Error) as error:
         handled_error(Operation.MEASURE_LIMITS)
-        logger.warning("could not measure a bandwidth limit, it stays unknown: %s", error)
-        return {}
-
-
-def _store(file: Path, place: str, limits: Limits, handled_error: HandledError) -> None:
-    try:
-        write_limits(file, limits, place=place)
-    except OSError as error:
-        handled_error(Operation.MEASURE_LIMITS)
-        logger.warning("could not store the bandwidth limits for the next start: %s", error)
+        logger.warning("%s: %s", consequence, error)

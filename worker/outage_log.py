@@ -13,6 +13,8 @@ from celery.exceptions import Reject
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
+from core.errors import first_line
+
 logger = logging.getLogger(__name__)
 #: errors of a database that is away, overloaded or out of connections
 DATABASE_AWAY = (OperationalError, InterfaceError, NoConnection)
@@ -58,8 +60,7 @@ class OutageLog:
         _STATE.pack_into(self._state, offset, now, 0)
         failure, result = consequence.value
         others = f" ({more} more errors since the last line)" if more else ""
-        first_line = (str(error).strip() or repr(error)).split("\n", 1)[0]
-        logger.warning("%s%s; %s: %s", failure, others, result, first_line)
+        logger.warning("%s%s; %s: %s", failure, others, result, first_line(error))
 
 
 class RejectedTasks(logging.Filter):

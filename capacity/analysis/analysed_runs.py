@@ -36,10 +36,9 @@ class AnalysedRuns:
     def cells(self) -> list[TableCell]:
         """Return the cells of the result table. Each cell has its runs, and their mean figures.
 
-        A cell is one combination of video size, slots, workers, mode, rate and app.
+        A cell is one combination of video size, slots, workers, mode, rate, load shape and app.
         """
-        analysed = {run.row.run_id: run.row for run in self.runs}
-        return fill(analysed.get(row.run_id, row) for row in self.rows)
+        return fill(self._by_id[row.run_id].row if row.run_id in self._by_id else row for row in self.rows)
 
     @cached_property
     def analysed_cells(self) -> list[tuple[TableCell, RunAnalysis]]:
@@ -47,8 +46,8 @@ class AnalysedRuns:
 
         Cells without an analysed run are left out.
         """
-        analysed = {run.row.run_id: run for run in self.runs}
-        newest = ((cell, [analysed[row.run_id] for row in cell.runs if row.run_id in analysed]) for cell in self.cells)
+        by_id = self._by_id
+        newest = ((cell, [by_id[row.run_id] for row in cell.runs if row.run_id in by_id]) for cell in self.cells)
         return [(cell, runs[-1]) for cell, runs in newest if runs]
 
     @property
@@ -104,4 +103,8 @@ class AnalysedRuns:
 
     def run(self, run_id: str) -> RunAnalysis:
         """Return the analysis of the run with this id. Raise KeyError if that run was not analysed."""
-        return {run.row.run_id: run for run in self.runs}[run_id]
+        return self._by_id[run_id]
+
+    @cached_property
+    def _by_id(self) -> dict[str, RunAnalysis]:
+        return {run.row.run_id: run for run in self.runs}

@@ -13,6 +13,7 @@ from aforo.telemetry.label_values import DECLARED_OUTCOMES, FAILURE_REASONS, Ope
 from aforo.telemetry.request_counting import OUTCOMES
 from capacity.diagnosis.bottleneck import Cause
 from capacity.estimators.stability import Stability
+from collector.metrics import Reason as CollectorReason
 from core.label_values import OF_FAMILY, VALUES, values_of
 from core.metrics import CATALOGUE, Kind
 from core.metrics_page import SECTIONS, render, unit_of
@@ -57,6 +58,7 @@ def test_a_unit_is_read_from_the_name():
 
 def test_closed_lists_are_those_of_the_programs_that_emit_them():
     assert set(values_of("aforo_exporter_errors_total", "reason")) == set(Fault)
+    assert set(values_of("aforo_collector_errors_total", "reason")) == set(CollectorReason)
     assert set(values_of("aforo_worker_invalid_messages_total", "reason")) == set(InvalidReason)
     assert set(values_of("aforo_worker_polls_total", "result")) == set(PollResult)
     assert set(values_of("aforo_worker_visibility_extensions_total", "result")) == set(ExtensionResult)
