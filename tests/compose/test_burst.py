@@ -41,8 +41,13 @@ def test_the_row_counts_every_video_on_two_nodes_of_one_slot(row):
 def test_the_printed_url_opens_the_run_in_prometheus(stack, burst, row):
     page, _, place = (burst.stdout + burst.stderr).rpartition("Prometheus: ")[2].split("\n")[0].partition("#")
     assert (page, place) == (f"{stack.prometheus_url}/consoles/index.html", row["run_id"])
+    shown = f'<tr id="{place}" class="{row["validity"]}">'
+    until(lambda: shown in read(page), "the page shows the run with its validity")
+
+
+def read(page):
     with urllib.request.urlopen(page, timeout=10) as answer:
-        assert f'<tr id="{place}">' in answer.read().decode()
+        return answer.read().decode()
 
 
 def test_table_database_and_recording_rule_agree(stack, row):
