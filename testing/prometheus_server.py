@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import yaml
 
 from testing.emulator import ROOT
 from testing.polling import until
-from testing.ports import free_port, is_open
+from testing.ports import free_port
 
 
 @contextmanager
@@ -38,8 +39,21 @@ def running_prometheus(folder: Path, targets_file: Path, port: int | None = None
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(["prometheus", *options], stdout=log, stderr=log)
     try:
-        until(lambda: is_open(port), "Prometheus listens")
+        until(lambda: is_ready(port), "Prometheus is ready")
         yield f"http://127.0.0.1:{port}"
     finally:
         process.kill()
         process.wait()
+
+
+def is_ready(port: int, headers: Mapping[str, str] | None = None) -> bool:
+    """Return True if the Prometheus on the port serves requests. Send `headers`, such as its password, along.
+
+    A Prometheus that starts listens already, but answers every request with 503 until it has read its data.
+    """
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/-/ready", headers=dict(headers or {}))
+    try:
+        with urllib.request.urlopen(request, timeout=5):  # noqa: S310 - an address on loopback
+            return True
+    except OSError:
+        return False

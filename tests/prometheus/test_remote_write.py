@@ -23,7 +23,8 @@ from core.settings import Settings
 from local.configuration import prometheus_config
 from local.programs import Program
 from testing.polling import until
-from testing.ports import free_port, is_open
+from testing.ports import free_port
+from testing.prometheus_server import is_ready
 
 ROOT = Path(__file__).parents[2]
 SECRET = "s3cret-of-test"
@@ -36,6 +37,8 @@ aforo_run_videos{run_id="burst-1",state="failed"} 0
 aforo_run_expected_videos{run_id="burst-1"} 3
 """
 START_SECONDS = 60
+#: User and password of the store, which a Prometheus without users ignores
+LOGIN = {"Authorization": "Basic " + base64.b64encode(f"u:{SECRET}".encode()).decode()}
 
 pytestmark = pytest.mark.skipif(shutil.which("prometheus") is None, reason="prometheus is not installed")
 
@@ -83,7 +86,7 @@ def prometheus(folder, *options):
             [*command, f"--web.listen-address=127.0.0.1:{port}", *options], stdout=log, stderr=subprocess.STDOUT
         )
         try:
-            until(lambda: is_open(port), f"Prometheus answers; see {folder}/log", START_SECONDS)
+            until(lambda: is_ready(port, LOGIN), f"Prometheus is ready; see {folder}/log", START_SECONDS)
             yield port
         finally:
             os.kill(program.pid, signal.SIGTERM)
@@ -114,8 +117,8 @@ def stack(folder, exporter_port, written):
 
 def teams(port, metric):
     """Return the label `team` of each series of the metric in the central store."""
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/api/v1/query?query={quote(metric)}")
-    request.add_header("Authorization", "Basic " + base64.b64encode(f"u:{SECRET}".encode()).decode())
+    url = f"http://127.0.0.1:{port}/api/v1/query?query={quote(metric)}"
+    request = urllib.request.Request(url, headers=LOGIN)
     with urllib.request.urlopen(request) as answer:
         return sorted(each["metric"].get("team", "") for each in json.load(answer)["data"]["result"])
 
