@@ -21,6 +21,7 @@ from core.language import DEFAULT_LANGUAGE, STATE_NAMES, Language, Text
 from core.lost_videos import LossWatch, require_no_loss
 from core.models import RunRow, VideoRow
 from core.run import RunStatus
+from core.stuck_watch import StuckWatch
 from core.video import FINAL_STATES, VideoState
 
 POLL_SECONDS = 1.0
@@ -66,8 +67,7 @@ def follow(
     Raise RunFailed if `losses` detects lost videos, or if the run is interrupted or fails. If no video changes its
     state for `stuck_seconds`, record the run as interrupted and return.
     """
-    last: Mapping[str, int] = {}
-    changed_at = time.monotonic()
+    watch = StuckWatch(stuck_seconds)
     with Display(run_id, lang) as display:
         while True:
             progress = _run_progress(sessions, run_id, display.say)
@@ -76,9 +76,8 @@ def follow(
                 if progress.ended >= progress.expected:
                     wait_until_collected(sessions, run_id)
                     return
-                if progress.counts != last:
-                    last, changed_at = progress.counts, time.monotonic()
-                if time.monotonic() - changed_at > stuck_seconds:
+                watch.update(progress.counts)
+                if watch.is_stuck:
                     missing = progress.expected - progress.ended
                     unknown = f"{missing} videos never ended, and whether the queue lost them is unknown"
                     display.say(f"note: nothing changed for {stuck_seconds:.0f} s; {unknown}")

@@ -6,7 +6,7 @@ import fcntl
 import logging
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -48,12 +48,10 @@ def take_work_folder(folder: Path) -> IO[str]:
 def clean_up_work_folder(folder: Path) -> None:
     """Kill the ffmpeg processes of a killed worker and delete its files in the work folder.
 
-    The calling worker must hold the lock of the folder.
+    The calling worker must hold the lock of the folder. Files that cannot be deleted are logged and counted.
     """
     ended = end_orphans(folder)
-    for leftover in folder.iterdir():
-        if leftover.name != LOCK:
-            _remove(leftover)
+    _remove([leftover for leftover in folder.iterdir() if leftover.name != LOCK])
     if ended:
         logger.warning("ended %d programs of a killed worker", ended)
 
@@ -74,11 +72,11 @@ def delete_outputs(storage: Storage, keys: Iterable[str]) -> None:
 def clean_up_dead_slots(folder: Path) -> None:
     """Delete the work files of slots whose process is dead.
 
-    Each slot has a subfolder of `folder` named after its process id.
+    Each slot has a subfolder of `folder` named after its process id. Files that cannot be deleted are logged and
+    counted.
     """
-    for leftover in folder.iterdir():
-        if leftover.name.isdigit() and not psutil.pid_exists(int(leftover.name)):
-            _remove(leftover)
+    names = (leftover for leftover in folder.iterdir() if leftover.name.isdigit())
+    _remove([leftover for leftover in names if not psutil.pid_exists(int(leftover.name))])
 
 
 def end_orphans(folder: Path) -> int:
@@ -96,8 +94,15 @@ def end_orphans(folder: Path) -> int:
     return ended
 
 
-def _remove(leftover: Path) -> None:
-    if leftover.is_dir():
-        shutil.rmtree(leftover, ignore_errors=True)
-    else:
-        leftover.unlink(missing_ok=True)
+def _remove(leftovers: Sequence[Path]) -> None:
+    """Delete files and folders. If some of them cannot be deleted, log and count that once."""
+    for leftover in leftovers:
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                leftover.unlink()
+    # another child may have deleted them at the same time, so an error alone does not mean that a file stays
+    if left := [leftover for leftover in leftovers if os.path.lexists(leftover)]:
+        event_channel.handled_error(Operation.CLEAN_UP)
+        logger.warning("could not delete %d leftovers of a killed process, such as %s", len(left), left[0])

@@ -23,7 +23,7 @@ class Operation(Label):
 
     WATCH_DEAD_LETTERS = "watch_dead_letters"  # reading the dead-letter queue failed: the next check retries
     DELETE_OUTPUTS = "delete_outputs"  # deleting an outdated output failed: the output stays
-    CLEAN_UP = "clean_up"  # deleting unfinished uploads failed: the next start retries
+    CLEAN_UP = "clean_up"  # deleting work files or unfinished uploads failed: the next start retries
     MEASURE_LIMITS = "measure_limits"  # measuring or storing a bandwidth limit failed: the limit stays unknown
     WRITE_HEARTBEAT = "write_heartbeat"  # writing a worker heartbeat failed: the next one retries
     WRITE_EXECUTION = "write_execution"  # writing execution records to disk failed: they stay in memory

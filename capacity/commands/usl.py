@@ -11,6 +11,7 @@ import click
 import numpy as np
 
 from capacity.analysis.load_and_analyse import load_rows
+from capacity.analysis.scalability_curves import capacity_levels
 from capacity.audit.published_row import Printed
 from capacity.commands.options import json_option, lang_option, run_ids, with_examples
 from capacity.commands.rendering import LabelledValue, print_facts, print_json
@@ -19,8 +20,8 @@ from capacity.estimators.interval import Floats, Interval
 from capacity.estimators.pooled_error import pooled_error
 from capacity.estimators.scaling_bound import ScalingBound, scaling_bound
 from capacity.estimators.usl import Levels, UslFit, UslIntervals, efficiency, fit_usl
+from capacity.report.curve_statements import bound_text
 from capacity.report.messages import sentence
-from capacity.report.scalability_curves import bound_text, capacity_levels
 from capacity.runs.result_row import ResultRow
 from capacity.table.number_format import percent, significant
 from core.errors import UsageError

@@ -55,7 +55,7 @@ class StabilityVerdict:
 
 @dataclass(frozen=True, slots=True)
 class OfferedRate:
-    """Rate at which the injector really sent videos, and how late it sent them.
+    """Rate at which the injector really uploaded videos, and how late it uploaded them.
 
     `on_target` is True if the rate is within 1 % of the planned rate. `generator_limited` is True if the injector was
     too slow for the planned rate.
@@ -194,17 +194,19 @@ def arrivals_needed(cv: float, rho: float, slots: int) -> int | None:
     return max(fewest_arrivals(slots), math.ceil((2.93 * cv * rho / (1 - rho)) ** 2))
 
 
-def offered_rate(sent_at: Floats, intended_at: Floats, target_per_minute: float) -> OfferedRate:
-    """Return the rate at which videos were really sent, and how late they were sent.
+def offered_rate(uploaded_at: Floats, intended_at: Floats, target_per_minute: float) -> OfferedRate:
+    """Return the rate at which videos were really offered, and how late they were.
 
-    `sent_at` and `intended_at` are the real and the planned send time of each video, in seconds. If `intended_at` is
-    unknown, the planned rate is `target_per_minute`.
+    `uploaded_at` and `intended_at` are the real and the planned upload time of each video, in seconds. If `intended_at`
+    is unknown, the planned rate is `target_per_minute`.
     """
+    # not the time at which SQS confirmed a message: S and the queue wait start at the upload, up to ten messages are
+    # confirmed at one moment, and an injector that waits for SQS also makes its next uploads late
     interval = SECONDS_PER_MINUTE / target_per_minute
     planned = SECONDS_PER_MINUTE * _rate_per_second(np.sort(intended_at[np.isfinite(intended_at)]))
     expected = planned if math.isfinite(planned) else target_per_minute
-    rate = SECONDS_PER_MINUTE * _rate_per_second(np.sort(sent_at[np.isfinite(sent_at)]))
-    late = (sent_at - intended_at)[np.isfinite(sent_at) & np.isfinite(intended_at)]
+    rate = SECONDS_PER_MINUTE * _rate_per_second(np.sort(uploaded_at[np.isfinite(uploaded_at)]))
+    late = (uploaded_at - intended_at)[np.isfinite(uploaded_at) & np.isfinite(intended_at)]
     p99, worst = (float(np.quantile(late, 0.99)), float(late.max())) if late.size else (float("nan"),) * 2
     return OfferedRate(
         per_minute=rate,

@@ -41,6 +41,7 @@ from core.run import FINAL_STATUSES, STUCK_SECONDS, Mode, RunStatus, has_constan
 from core.run_options import RUN_OPTIONS
 from core.settings import Settings
 from core.size_mix import parse_sizes
+from core.stuck_watch import StuckWatch
 from core.user_files import require_usable_folder
 from core.video import FINAL_STATES, VideoState
 from core.worker_conditions import read_workers
@@ -175,7 +176,7 @@ class RunLauncher:
         app = self.settings.app
         if stuck_seconds is None:
             stuck_seconds = STUCK_SECONDS if app is None else self.settings.app_stuck_seconds
-        last, changed_at = -1, time.monotonic()
+        watch = StuckWatch(stuck_seconds)
         losses: LossWatch | None = None
         while True:
             finished, expected, closed = self._state(run_id)
@@ -186,11 +187,9 @@ class RunLauncher:
                 return
             if finished >= expected:
                 return self._store_end(run_id)
-            if finished != last:
-                last, changed_at = finished, time.monotonic()
-                if adaptive and self._knows_enough(run_id):
-                    adaptive = self.queued_videos.cancel({run_id}) > 0
-            if time.monotonic() - changed_at > stuck_seconds:
+            if watch.update(finished) and adaptive and self._knows_enough(run_id):
+                adaptive = self.queued_videos.cancel({run_id}) > 0
+            if watch.is_stuck:
                 why = f"no video finished for {stuck_seconds / 60:g} min"
                 if app is None:
                     raise MeasurementFailed("run", why, "see `make logs`", value=run_id)
@@ -231,11 +230,10 @@ class RunLauncher:
         if self.settings.app is not None:
             return self._wait_for_app_queue()
         self._cancel_orphans()
-        last, changed_at = -1, time.monotonic()
+        watch = StuckWatch(stuck_seconds)
         while (left := self.messages()) > 0:
-            if left != last:
-                last, changed_at = left, time.monotonic()
-            if time.monotonic() - changed_at > stuck_seconds:
+            watch.update(left)
+            if watch.is_stuck:
                 why = f"{left} messages of earlier work remain in it"
                 raise MeasurementFailed("queue", why, "see `make logs`, or purge it", value=self.settings.queue.name)
             time.sleep(POLL_SECONDS)
@@ -259,10 +257,10 @@ class RunLauncher:
 
         Nothing is received or deleted there.
         """
-        least, changed_at = math.inf, time.monotonic()
-        while (left := self.messages()) > 0 and time.monotonic() - changed_at < OTHERS_SECONDS:
-            if left < least:
-                least, changed_at = left, time.monotonic()
+        least, watch = math.inf, StuckWatch(OTHERS_SECONDS)
+        while (left := self.messages()) > 0 and not watch.is_stuck:
+            least = min(left, least)
+            watch.update(least)
             time.sleep(POLL_SECONDS)
 
     def _confirm_once(self, videos: int) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 
 from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.run_analysis import RunAnalysis
+from capacity.analysis.scalability_curves import Curve, Point, curves
 from capacity.diagnosis.bottleneck import Cause
 from capacity.diagnosis.next_steps import advice
 from capacity.estimators.littles_law import Agreement
 from capacity.estimators.stability import Stability
-from capacity.report.scalability_curves import Curve, Point, curves
 from capacity.report.statements import kept_up, limit_parts
 from capacity.runs.result_row import ResultRow
 from capacity.table.cells import RUNS_FOR_INTERVAL, TableCell

@@ -12,8 +12,9 @@ from typing import Any
 from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.bottleneck_evidence import cell_evidence
 from capacity.analysis.run_analysis import RunAnalysis
+from capacity.analysis.scalability_curves import curves
 from capacity.diagnosis.validity import Level
-from capacity.report import conclusions, scalability_curves
+from capacity.report import conclusions, curve_statements
 from capacity.report.messages import sentence
 from capacity.report.statements import CONSERVATION_NAMES, advice_text, best_sentence, limit_parts, machine
 from capacity.report.template_loader import template
@@ -47,7 +48,7 @@ def render_document(analysed: AnalysedRuns, archives: str = "") -> str:
     `archives` is the folder that the runs were read from, or empty if they come from the database. The same runs always
     give the same text.
     """
-    cells, runs, curves = analysed.cells, analysed.newest_per_cell, scalability_curves.curves(analysed)
+    cells, runs, scalability = analysed.cells, analysed.newest_per_cell, curves(analysed)
     return template("escenario_2.es.md.j2").render(
         run_count=sum(len(cell.sources) for cell in cells),
         answers=[f"{best_sentence(analysed, run, LANG)}." for run in analysed.best_of_sizes],
@@ -56,7 +57,7 @@ def render_document(analysed: AnalysedRuns, archives: str = "") -> str:
         sources=sources(cells, LANG),
         capacities=[_capacity(cell, run) for cell, run in analysed.analysed_cells],
         growths=[growth_text(growth, LANG) for growth in worker_growths(analysed)],
-        saturation=[f"**{c.name}.** {' '.join(scalability_curves.statements(c, LANG))}" for c in curves],
+        saturation=[f"**{c.name}.** {' '.join(curve_statements.statements(c, LANG))}" for c in scalability],
         verdicts=[(_name(run), *(text.to(LANG) for text in limit_parts(run))) for run in runs],
         next_steps=_next_steps(runs),
         findings=[_findings(run) for run in runs],

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from capacity.analysis.run_analysis import RunAnalysis
+from capacity.analysis.scalability_curves import Curve, Point
 from capacity.estimators.interval import Floats, Integers
 from capacity.estimators.littles_law import videos_present
 from capacity.report.charts import Axis, Frame, draw, legend, thinned
-from capacity.report.scalability_curves import Curve, Point
 from capacity.runs.resource_samples import BUSY_MODES, Resources
 from capacity.table.table_text import capacity_text
 from core.language import STAGE_NAMES, Language, Text

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from capacity.analysis.scalability_curves import Curve, Point
 from capacity.estimators.interval import Interval
 from capacity.estimators.usl import efficiency
-from capacity.report.scalability_curves import Curve, Point
 from capacity.sizing.workers import cost_per_thousand
 from capacity.table.number_format import interval_text, number, percent
 from capacity.table.phrases import spaced

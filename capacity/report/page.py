@@ -7,12 +7,13 @@ from typing import Any
 
 from markupsafe import Markup
 
+from capacity.analysis import scalability_curves
 from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.run_analysis import RunAnalysis
 from capacity.analysis.run_windows import run_window
 from capacity.diagnosis.bottleneck import Confidence
 from capacity.diagnosis.validity import Level, Validity
-from capacity.report import figures, level_table, scalability_curves
+from capacity.report import curve_statements, figures, level_table
 from capacity.report.answer import answer
 from capacity.report.messages import measurement
 from capacity.report.statements import (
@@ -65,7 +66,7 @@ def _page(analysed: AnalysedRuns, lang: Language, price_per_hour: float | None) 
         "level_names": level_table.names(lang, price_per_hour),
         "level_note": level_table.NOTE.to(lang),
         "levels": list(level_table.rows(curves, lang, price_per_hour)),
-        "saturation": [(c.name, " ".join(scalability_curves.statements(c, lang))) for c in curves],
+        "saturation": [(c.name, " ".join(curve_statements.statements(c, lang))) for c in curves],
         "saturation_chart": _svg(figures.throughput_chart(curves, lang)) if curves else "",
         "runs": [_run(run, lang) for run in drawn],
     }

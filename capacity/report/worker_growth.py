@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from capacity.analysis.analysed_runs import AnalysedRuns
-from capacity.report.scalability_curves import capacities
+from capacity.analysis.scalability_curves import capacities
 from capacity.table.cells import TableCell
 from capacity.table.number_format import interval_text, number
 from capacity.table.phrases import plural, spaced

@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL
 from core.database import POSTGRESQL, masked, open_engine, parse_url
 from core.errors import UsageError
 from core.run import FINAL_STATUSES, OWN_APP, app_name, is_heartbeat_overdue, queue_of_run
-from core.video import VideoState
+from core.video import Stage, VideoState
 from exporters.db.run_aggregates import Run
 from exporters.db.statements import VideosTable, load_all
 from exporters.db.tally import Execution, Group, Video
@@ -26,6 +26,11 @@ from exporters.db.tally import Execution, Group, Video
 _INSTRUCTIONS = 20_000
 _BUSY_TIMEOUT_SECONDS = 2
 _ROWS_AT_ONCE = 10_000
+#: columns of a run; `Run` has two more fields, which come from the column `environment`
+_RUN = tuple(name for name in Run._fields if name not in Run._field_defaults)
+#: columns of the sums of an execution, in the order of `Execution.sums`
+_SUMS = (*(f"{stage}_seconds" for stage in Stage), "ffmpeg_cpu_seconds")
+_EXECUTION = (*(name for name in Execution._fields if name != "sums"), *_SUMS)
 
 
 @dataclass(frozen=True)
@@ -70,17 +75,17 @@ class Reader:
         """
         if not self.table.has_runs:
             return []
-        rows = self._rows("runs_newest", limit=limit)
-        if unknown := [row[0] for row in rows if row[0] not in self.origins]:
+        rows = self._rows("runs_newest", _RUN, limit=limit)
+        if unknown := [row.id for row in rows if row.id not in self.origins]:
             self.origins.update(self._origins_of(unknown))
-        return [Run._make((*row, *self.origins[row[0]])) for row in rows]
+        return [Run._make((*row, *self.origins[row.id])) for row in rows]
 
     def _origins_of(self, runs: list[str]) -> dict[str, tuple[str, str]]:
         """Return app and queue of each run, and '' for a queue that was not recorded.
 
         SQLite returns a JSON column as text, PostgreSQL as a dictionary.
         """
-        rows = self._rows("runs_environment", runs=runs)
+        rows = self._rows("runs_environment", ("id", "environment"), runs=runs)
         environments = {key: json.loads(found) if isinstance(found, str) else found for key, found in rows}
         return {
             key: (app_name(found or {}) or OWN_APP, queue_of_run(found or {}) or "")
@@ -95,7 +100,7 @@ class Reader:
         """
         if not self.table.has_runs:
             return False
-        rows = self._rows("runs_active", ended=sorted(FINAL_STATUSES))
+        rows = self._rows("runs_active", ("heartbeat_at", "rate_per_minute"), ended=sorted(FINAL_STATUSES))
         return any(not is_heartbeat_overdue(heartbeat_at, rate, now) for heartbeat_at, rate in rows)
 
     def statuses_of_rest(self, runs: Iterable[str]) -> list[tuple[str, int]]:
@@ -103,26 +108,27 @@ class Reader:
 
         The list is empty if the videos table has no column `run_id`.
         """
-        rows = self._rows("runs_rest", runs=list(runs)) if self.table.has_runs else ()
+        rows = self._rows("runs_rest", ("status", "runs"), runs=list(runs)) if self.table.has_runs else ()
         return [(status, count) for status, count in rows]
 
     def changed_videos(self, since: float) -> Iterator[Video]:
         """Yield the videos whose row changed at `since` (epoch seconds) or later."""
-        return self._videos(self._rows("videos_changed", since=since))
+        return self._videos(self._rows("videos_changed", Video._fields, since=since))
 
     def live_videos(self, since: float) -> Iterator[Video]:
         """Yield the open videos of all runs, and the videos that changed at `since` or later.
 
         `since` is in epoch seconds.
         """
-        return self._videos(self._streamed("videos_live", since=since, final=self.table.final))
+        return self._videos(self._streamed("videos_live", Video._fields, since=since, final=self.table.final))
 
     def live_videos_of(self, run_id: str, since: float) -> Iterator[Video]:
         """Yield the open videos of one run, and its videos that changed at `since` or later.
 
         `since` is in epoch seconds.
         """
-        return self._videos(self._rows("videos_live_of_run", run_id=run_id, since=since, final=self.table.final))
+        values = {"run_id": run_id, "since": since, "final": self.table.final}
+        return self._videos(self._rows("videos_live_of_run", Video._fields, **values))
 
     def groups_of(self, run_id: str, window_end: float) -> list[Group]:
         """Return counts and sums over the videos of one run: one Group for each state and failure reason.
@@ -145,15 +151,16 @@ class Reader:
         if not runs:
             return set()
         states = self.table.named(VideoState.PROCESSING)
-        return {str(row[0]) for row in self._rows("videos_processing", runs=runs, processing=states)}
+        return {str(row[0]) for row in self._rows("videos_processing", ("id",), runs=runs, processing=states)}
 
     def changed_executions(self, since: float) -> list[Execution]:
         """Return the executions that ended at `since` (epoch seconds) or later."""
-        return [_execution(row) for row in self._rows("executions_changed", since=since)]
+        return [_execution(row) for row in self._rows("executions_changed", _EXECUTION, since=since)]
 
     def recent_executions_of(self, run_id: str, since: float) -> list[Execution]:
         """Return the executions of one run that ended at `since` (epoch seconds) or later."""
-        return [_execution(row) for row in self._rows("executions_recent_of_run", run_id=run_id, since=since)]
+        rows = self._rows("executions_recent_of_run", _EXECUTION, run_id=run_id, since=since)
+        return [_execution(row) for row in rows]
 
     def executions_of(self, run_id: str) -> list[tuple[str, int, tuple[float | None, ...]]]:
         """Return the number of ended executions of one run, and sums over them, by outcome.
@@ -161,14 +168,16 @@ class Reader:
         Each item is (outcome, number, sums). `sums` has the seconds of each stage in the order of `core.video.Stage`,
         then the CPU seconds of ffmpeg. A sum is None if no execution recorded the value.
         """
-        return [(row[0], row[1], tuple(row[2:])) for row in self._rows("executions_of_run", run_id=run_id)]
+        rows = self._rows("executions_of_run", ("outcome", "executions", *_SUMS), run_id=run_id)
+        return [(outcome, count, tuple(sums)) for outcome, count, *sums in rows]
 
     def lost_executions(self) -> list[tuple[str, str, int]]:
         """Count the lost executions. Return one item (run id, outcome, number) per run and outcome.
 
         An execution is lost if its process died at an unknown time.
         """
-        return [(run_id, outcome, count) for run_id, outcome, count in self._rows("executions_lost")]
+        rows = self._rows("executions_lost", ("run_id", "outcome", "executions"))
+        return [(run_id, outcome, count) for run_id, outcome, count in rows]
 
     def oldest_waiting(self, runs: list[str]) -> float | None:
         """Return the epoch time at which the oldest waiting task was sent, or None if no task waits.
@@ -179,7 +188,8 @@ class Reader:
         if not runs:
             return None
         states = self.table.named(VideoState.UPLOADED)
-        return next((row[0] for row in self._rows("waiting_oldest", runs=runs, uploaded=states)), None)
+        rows = self._rows("waiting_oldest", ("sent_at",), runs=runs, uploaded=states)
+        return next((row.sent_at for row in rows), None)
 
     def _videos(self, rows: Iterable[Any]) -> Iterator[Video]:
         state = self.table.state
@@ -187,17 +197,18 @@ class Reader:
             yield Video(str(key), run_id, state(theirs), *rest)
 
     def _groups(self, statement: str, **values: Any) -> list[Group]:
-        return [Group(self.table.state(row[0]), *row[1:]) for row in self._rows(statement, **values)]
+        rows = self._rows(statement, Group._fields, **values)
+        return [Group(self.table.state(theirs), *rest) for theirs, *rest in rows]
 
-    def _rows(self, statement: str, **values: Any) -> Sequence[Any]:
-        return self.connection.execute(
-            self.statements[statement], values
-        ).fetchall()  # row by row takes five times longer
+    def _rows(self, statement: str, columns: Sequence[str], **values: Any) -> Sequence[Any]:
+        """Return the rows of a statement, with the named columns in this order, whatever their order in the SQL."""
+        result = self.connection.execute(self.statements[statement], values)
+        return result.columns(*columns).fetchall()  # row by row takes five times longer
 
-    def _streamed(self, statement: str, **values: Any) -> Iterable[Any]:
-        """Yield rows in batches, because a full count reads every waiting video."""
+    def _streamed(self, statement: str, columns: Sequence[str], **values: Any) -> Iterable[Any]:
+        """Yield the rows of a statement as `_rows` returns them, in batches: a full count reads every waiting video."""
         options: dict[str, Any] = {"yield_per": _ROWS_AT_ONCE}
-        return self.connection.execute(self.statements[statement], values, execution_options=options)
+        return self.connection.execute(self.statements[statement], values, execution_options=options).columns(*columns)
 
 
 def open_database(url: str, table: VideosTable) -> Database:

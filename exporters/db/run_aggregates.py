@@ -21,7 +21,7 @@ from exporters.db.tally import Execution, ExecutionTally, Group, Tally, Video
 class Run(NamedTuple):
     """One run, as the database exporter reads it.
 
-    The fields up to `validity_reasons` have the order of the columns of the SQL statement `runs_newest`.
+    The fields up to `validity_reasons` have the names of the columns of the SQL statement `runs_newest`.
     """
 
     id: str

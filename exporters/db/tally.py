@@ -17,7 +17,7 @@ from core.video import Outcome, Stage, VideoState
 class Video(NamedTuple):
     """One video, as the SQL statements `videos_changed` and `videos_live` return it.
 
-    The fields have the order of the columns. `state` is a state of Aforo, or `other`. Times are in epoch seconds.
+    The fields have the names of the columns. `state` is a state of Aforo, or `other`. Times are in epoch seconds.
     """
 
     id: str
@@ -34,8 +34,8 @@ class Group(NamedTuple):
     """Videos with the same state and failure reason: their number, and sums over them.
 
     The sums of response time, queue wait and service time are in seconds, or None if no video has the value.
-    `in_window` is the number of these videos whose last update is not after the end of the test window. The fields are
-    in the column order of the SQL statement `videos_of_run`.
+    `in_window` is the number of these videos whose last update is not after the end of the test window. The fields have
+    the names of the columns of the SQL statement `videos_of_run`.
     """
 
     state: str

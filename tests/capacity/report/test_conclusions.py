@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from capacity.analysis.scalability_curves import Point
 from capacity.diagnosis.bottleneck import Cause
 from capacity.diagnosis.next_steps import advice
 from capacity.estimators.interval import Interval
 from capacity.report.conclusions import Conclusion, enough_slots
 from capacity.report.document import conclusion_sentences
-from capacity.report.scalability_curves import Point
 
 
 def measured(slots, low, capacity, high):

@@ -4,11 +4,12 @@ import math
 
 import pytest
 
+from capacity.analysis.scalability_curves import Curve, Point
 from capacity.estimators.interval import Interval
 from capacity.report.charts import Axis, Frame
+from capacity.report.curve_statements import statements
 from capacity.report.figures import throughput_chart
 from capacity.report.level_table import gain, names, rows
-from capacity.report.scalability_curves import Curve, Point, statements
 
 ONE = Point(1, 10.0, Interval(9.0, 100 / 9), (10.0,), between_runs=True)
 TWO = Point(2, 18.0, Interval(16.0, 20.25), (18.0,), between_runs=True)

@@ -3,9 +3,9 @@
 import pytest
 
 from capacity.analysis.analysed_runs import AnalysedRuns
+from capacity.analysis.scalability_curves import curves
 from capacity.estimators.interval import Interval
 from capacity.report.level_table import rows
-from capacity.report.scalability_curves import curves
 from capacity.report.worker_growth import growth_text, worker_growths
 from capacity.table.cells import fill
 from capacity.table.phrases import cell_name
