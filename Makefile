@@ -78,7 +78,7 @@ report: setup ## Print the row of a run: ARGS=RUN_ID, or ARGS='--tasks-log FILE'
 document: setup ## Write the scenario's document: capacity-planning/escenario_2_worker_throughput.md
 import: setup ## Make a run of your own scripts a row: APP=… SIZE= CONCURRENCY= ARGS='--tasks-log FILE' (or --ids, --from --to)
 compare: setup ## Test if B is slower than A: ARGS='RUN_A1,RUN_A2 RUN_B1,RUN_B2'
-history: setup ## Find since which run the capacity changed: [SIZE= CONCURRENCY= RATE=] ARGS='--fail-if-worse 5%'
+history: setup ## Find since which run the capacity changed: [SIZE= CONCURRENCY= WORKERS= RATE=] ARGS='--fail-if-worse 5%'
 plan: setup ## Size the workers for a demand: ARGS='--demand 30/min'
 audit: setup ## Check a published table for contradictions: ARGS=table.csv
 usl: setup ## Fit throughput against concurrency: ARGS=levels.csv (columns n,x[,se])

@@ -157,9 +157,9 @@ def bound(lost: int, kills: int) -> str:
 def _options(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default=os.environ.get("SEEDS") or "1", help="[env: SEEDS, default 1]")
-    parser.add_argument("--kills", type=int, default=250, help="kills per seed (250)")
-    parser.add_argument("--parallel", type=int, default=4, help="rigs at a time (4)")
-    parser.add_argument("--subjects", default=",".join(SUBJECTS), help=f"({','.join(SUBJECTS)})")
+    parser.add_argument("--kills", type=int, default=250, help="kills per seed (%(default)s)")
+    parser.add_argument("--parallel", type=int, default=4, help="rigs at a time (%(default)s)")
+    parser.add_argument("--subjects", default=",".join(SUBJECTS), help="(%(default)s)")
     parser.add_argument("--results", type=Path, help="file of JSON lines")
     options = parser.parse_args(words)
     options.seeds = whole_numbers("SEEDS", options.seeds, "seeds", 10**6)

@@ -38,6 +38,8 @@ def serve() -> None:
 
     Also store the states of an app's videos, read from the app's own database table. The collector serves its own
     metrics on port AFORO_COLLECTOR_PORT.
+
+    Exit codes: 0 the collector was stopped, 2 a setting is invalid, 3 the port is not available.
     """
     settings = Settings.from_process()
     registry = CollectorRegistry()
@@ -61,6 +63,8 @@ def import_(file: Path) -> None:
     """Read a worker's executions file, and store its executions in Aforo's database.
 
     The worker writes that file if AFORO_EXECUTIONS_FILE is set. A second import of the same file adds nothing.
+
+    Exit codes: 0 stored, 2 FILE or a setting is invalid, 3 the database is not available.
     """
     settings = Settings.from_process()
     engine = database.open_engine(settings.database.url)

@@ -66,6 +66,8 @@ def ready(concurrency: int | None, workers: int) -> None:
     """Wait until Prometheus scrapes every target, and print the number of workers and slots.
 
     A run that starts earlier would record wrong numbers of workers and slots.
+
+    Exit codes: 0 ready, 2 wrong input, 3 Prometheus does not see the workers after a minute.
     """
     settings = Settings.from_process()
     slots = concurrency or settings.worker.concurrency

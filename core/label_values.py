@@ -54,7 +54,10 @@ OF_FAMILY: dict[tuple[str, str], Values] = {
         *("database", "queue_polling", "serialisation", "unclear"),
     ),
     ("aforo_run_validity_info", "validity"): ("valid", "indicative", "invalid"),
-    ("aforo_run_validity_info", "reasons"): "codes of data-quality flags (docs/json.md), empty for a valid run",
+    (
+        "aforo_run_validity_info",
+        "reasons",
+    ): "codes of flags (docs/json.md), joined by commas; empty for a valid run",
     ("aforo_run_total_stage_seconds", "stage"): _of(Stage),
     ("aforo_run_info", "queue"): "the queue of the run, or SQS_QUEUE_NAME for a run that did not record its queue",
     ("aforo_videos", "queue"): "the queue of the videos' run, or SQS_QUEUE_NAME where it was not recorded",

@@ -41,6 +41,8 @@ def db() -> None:
 
     Each of the newest runs has its own metrics. All older runs are summed together.
     The port is AFORO_EXPORTER_DB_PORT.
+
+    Exit codes: 0 the exporter was stopped, 2 a setting is invalid, 3 the port is not available.
     """
     settings = Settings.from_process()
     table = VideosTable.of(settings.exporters)
@@ -55,6 +57,8 @@ def sqs() -> None:
     """Serve metrics of the SQS queues.
 
     AFORO_EXPORTER_QUEUES names the queues. The port is AFORO_EXPORTER_SQS_PORT.
+
+    Exit codes: 0 the exporter was stopped, 2 a setting is invalid, 3 the port is not available.
     """
     settings = Settings.from_process()
     sqs_sources = open_sources(settings)

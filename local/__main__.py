@@ -56,6 +56,8 @@ def up(concurrency: int | None, profile: str | None, workers: int) -> None:
     """Start all programs that are not running yet, and wait until all programs are ready.
 
     If AFORO_APP_FILE is set, start the worker of that app in place of the reference worker.
+
+    Exit codes: 0 all programs are ready, 2 wrong input, 3 a program or a port is not available.
     """
     settings = Settings.from_process()
     options = dataclasses.replace(worker_options(settings, concurrency, profile), workers=workers)
@@ -83,14 +85,20 @@ def restore() -> None:
 
 @main.command(epilog="Example: python -m local down")
 def down() -> None:
-    """Stop all programs, the worker first. Data and results stay."""
+    """Stop all programs, the worker first. Data and results stay.
+
+    Exit codes: 0 all programs are stopped, 3 a program did not stop.
+    """
     orphans = stack.down()
     click.echo(f"down; stopped {orphans} orphaned processes of an earlier stack" if orphans else "down")
 
 
 @main.command(epilog="Example: python -m local status")
 def status() -> None:
-    """Show state, process id, uptime, number of crashes, and URL or port of each program."""
+    """Show state, process id, uptime, number of crashes, and URL or port of each program.
+
+    Exit codes: 0 shown, 2 a setting is invalid, 3 supervisord reports an error.
+    """
     try:
         processes = supervisor.processes()
     except supervisor.Stopping:
@@ -109,7 +117,10 @@ def status() -> None:
 @click.option("--follow", "-f", is_flag=True, help="Print new lines as they come, until Ctrl-C.")
 @click.option("--lines", "-n", type=cli.WholeNumber(1, 10**6), default=50, show_default=True, help="Number of lines.")
 def logs(program: str, follow: bool, lines: int) -> None:
-    """Print the end of the log of PROGRAM (default: worker)."""
+    """Print the end of the log of PROGRAM (default: worker).
+
+    Exit codes: 0 printed, 2 there is no such log.
+    """
     logs = {p.name: p.log for p in programs(Settings.from_process())}
     if program not in logs or not logs[program].exists():
         raise UsageError("log", "there is no log of that name", f"use one of {', '.join(logs)}", value=program)
@@ -122,11 +133,13 @@ def logs(program: str, follow: bool, lines: int) -> None:
 @click.option("--send", is_flag=True, help="With an app: then send one small video from end to end.")
 @cli.env_option("--user-id", "USER_ID", "User id of that video")
 def doctor(send: bool, user_id: str | None) -> None:
-    """Check what a run needs, and show a remedy for each problem. Exit code 3 if there is an error.
+    """Check what a run needs, and show a remedy for each problem.
 
     If AFORO_APP_FILE names an app's aforo.toml, check every line of this file instead. One check inserts the row of a
     video for the user USER_ID, and rolls the insertion back. With --send, start the stack with the app's workers after
     the checks, and send one small video to them. Nothing is started and sent if there is an error.
+
+    Exit codes: 0 no error, 1 (with --send) the video is not done, 2 wrong input, 3 at least one error.
     """
     settings = Settings.from_process()
     app = settings.app
@@ -154,6 +167,8 @@ def clean(results: bool, videos: bool, rows: bool, outputs: bool, yes: bool) -> 
     """Stop all programs, and remove the database, logs and metrics. Results and videos stay by default.
 
     With AFORO_APP_FILE, remove only what runs left in the app's systems.
+
+    Exit codes: 0 removed, 2 wrong input, 3 a program, the database or the storage is not available.
     """
     settings = Settings.from_process()
     app = settings.app
@@ -174,7 +189,10 @@ def clean(results: bool, videos: bool, rows: bool, outputs: bool, yes: bool) -> 
 @main.command("app-file", epilog="Example: python -m local app-file path/of/your/app")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path())
 def app_file(folder: Path) -> None:
-    """Ask five questions about your app, and write a first aforo.toml into FOLDER, the app's folder."""
+    """Ask five questions about your app, and write a first aforo.toml into FOLDER, the app's folder.
+
+    Exit codes: 0 written, 2 FOLDER is missing or has an aforo.toml already, 3 the file cannot be written.
+    """
     ask = lambda question, default: str(click.prompt(question, default=default, err=True))  # noqa: E731
     path = write_app_file(folder, ask)
     click.echo(f"{path}; check it with `make doctor APP={path}`")
@@ -182,7 +200,10 @@ def app_file(folder: Path) -> None:
 
 @main.command("env-example")
 def print_env_example() -> None:
-    """Print the text of `.env.example`."""
+    """Print the text of `.env.example`.
+
+    Exit codes: 0 printed.
+    """
     click.echo(env_example.render(), nl=False)
 
 

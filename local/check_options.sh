@@ -30,6 +30,15 @@ has_app() { [ -n "${AFORO_APP_FILE:-}" ] || grep -qE '^(export )?AFORO_APP_FILE=
 # The reference worker has several nodes only in containers. An app starts its own.
 has_several_workers() { [ "${STACK:-}" = compose ] || has_app; }
 
+# `history` only reads the records of runs, so there WORKERS needs no stack that has several workers.
+starts_workers() {
+  local verb
+  for verb in $verbs; do
+    [ "$verb" = history ] || ! is_among WORKERS "$(options_of "$verb")" || return 0
+  done
+  return 1
+}
+
 fault() { # fault WHAT NAME WHY REMEDY
   local name=$2
   [[ $name =~ ^[[:print:]]{1,80}$ ]] || name=$(printf '%.80q' "$name")
@@ -93,7 +102,7 @@ similar() { # similar NAME NAMES SHORTEST: print the first of NAMES, of SHORTEST
 check_name() { # check_name NAME: of the command line
   local guess
   if is_among "$1" "$allowed"; then
-    [ "$1" != WORKERS ] || has_several_workers ||
+    [ "$1" != WORKERS ] || has_several_workers || ! starts_workers ||
       refuse WORKERS "only STACK=compose or an APP has several workers" "leave it out, or add STACK=compose"
     return
   fi

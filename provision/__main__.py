@@ -17,6 +17,8 @@ def main() -> None:
     """Create the queue, the bucket, the tables and the read-only database user that are missing.
 
     On real AWS, create only the tables and the user. The queue must exist already.
+
+    Exit codes: 0 nothing is missing any more, 2 a setting is invalid, 3 SQS, S3 or the database is not available.
     """
     create_resources(Settings.from_process())
 

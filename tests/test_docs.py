@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import injector.__main__ as injector
+from core.language import VALIDITY_REASON_NAMES
 from core.run import Mode
 from core.size_mix import parse_sizes
 
@@ -182,3 +183,18 @@ def test_every_test_that_a_page_names_exists(path: Path) -> None:
     sources = "\n".join(file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("*.py"))
     files = {file.stem for file in (ROOT / "tests").rglob("*.py")}
     assert {name for name in names if f"def {name}(" not in sources and name not in files} == set()
+
+
+def flags_in(page: str, heading: str) -> list[str]:
+    """Return the flags in the first column of the table below the heading `heading` of a page."""
+    section = text_of(Path(page)).split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    _, *rows = re.findall(r"(?m)^\| ([^|]+) \|", section)
+    return [name for row in rows for name in re.sub(r" \(.*\)", "", row).split(", ")]
+
+
+def test_the_pages_name_the_flags_of_a_run_as_the_programs_print_them() -> None:
+    printed = sorted(name.en for name in VALIDITY_REASON_NAMES.values())
+    assert sorted(flags_in("docs/method.md", "Data quality")) == printed
+    listed = flags_in("docs/troubleshooting.md", "A run is invalid")
+    assert len(listed) > 20
+    assert set(listed) - set(printed) == set()

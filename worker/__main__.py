@@ -29,7 +29,9 @@ RETRY_SECONDS = 1.0
 
 @click.command(epilog="Example: python -m worker --concurrency 4")
 @click.option(
-    "--concurrency", type=cli.WholeNumber(1, MOST_SLOTS), help="Slots [env: AFORO_WORKER_CONCURRENCY, default 2]."
+    "--concurrency",
+    type=cli.WholeNumber(1, MOST_SLOTS),
+    help=f"Slots [env: AFORO_WORKER_CONCURRENCY, default {Settings().worker.concurrency}].",
 )
 @click.option(
     "--pool",

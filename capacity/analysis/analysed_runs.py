@@ -96,7 +96,7 @@ class AnalysedRuns:
     def of_cells(self, keys: Collection[CellKey]) -> AnalysedRuns:
         """Return a new AnalysedRuns with only the runs of the cells with these keys.
 
-        A key is the combination that identifies a cell: size, slots, workers, mode, rate and app.
+        A key is the combination that identifies a cell: size, slots, workers, mode, rate, load shape and app.
         """
         rows = tuple(row for row in self.rows if key_of(row) in keys)
         return AnalysedRuns(rows, tuple(run for run in self.runs if key_of(run.row) in keys), self.drawn)

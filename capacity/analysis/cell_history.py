@@ -1,6 +1,6 @@
 """History of each cell: its runs in time order, and the runs at which its throughput changed.
 
-A cell is one combination of video size, slots, workers, mode, rate and app.
+A cell is one combination of video size, slots, workers, mode, rate, load shape and app.
 """
 
 from __future__ import annotations

@@ -30,9 +30,10 @@ ARCHIVES_KEPT = Text(
 def table(as_csv: bool, as_json: bool, lang: Language) -> None:
     """Print the result table of all runs, and write results/table.md and results/table.csv.
 
-    Each row is one cell: a combination of size, slots, workers, mode, rate and app. Its figures are means over the
-    complete valid runs of the cell with the same conditions. Without such runs, complete indicative runs are used.
-    Without these too, one other run is shown with a note. Means of X and S include only the runs with the most videos.
+    Each row is one cell: a combination of size, slots, workers, mode, rate, load shape and app. Its figures are means
+    over the complete valid runs of the cell with the same conditions. Without such runs, complete indicative runs are
+    used. Without these too, one other run is shown with a note. Means of X and S include only the runs with the most
+    videos.
 
     Exit codes: 0 printed, 3 the database is not available.
     """

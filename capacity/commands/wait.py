@@ -24,7 +24,7 @@ EARLIER_WORK = Text(
 @click.option(
     "--stuck-minutes",
     type=Finite(0.01, 100_000),
-    show_default="30, with an app AFORO_APP_STUCK_SECONDS",
+    show_default=f"{STUCK_SECONDS / 60:g}, with an app AFORO_APP_STUCK_SECONDS",
     help="Give up after this time without any finished video.",
 )
 @lang_option

@@ -123,12 +123,12 @@ PEAK_REFUSALS: Mapping[PeakRefusal, Text] = {
 PROBLEMS: Mapping[Problem, Text] = {
     Problem.STEAL: Text("CPU robada por el hipervisor: {shown}", "CPU stolen by the hypervisor: {shown}"),
     Problem.CALIBRATION_CHANGED: Text(
-        "la misma tarea de CPU tardó {reference_seconds:.3f} → {measured_seconds:.3f} s",
-        "the same CPU work took {reference_seconds:.3f} → {measured_seconds:.3f} s",
+        "la misma tarea de CPU tardó {reference_seconds:.3f} s antes de la prueba y {measured_seconds:.3f} s después",
+        "the same CPU work took {reference_seconds:.3f} s before the run and {measured_seconds:.3f} s after it",
     ),
     Problem.CALIBRATION_UNUSUAL: Text(
-        "la misma tarea de CPU tardó {reference_seconds:.3f} → {measured_seconds:.3f} s",
-        "the same CPU work took {reference_seconds:.3f} → {measured_seconds:.3f} s",
+        "la misma tarea de CPU tardó {measured_seconds:.3f} s antes de la prueba; lo usual: {reference_seconds:.3f} s",
+        "the same CPU work took {measured_seconds:.3f} s before the run; {reference_seconds:.3f} s is usual",
     ),
     Problem.CLOCK_OFFSET: Text("reloj desviado {offset_seconds:.3f} s", "clock off by {offset_seconds:.3f} s"),
     Problem.CLOCK_DIFFERENCE: Text(
@@ -151,10 +151,10 @@ PROBLEMS: Mapping[Problem, Text] = {
         "otros procesos usan {cpu_ratio:percent1} de CPU", "other processes use {cpu_ratio:percent1} CPU"
     ),
     Problem.MACHINE_SPEED: Text(
-        "el mismo video costó {least_cpu_seconds:.2f} … {most_cpu_seconds:.2f} s de CPU: la máquina cambió de "
-        "velocidad, repita la celda",
-        "the same video cost {least_cpu_seconds:.2f} … {most_cpu_seconds:.2f} s of CPU: the machine changed its speed, "
-        "repeat the cell",
+        "la CPU por video varía: el mismo video costó {least_cpu_seconds:.2f} … {most_cpu_seconds:.2f} s de CPU, quizá "
+        "por otras máquinas virtuales del mismo host; repita la celda",
+        "the CPU per video varies: the same video cost {least_cpu_seconds:.2f} … {most_cpu_seconds:.2f} s of CPU, "
+        "perhaps because of other virtual machines on the host; repeat the cell",
     ),
     Problem.SPEED_CHANGED: Text(
         "la segunda mitad de la prueba costó {ratio:.2f} veces la CPU por video de la primera (99 %: {low_ratio:.2f} a "
@@ -170,7 +170,7 @@ PROBLEMS: Mapping[Problem, Text] = {
         "{videos} {videos:video|videos} sin terminar: S es ≥", "{videos} unfinished {videos:video|videos}: S is ≥"
     ),
     Problem.GENERATOR_LIMITED: Text("el inyector no sostuvo la tasa", "the injector did not keep to the rate"),
-    Problem.LITTLES_LAW: Text("la cola y el registro no coinciden", "queue counters and log disagree"),
+    Problem.LITTLES_LAW: Text("la cola y el registro no coinciden", "queue and records disagree"),
     Problem.FEW_VIDEOS: Text(
         "{videos} {videos:video|videos} en {slots} {slots:slot|slots}: menos de {generations_needed} generaciones",
         "{videos} {videos:video|videos} on {slots} {slots:slot|slots}: under {generations_needed} generations",
@@ -195,9 +195,10 @@ PROBLEMS: Mapping[Problem, Text] = {
         "{executions} {executions:execution|executions} lost: the process died",
     ),
     Problem.MISSED_EXECUTIONS: Text(
-        "{executions} {executions:ejecución perdida|ejecuciones perdidas}: se descartaron antes de leerlas, porque el "
-        "registro del worker estaba lleno",
-        "{executions} {executions:execution|executions} lost: they left the worker's full spool before they were read",
+        "{executions} {executions:ejecución no leída|ejecuciones no leídas}: el registro del worker estaba lleno y "
+        "{executions:la|las} descartó",
+        "{executions} {executions:execution was|executions were} not read: the worker's spool was full and dropped "
+        "{executions:it|them}",
     ),
     Problem.RETRIED_EXECUTIONS: Text(
         "{executions} {executions:ejecución reintentada|ejecuciones reintentadas}",

@@ -1,6 +1,6 @@
 """Cells of the result table, and the figures of each cell, averaged over its runs.
 
-A cell is one combination of video size, slots per worker, number of workers, mode, rate and app.
+A cell is one combination of video size, slots per worker, number of workers, mode, rate, load shape and app.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from capacity.estimators.reason import Reason
 from capacity.estimators.slots import Executions
 from capacity.estimators.throughput import NoCapacity, saturated_throughput
 from capacity.report.answer import answer
-from capacity.report.messages import CONFIDENCE_NAMES, QUANTITIES, SENTENCES, measurement, sentence
+from capacity.report.messages import CONFIDENCE_NAMES, PROBLEMS, QUANTITIES, SENTENCES, measurement, sentence
 from capacity.report.statements import headline, missing_capacity
 from capacity.report.to_json import to_json
 from core.language import CAUSE_NAMES, LANGUAGES, VALIDITY_NAMES, VALIDITY_REASON_NAMES
@@ -47,6 +47,15 @@ def test_every_code_has_its_sentence():
     assert set(CONFIDENCE_NAMES) == set(Confidence)
     assert set(VALIDITY_REASON_NAMES) == {problem.value for problem in Problem}
     assert set(VALIDITY_NAMES) == {level.value for level in Level}
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_no_two_flags_of_a_run_have_the_same_words(lang):
+    sentences = {problem: text.to(lang) for problem, text in PROBLEMS.items()}
+    names = {problem: VALIDITY_REASON_NAMES[problem].to(lang) for problem in Problem}
+    assert len(set(sentences.values())) == len(sentences)
+    mixed = {(a, b) for a, text in sentences.items() for b, name in names.items() if a != b and name in text}
+    assert mixed == set()
 
 
 def test_a_code_of_two_enums_has_a_sentence_in_each():
