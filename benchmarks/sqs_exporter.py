@@ -246,7 +246,7 @@ def paced_scrape() -> float:
 
 
 def value_of(sample: str) -> float:
-    """Return the value of one sample of a scrape."""
+    """Scrape the exporter, and return the value of the first sample whose line starts with `sample`."""
     return next(float(line.split()[-1]) for line in scrape(PORT).splitlines() if line.startswith(sample))
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import threading
 from pathlib import Path
@@ -23,21 +22,19 @@ from core import cli, database, logs
 from core.errors import EnvironmentFault
 from core.settings import Settings
 
-logger = logging.getLogger(__name__)
 
-
-@click.group(epilog="Examples: python -m collector serve; python -m collector import executions.jsonl")
+@click.group()
 def main() -> None:
     """Store the executions of instrumented workers in Aforo's database."""
     logs.configure()
 
 
-@main.command()
+@main.command(epilog="Example: AFORO_COLLECTOR_WORKERS=10.0.0.7:9101 python -m collector serve")
 def serve() -> None:
     """Store the executions of all instrumented workers, until SIGTERM or Ctrl-C.
 
     Also store the states of an app's videos, read from the app's own database table. The collector serves its own
-    metrics on port AFORO_COLLECTOR_PORT.
+    metrics on port AFORO_COLLECTOR_PORT, by default 9104. See AFORO_COLLECTOR_* in .env.example for all settings.
 
     Exit codes: 0 the collector was stopped, 2 a setting is invalid, 3 the port is not available.
     """
@@ -57,7 +54,7 @@ def serve() -> None:
             states.run()
 
 
-@main.command("import")
+@main.command("import", epilog="Example: python -m collector import executions.jsonl")
 @click.argument("file", type=click.Path(path_type=Path))
 def import_(file: Path) -> None:
     """Read a worker's executions file, and store its executions in Aforo's database.

@@ -1,4 +1,4 @@
-"""Catalogue of every metric of Aforo, with kind, help, labels, unit and buckets.
+"""Catalogue of every metric of Aforo, with kind, help, labels and buckets. The end of a name is the unit.
 
 The module `aforo.telemetry.catalogue` declares the metrics of a worker and its machine. This module declares all
 others, and joins both lists. `docs/metrics.md` is generated from the catalogue.
@@ -102,7 +102,7 @@ RUN = (
     Metric("aforo_run_total_ffmpeg_cpu_seconds", G, "CPU time of ffmpeg, summed over done executions.", ("run_id",)),
     Metric("aforo_run_offered_videos_per_second", G, "Planned rate, by the schedule; absent for a burst.", ("run_id",)),
     Metric("aforo_run_max_lateness_seconds", G, "Largest delay of an upload behind its schedule.", ("run_id",)),
-    Metric(
+    Metric(  # per minute, as X in the table; all other rates are per second
         "aforo_run_capacity_videos_per_minute",
         G,
         "Saturation throughput X_sat with its 95 % interval, as `capacity report` stored it; absent before.",

@@ -315,7 +315,7 @@ class Events:
 class Exporters:
     """Settings of the SQS exporter and of the database exporter."""
 
-    host: str = setting("AFORO_EXPORTER_HOST", "127.0.0.1", _text, "address the exporters listen on")
+    host: str = setting("AFORO_EXPORTER_HOST", "127.0.0.1", _text, "address of the exporters and of the collector")
     sqs_port: int = setting("AFORO_EXPORTER_SQS_PORT", "9102", _PORT, "port of `python -m exporters sqs`")
     db_port: int = setting("AFORO_EXPORTER_DB_PORT", "9103", _PORT, "port of `python -m exporters db`")
     runs: int = setting("AFORO_EXPORTER_RUNS", "200", _whole(1, 5000), "newest runs that get exact per-run series")

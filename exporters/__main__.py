@@ -35,12 +35,12 @@ def main() -> None:
     logs.configure()
 
 
-@main.command()
+@main.command(epilog="Example: AFORO_EXPORTER_DB_PORT=9203 python -m exporters db")
 def db() -> None:
     """Serve metrics of the runs and videos in the database.
 
     Each of the newest runs has its own metrics. All older runs are summed together.
-    The port is AFORO_EXPORTER_DB_PORT.
+    The port is AFORO_EXPORTER_DB_PORT, by default 9103. See AFORO_EXPORTER_* in .env.example for all settings.
 
     Exit codes: 0 the exporter was stopped, 2 a setting is invalid, 3 the port is not available.
     """
@@ -52,11 +52,12 @@ def db() -> None:
     _serve(settings, "db", [source], source.keep_building, port, "AFORO_EXPORTER_DB_PORT", is_blocking=True)
 
 
-@main.command()
+@main.command(epilog="Example: AFORO_EXPORTER_QUEUES=videos,audio python -m exporters sqs")
 def sqs() -> None:
     """Serve metrics of the SQS queues.
 
-    AFORO_EXPORTER_QUEUES names the queues. The port is AFORO_EXPORTER_SQS_PORT.
+    AFORO_EXPORTER_QUEUES names the queues. The port is AFORO_EXPORTER_SQS_PORT, by default 9102. See AFORO_EXPORTER_*
+    in .env.example for all settings.
 
     Exit codes: 0 the exporter was stopped, 2 a setting is invalid, 3 the port is not available.
     """

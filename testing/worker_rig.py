@@ -135,14 +135,14 @@ class Rig:
         return self.settings.worker.work_path
 
     def start(self, concurrency: int = 1, altered: str = "", pool: str = "prefork", **variables: str) -> Worker:
-        """Start a worker, altered as `tests.faults.altered` describes.
+        """Start a worker, altered as `testing.altered` describes.
 
         A second worker needs its own AFORO_WORKER_WORK_PATH.
         """
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("AFORO_", "AWS_"))}
         environment |= self.variables | {"AFORO_WORKER_METRICS_PORT": str(free_port())} | variables
         output = self.folder / f"worker-{len(self.workers)}.out"
-        module = ["tests.faults.altered", altered] if altered else ["worker"]
+        module = ["testing.altered", altered] if altered else ["worker"]
         command = [sys.executable, "-m", *module, "--concurrency", str(concurrency), "--pool", pool]
         with output.open("wb") as stream:
             process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Identity of a slot: one process or thread of a worker, which runs one task at a time."""
+"""Record that identifies a slot: its process, the main process of its worker, and the number of the slot."""
 
 from __future__ import annotations
 

@@ -30,10 +30,16 @@ _WORST_FIRST = (ExtensionResult.GONE, ExtensionResult.FAILED, ExtensionResult.OK
 class VisibilityHeartbeat:
     """Context manager that keeps a message invisible in SQS while its `with` block runs.
 
-    A background thread ticks about three times per visibility timeout (`timeout_seconds`). Each tick renews the lease
-    of the video by `renew`, then extends the visibility of the message. If `renew` returns False, the ticks end. If it
-    raises, the error is logged, and the next tick tries again. The same holds if it returns None, but it then logs the
-    failure itself. `observer` gets the result of each tick. A failed tick raises nothing in the task.
+    A background thread ticks about three times per visibility timeout (`timeout_seconds`). Each tick calls `renew`,
+    which renews the lease of the video. The tick then extends the visibility of the message, even if `renew` failed.
+
+    - `renew` returns True: the lease is renewed.
+    - `renew` returns False: the lease is lost. This tick is the last.
+    - `renew` raises: the heartbeat logs the error. The next tick tries again.
+    - `renew` returns None: `renew` failed and has logged the error. The next tick tries again.
+
+    After SQS has delivered the message again, a tick renews only the lease. `observer` gets the result of each tick,
+    but from then on only failures. A failed tick raises nothing in the task.
     """
 
     def __init__(

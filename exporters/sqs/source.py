@@ -38,6 +38,18 @@ JITTER = (0.5, 1.5)
 MOST_EXPECTED_QUEUES = 20
 
 
+@dataclass(frozen=True)
+class _Poll:
+    """What one poll found, at epoch time `at`. A scrape sees all of it or none, because it is one object."""
+
+    reading: Reading
+    failure: BaseException | None
+    at: float
+    #: Rendered once per poll instead of once per scrape. Gauges have the same lines in both text formats.
+    queue_text: str
+    last_success_text: str
+
+
 @dataclass
 class QueueSource:
     """Source of the metrics of the watched queues.
@@ -50,12 +62,7 @@ class QueueSource:
     settings: Exporters
     clock: Clock = time.time
     name: str = "sqs"
-    _reading: Reading | None = None
-    #: Rendered once per poll instead of once per scrape. Gauges have the same lines in both text formats.
-    _queue_text: str = ""
-    _last_success_text: str = ""
-    _failure: BaseException | None = None
-    _polled_at: float | None = None
+    _last: _Poll | None = None
     _answered: dict[str, float] = field(default_factory=dict)
     _errors: Counter[tuple[str, str]] = field(default_factory=Counter)
     _history: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=RATE_POLLS))
@@ -63,14 +70,14 @@ class QueueSource:
     @property
     def is_busy(self) -> bool:
         """Return True if any queue held a message in the last reading. Return False before the first one."""
-        return self._reading is not None and self._reading.is_busy
+        return self._last is not None and self._last.reading.is_busy
 
     def is_empty(self, queue: str) -> bool:
         """Return True if the last reading says that `queue` held no message.
 
         Return False if the last reading has no answer for `queue`.
         """
-        facts = self._reading.facts.get(queue) if self._reading else None
+        facts = self._last.reading.facts.get(queue) if self._last else None
         return facts is not None and facts.total == 0
 
     def poll(self) -> None:
@@ -80,17 +87,16 @@ class QueueSource:
         poll.
         """
         self._history.append((self.clock(), self.counter.calls.total()))
+        failure: BaseException | None
         try:
             reading = self.watcher.read()
         except Exception as error:  # raised by `fetch`; the polling goes on
-            self._failure, self._reading = error, Reading({}, {}, {})
+            failure, reading = error, Reading({}, {}, {})
         else:
-            self._failure, self._reading = next(iter(reading.failures.values()), None), reading
+            failure = next(iter(reading.failures.values()), None)
             self._record(reading)
-        counts, moments = _queue_families(self._reading), [_per_queue("last_success_timestamp_seconds", self._answered)]
-        # in one statement, because a scrape between two would pair the counts with an older moment
-        self._queue_text, self._last_success_text = to_text(counts), to_text(moments)
-        self._polled_at = self.clock()
+        moments = _per_queue("last_success_timestamp_seconds", self._answered)
+        self._last = _Poll(reading, failure, self.clock(), to_text(_queue_families(reading)), to_text([moments]))
 
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:
         """Return the metrics of the queues, as the last poll read them. No call to SQS is made.
@@ -98,15 +104,15 @@ class QueueSource:
         `timeout_seconds` is ignored. Raise SourceNotReady before the first poll. Raise Incomplete if a queue did not
         answer at the last poll, or if that poll is too old (`STALE_INTERVALS`).
         """
-        if self._reading is None or self._polled_at is None:
+        last = self._last
+        if last is None:
             raise SourceNotReady("SQS has not answered yet")
-        collected = Collected(self._own_families(), self._queue_text + self._last_success_text)
-        if self.clock() - self._polled_at > STALE_INTERVALS * self.settings.idle_seconds + READ_TIMEOUT_SECONDS:
-            raise Incomplete(
-                Collected(self._own_families(), self._last_success_text), TimeoutError("the last reading is too old")
-            )
-        if self._failure is not None:
-            raise Incomplete(collected, self._failure)
+        if self.clock() - last.at > STALE_INTERVALS * self.settings.idle_seconds + READ_TIMEOUT_SECONDS:
+            old = Collected(self._own_families(), last.last_success_text)
+            raise Incomplete(old, TimeoutError("the last reading is too old"))
+        collected = Collected(self._own_families(), last.queue_text + last.last_success_text)
+        if last.failure is not None:
+            raise Incomplete(collected, last.failure)
         return collected
 
     def _record(self, reading: Reading) -> None:

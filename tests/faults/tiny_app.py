@@ -17,7 +17,7 @@ from celery.utils.log import get_task_logger
 from celery.worker.request import Request
 
 from aforo.sqs import MessagePolicy, ReceivedMessage, VisibilityHeartbeat, harden
-from tests.faults.lost_poll import lose_one_poll
+from testing.lost_poll import lose_one_poll
 
 logger = get_task_logger(__name__)
 LOG = Path(os.environ["TINY_LOG"])

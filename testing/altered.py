@@ -1,4 +1,4 @@
-"""Our worker with altered parts: `python -m tests.faults.altered no_queue_contract,… --concurrency 1`.
+"""Our worker with altered parts: `python -m testing.altered no_queue_contract,… --concurrency 1`.
 
 A name that starts with `no_` removes a protection, for the controls. `loses_one_poll` is a fault. Every other name
 shortens a time that would take minutes.
@@ -17,7 +17,7 @@ import worker.__main__ as program
 from aforo.sqs import hardening, stopped_slots
 from core import aws, cli, database, ports, storage
 from core.settings import Settings
-from tests.faults.lost_poll import lose_one_poll
+from testing.lost_poll import lose_one_poll
 from worker import app, claims, cleanup, task
 
 SMALL_PART_BYTES = 5 << 20  # the smallest part that S3 accepts
