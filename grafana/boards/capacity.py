@@ -1,7 +1,7 @@
 """Dashboard *Capacity*: how many videos per minute the worker can process.
 
-For each video size, the dashboard shows the cell with the greatest nominal capacity X_sat. For each run, the dashboard
-shows X and X_sat.
+For each video size, app and profile, the dashboard shows the cell with the greatest nominal capacity X_sat. For each
+run, the dashboard shows X and X_sat.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from grafana.boards.choices import (
     numbered,
 )
 from grafana.boards.run_figures import (
+    ANSWER_LABELS,
     CELL,
     CHOSEN,
     FACTS,
@@ -183,15 +184,16 @@ ANSWER = (
     stat(
         Text("Capacidad: X_sat", "Capacity: X_sat"),
         Text(
-            "¿Cuántos videos por minuto puede hacer, y con qué concurrencia? La mejor celda de cada tamaño. "
-            f"{AVERAGED.es}",
-            "How many videos per minute can it do, and at which concurrency? The best cell of each size. "
-            f"{AVERAGED.en}",
+            "¿Cuántos videos por minuto puede hacer, y con qué concurrencia? La mejor celda de cada tamaño, aplicación "
+            f"y perfil. {AVERAGED.es}",
+            "How many videos per minute can it do, and at which concurrency? The best cell of each size, app and "
+            f"profile. {AVERAGED.en}",
         ),
         named(best_cell()),
         VIDEOS_PER_MINUTE,
         legend=Text(
-            "{{size}}{{of_app}} con concurrencia {{concurrency}}", "{{size}}{{of_app}} at concurrency {{concurrency}}"
+            "{{size}}{{of_profile}} con concurrencia {{concurrency}}",
+            "{{size}}{{of_profile}} at concurrency {{concurrency}}",
         ),
         width=7,
         decimals=1,
@@ -208,11 +210,11 @@ ANSWER = (
         (
             Query(
                 named(of_best_cell(x_sat_bound_of_cell("lower"))),
-                Text("{{size}}{{of_app}} desde", "{{size}}{{of_app}} from"),
+                Text("{{size}}{{of_profile}} desde", "{{size}}{{of_profile}} from"),
             ),
             Query(
                 named(of_best_cell(x_sat_bound_of_cell("upper"))),
-                Text("{{size}}{{of_app}} hasta", "{{size}}{{of_app}} to"),
+                Text("{{size}}{{of_profile}} hasta", "{{size}}{{of_profile}} to"),
             ),
         ),
         VIDEOS_PER_MINUTE,
@@ -229,7 +231,7 @@ ANSWER = (
         ),
         named(numbered(of_best_cell(bottleneck_of_cell()), "bottleneck", BOTTLENECKS)),
         "none",
-        legend="{{size}}{{of_app}}",
+        legend="{{size}}{{of_profile}}",
         width=6,
         minimum=None,
         empty=NO_ANSWER,
@@ -243,9 +245,11 @@ ANSWER = (
             "How good is that answer? Indicative: no run of the cell is valid. The columns Validity and Reason below "
             "say why.",
         ),
-        named(f"{of_best_cell(validity_of_cell())} or on (size, app) max by (size, app) ({invalid_runs()})"),
+        named(
+            f"{of_best_cell(validity_of_cell())} or on ({ANSWER_LABELS}) max by ({ANSWER_LABELS}) ({invalid_runs()})"
+        ),
         "none",
-        legend="{{size}}{{of_app}}",
+        legend="{{size}}{{of_profile}}",
         width=6,
         minimum=None,
         empty=NO_ANSWER,
@@ -310,7 +314,7 @@ IN_ORDER = (
         empty=NO_RUN,
     ),
 )
-#: One bar per concurrency and one colour per size and app. Sorted as a number, because as text 16 comes before 2.
+#: One bar per concurrency and one colour per size and profile. Sorted as a number, because as text 16 comes before 2.
 BY_CONCURRENCY = (
     {
         "id": "convertFieldType",

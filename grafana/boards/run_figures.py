@@ -1,18 +1,19 @@
 """PromQL queries for the dashboard *Capacity*: figures of each run, and means over the runs of a cell.
 
-In this module, a cell is all runs with the same video size, concurrency, number of slots and app. The figures of a cell
-are those of `capacity.table.cells.TableCell`, which tests/grafana/test_answers.py compares.
+In this module, a cell is all runs with the same video size, concurrency, number of slots, profile and app. The figures
+of a cell are those of `capacity.table.cells.TableCell`, which tests/grafana/test_answers.py compares.
 """
 
 from __future__ import annotations
 
-from core.run import OWN_APP
 from grafana.wording import STATUS_NUMBERS
 
 CHOSEN = 'size=~"$size", mode=~"$mode", app=~"$app", queue=~"$queue"'
 #: Labels by which runs belong to one cell.
-CELL_LABELS = ("size", "concurrency", "slots", "app")
+CELL_LABELS = ("size", "concurrency", "slots", "profile", "app")
 CELL = ", ".join(CELL_LABELS)
+#: Labels by which cells are grouped for the answer, which is the best cell of each group.
+ANSWER_LABELS = "size, app, profile"
 #: Labels of a run that the tables show, or by which its cell is known.
 LABELS = (*CELL_LABELS, "mode")
 #: Quantile of Student's t for a 95 % interval of `1 / {0}` degrees of freedom: 0.03 % off at most, from two on.
@@ -154,17 +155,18 @@ def _of_bursts(figure: str, validity: str, chosen: str = CHOSEN) -> str:
 
 
 def best_cell() -> str:
-    """Return the PromQL query for the greatest X_sat of each video size and app.
+    """Return the PromQL query for the greatest X_sat of each video size, app and profile.
 
     The labels of a series, those in CELL_LABELS, name the cell with this X_sat.
     """
-    return f"topk by (size, app) (1, {x_sat_of_cell()})"
+    return f"topk by ({ANSWER_LABELS}) (1, {x_sat_of_cell()})"
 
 
 def of_best_cell(expression: str) -> str:
-    """Return the PromQL query `expression` for the cell with the greatest X_sat of each video size and app.
+    """Return the PromQL query `expression` for the best cell of each video size, app and profile.
 
-    `expression` is a query whose series have the labels in CELL_LABELS. X_sat is the throughput with every slot busy.
+    `expression` is a query whose series have the labels in CELL_LABELS. The best cell has the greatest X_sat, which is
+    the throughput with every slot busy.
     """
     return f"({expression}) and on ({CELL}) ({best_cell()})"
 
@@ -207,31 +209,33 @@ def bottleneck_of_cell() -> str:
 
 
 def named(expression: str) -> str:
-    """Return the PromQL query `expression` with its sizes and apps as a legend shows them.
+    """Return the PromQL query `expression` with its sizes and profiles as a legend shows them.
 
-    The label `size` becomes `50 MB` instead of `50MB`. The new label `of_app` is ` · mine` for the app `mine`, and
-    absent for the reference worker. `expression` is a query whose series have the labels `size` and `app`.
+    The label `size` becomes `50 MB` instead of `50MB`. The new label `of_profile` is ` · showcase` for the profile
+    `showcase`, and absent for the profile `full`. Runs of the app `mine` have the profile `mine`. No app can be called
+    `full`, because `aforo.toml` rejects the names of profiles. `expression` is a query whose series have the labels
+    `size` and `profile`.
     """
     spaced = f'label_replace({expression}, "size", "$1 $2", "size", "([0-9.]+)([KMG]B)")'
-    of_app = f'label_replace({spaced}, "of_app", " · $1", "app", "(.+)")'
-    return f'label_replace({of_app}, "of_app", "", "app", "{OWN_APP}")'
+    of_profile = f'label_replace({spaced}, "of_profile", " · $1", "profile", "(.+)")'
+    return f'label_replace({of_profile}, "of_profile", "", "profile", "full")'
 
 
 def as_cell(expression: str) -> str:
-    """Return the PromQL query `expression` with a new label `cell`, such as `50 MB · 2`, or `50 MB · 2 · mine`.
+    """Return the PromQL query `expression` with a new label `cell`, such as `50 MB · 2`, or `50 MB · 2 · showcase`.
 
-    The new label joins the labels `size`, `concurrency` and `app`, which `expression` must have.
+    The new label joins the labels `size`, `concurrency` and `profile`, which `expression` must have.
     """
     joined = f'label_join({named(expression)}, "cell", " · ", "size", "concurrency")'
-    return f'label_join({joined}, "cell", "", "cell", "of_app")'
+    return f'label_join({joined}, "cell", "", "cell", "of_profile")'
 
 
 def as_series(expression: str) -> str:
-    """Return the PromQL query `expression` with a new label `series`, such as `50 MB`, or `50 MB · mine`.
+    """Return the PromQL query `expression` with a new label `series`, such as `50 MB`, or `50 MB · showcase`.
 
-    The new label joins the labels `size` and `app`, which `expression` must have.
+    The new label joins the labels `size` and `profile`, which `expression` must have.
     """
-    return f'label_join({named(expression)}, "series", "", "size", "of_app")'
+    return f'label_join({named(expression)}, "series", "", "size", "of_profile")'
 
 
 def with_bytes(expression: str) -> str:

@@ -317,10 +317,11 @@ def test_the_age_of_queue_data_counts_from_the_last_answer_not_the_last_scrape(a
 
 def runs(**series):
     """Return the info series of each run, its validity, and its series of recording rules by rule."""
-    samples, apart = {}, {"info", "queue", "validity"}
+    samples, apart = {}, {"info", "profile", "queue", "validity"}
     for name, figures in series.items():
         queue, validity = figures.get("queue", "videos"), figures.get("validity", "valid")
-        labels = f'size="50MB",concurrency="2",mode="burst",app="aforo",queue="{queue}"'
+        profile = figures.get("profile", "full")
+        labels = f'size="50MB",concurrency="2",mode="burst",profile="{profile}",app="aforo",queue="{queue}"'
         samples[f'aforo_run_info{{run_id="{name}",{labels}}}'] = figures["info"]
         samples[f'aforo_run_validity_info{{run_id="{name}",validity="{validity}",reasons=""}}'] = figures["info"]
         samples |= {
@@ -337,7 +338,7 @@ def test_a_run_stays_in_the_table_while_the_exporter_restarts_and_an_active_run_
         running={"info": "1x60", figure: "0+1x60"},
         theirs={"info": "1x60", figure: "99x60", "queue": "of-others"},
     )
-    labels = '{{run_id="{}",size="50MB",concurrency="2",mode="burst",app="aforo"}}'
+    labels = '{{run_id="{}",size="50MB",concurrency="2",mode="burst",profile="full",app="aforo"}}'
     answers(
         series,
         [
@@ -378,7 +379,7 @@ def test_a_cells_bar_is_the_mean_of_its_complete_bursts(answers):
         indicative={"info": "1x60", figure: "20x60", whole: "1x60", "validity": "indicative"},
         invalid={"info": "1x60", figure: "50x60", whole: "1x60", "validity": "invalid"},
     )
-    answers(series, [(mean, {'{size="50 MB",concurrency="2",app="aforo",series="50 MB"}': 7})])
+    answers(series, [(mean, {'{size="50 MB",concurrency="2",profile="full",app="aforo",series="50 MB"}': 7})])
 
 
 def cell(capacity, validity, **labels):
@@ -389,7 +390,8 @@ def cell(capacity, validity, **labels):
         values = {"run_id": run, **more}
         return {name + "{" + ",".join(f'{label}="{text}"' for label, text in values.items()) + "}": value}
 
-    samples = series("aforo_run_info", **{"size": "50MB", "mode": "burst", "app": "aforo", "queue": "videos", **labels})
+    usual = {"size": "50MB", "mode": "burst", "profile": "full", "app": "aforo", "queue": "videos"}
+    samples = series("aforo_run_info", **usual | labels)
     samples |= series("aforo_run_validity_info", validity=validity)
     samples |= series("run_id:aforo_run_complete:bool")
     samples |= series("run_id_kind_verdict:aforo_run_verdict:max", kind="bottleneck", verdict="cpu")
@@ -411,8 +413,8 @@ def test_the_answer_is_the_best_cell_of_valid_runs_and_says_what_limits_it(answe
         **cell(90, "invalid", concurrency="8"),
         **cell(99, "valid", concurrency="8", queue="of-others"),
     }
-    labels = '{size="50 MB",concurrency="2",app="aforo"}'
-    numbered = '{size="50 MB",concurrency="2",app="aforo",bottleneck="cpu"}'
+    labels = '{size="50 MB",concurrency="2",profile="full",app="aforo"}'
+    numbered = '{size="50 MB",concurrency="2",profile="full",app="aforo",bottleneck="cpu"}'
     answers(
         series,
         [
@@ -434,8 +436,8 @@ def test_several_nodes_are_a_cell_of_their_own_and_no_bar_among_those_of_one_nod
         f'{x}{{run_id="valid-2-6"}}': "5x60",
         f'{x}{{run_id="valid-2×3-15"}}': "14x60",
     }
-    three = '{size="50 MB",concurrency="2×3",app="aforo"}'
-    one = '{size="50 MB",concurrency="2",app="aforo",series="50 MB"}'
+    three = '{size="50 MB",concurrency="2×3",profile="full",app="aforo"}'
+    one = '{size="50 MB",concurrency="2",profile="full",app="aforo",series="50 MB"}'
     answers(series, [(best, {three: 15}), (mean, {one: 5})])
 
 
@@ -444,11 +446,13 @@ def test_an_indicative_cell_answers_only_where_no_valid_one_does_and_an_invalid_
     answers(
         {**cell(6, "indicative", concurrency="2"), **cell(90, "invalid", concurrency="4")},
         [
-            (best, {'{size="50 MB",concurrency="2",app="aforo"}': 6}),
-            (trust, {'{size="50 MB",concurrency="2",app="aforo"}': 1}),
+            (best, {'{size="50 MB",concurrency="2",profile="full",app="aforo"}': 6}),
+            (trust, {'{size="50 MB",concurrency="2",profile="full",app="aforo"}': 1}),
         ],
     )
-    answers(cell(90, "invalid", concurrency="4"), [(best, {}), (trust, {'{size="50 MB",app="aforo"}': 0})])
+    answers(
+        cell(90, "invalid", concurrency="4"), [(best, {}), (trust, {'{size="50 MB",profile="full",app="aforo"}': 0})]
+    )
 
 
 @pytest.mark.parametrize(
@@ -466,7 +470,7 @@ def test_x_sat_and_interval_of_a_cell_are_those_of_the_result_table(answers, cap
     assert (interval is None) is (len(capacities) == 2)
     tile, ends = queries("aforo-capacity", "Capacity: X_sat"), queries("aforo-capacity", "95 % interval")
     _facts, *columns, _x, _limited, _trust = queries("aforo-capacity", "Cells")
-    labels = 'size="50 MB",concurrency="2",app="aforo"'
+    labels = 'size="50 MB",concurrency="2",profile="full",app="aforo"'
     expected = [of_table.x_sat, *bounds]
     for texts, shown in (((*tile, *ends), f"{{{labels}}}"), (columns, f'{{{labels},cell="50 MB · 2"}}')):
         # as a ratio, because the quantile of t is 0.03 % off
@@ -486,17 +490,22 @@ def test_x_sat_and_interval_of_a_cell_are_those_of_the_result_table(answers, cap
         answers(series, [(f"({lower}) / {interval.low}", {bar: 1}), (f"({width}) / {size}", {bar: 1}), (without, {})])
 
 
+#: A run of an app stores the app's name as its profile.
+MINE = {"profile": "mine", "app": "mine"}
+
+
 def test_each_app_has_cells_and_an_answer_of_its_own(answers):
-    series = {**cell(6, "valid", concurrency="2"), **cell(9, "valid", concurrency="2", app="mine")}
-    series |= {f'run_id:aforo_run_videos_per_minute:ratio{{run_id="valid-2-{run}"}}': "5x60" for run in ("6", "mine-9")}
+    series = {**cell(6, "valid", concurrency="2"), **cell(9, "valid", concurrency="2", **MINE)}
+    runs = "6", "mine-mine-9"
+    series |= {f'run_id:aforo_run_videos_per_minute:ratio{{run_id="valid-2-{run}"}}': "5x60" for run in runs}
     (best,), (lower, _upper), (limited,), (trust,), (by_concurrency,) = (
         queries("aforo-capacity", title)
         for title in ("Capacity: X_sat", "95 % interval", "Limited by", "Validity", "X by concurrency")
     )
     _facts, x_sat, *_columns = queries("aforo-capacity", "Cells")
     ours, theirs = (
-        '{size="50 MB",concurrency="2",app="aforo"',
-        '{size="50 MB",concurrency="2",app="mine",of_app=" · mine"',
+        '{size="50 MB",concurrency="2",profile="full",app="aforo"',
+        '{size="50 MB",concurrency="2",profile="mine",app="mine",of_profile=" · mine"',
     )
     number = list(BOTTLENECKS).index("cpu")
     answers(
@@ -510,6 +519,68 @@ def test_each_app_has_cells_and_an_answer_of_its_own(answers):
             (x_sat, {f'{ours},cell="50 MB · 2"}}': 6, f'{theirs},cell="50 MB · 2 · mine"}}': 9}),
         ],
     )
+
+
+def test_each_profile_has_cells_and_an_answer_of_its_own(answers):
+    """`make table` never averages bursts of `full` and `showcase`, so the dashboard must not either."""
+    x = "run_id:aforo_run_videos_per_minute:ratio"
+    series = {**cell(6, "valid", concurrency="2"), **cell(24, "valid", concurrency="2", profile="showcase")}
+    series |= {f'{x}{{run_id="valid-2-6"}}': "5x60", f'{x}{{run_id="valid-2-showcase-24"}}': "20x60"}
+    (best,), (lower, upper), (limited,), (trust,), (by_concurrency,) = (
+        queries("aforo-capacity", title)
+        for title in ("Capacity: X_sat", "95 % interval", "Limited by", "Validity", "X by concurrency")
+    )
+    low, width, _without, _order = queries("aforo-capacity", "X_sat and interval")
+    rows, x_sat, *_columns, trust_of_cell = queries("aforo-capacity", "Cells")
+    full, showcase = (
+        '{size="50 MB",concurrency="2",profile="full",app="aforo"',
+        '{size="50 MB",concurrency="2",profile="showcase",app="aforo",of_profile=" · showcase"',
+    )
+    of_full, of_showcase = '{cell="50 MB · 2"}', '{cell="50 MB · 2 · showcase"}'
+    number = list(BOTTLENECKS).index("cpu")
+    answers(
+        series,
+        [
+            (best, {f"{full}}}": 6, f"{showcase}}}": 24}),
+            (lower, {f"{full}}}": 5, f"{showcase}}}": 23}),
+            (upper, {f"{full}}}": 7, f"{showcase}}}": 25}),
+            (limited, {f'{full},bottleneck="cpu"}}': number, f'{showcase},bottleneck="cpu"}}': number}),
+            (trust, {f"{full}}}": 2, f"{showcase}}}": 2}),
+            (by_concurrency, {f'{full},series="50 MB"}}': 5, f'{showcase},series="50 MB · showcase"}}': 20}),
+            (low, {of_full: 5, of_showcase: 23}),
+            (width, {of_full: 2, of_showcase: 2}),
+            (f"sum by (cell) ({rows})", {of_full: 1, of_showcase: 1}),
+            (f"sum by (cell) ({x_sat})", {of_full: 6, of_showcase: 24}),
+            (f"sum by (cell) ({trust_of_cell})", {of_full: 2, of_showcase: 2}),
+        ],
+    )
+
+
+def test_a_cells_bar_does_not_mix_profiles(answers):
+    (mean,) = queries("aforo-capacity", "X by concurrency")
+    figure, whole = "aforo_run_videos_per_minute:ratio", "aforo_run_complete:bool"
+    series = runs(
+        full={"info": "1x60", figure: "6x60", whole: "1x60"},
+        cards={"info": "1x60", figure: "30x60", whole: "1x60", "profile": "showcase", "validity": "indicative"},
+    )
+    # an indicative run of one profile has its bar beside valid runs of another
+    full, showcase = '{series="50 MB"}', '{series="50 MB · showcase"}'
+    answers(series, [(f"sum by (series) ({mean})", {full: 6, showcase: 30})])
+
+
+def test_invalid_runs_of_a_profile_are_named_beside_the_answer_of_another(answers):
+    (trust,) = queries("aforo-capacity", "Validity")
+    series = {
+        **cell(6, "valid", concurrency="2"),
+        **cell(24, "invalid", concurrency="4", profile="showcase"),
+        **cell(90, "invalid", concurrency="4", **MINE),
+    }
+    full, showcase, mine = (
+        '{size="50 MB",concurrency="2",profile="full",app="aforo"}',
+        '{size="50 MB",profile="showcase",app="aforo",of_profile=" · showcase"}',
+        '{size="50 MB",profile="mine",app="mine",of_profile=" · mine"}',
+    )
+    answers(series, [(trust, {full: 2, showcase: 0, mine: 0})])
 
 
 @pytest.mark.parametrize(

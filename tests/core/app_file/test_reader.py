@@ -67,6 +67,7 @@ def test_the_file_of_the_docs_is_read_with_absolute_paths_and_the_drivers_that_a
         ('python = "python"', 'python = "py"', "worker.python (/"),
         ('name = "mi-app"', 'name = "Mi App"', "it must be 1 to 32 of a-z, 0-9 and '-'"),
         ('name = "mi-app"', 'name = "hevc"', "it must be 1 to 32 of a-z, 0-9 and '-'"),
+        ('name = "mi-app"', 'name = "full"', "it must be 1 to 32 of a-z, 0-9 and '-'"),
         ("[app]", "[app", "it is not TOML: Expected ']' at the end of a table declaration (at line 1, column 5)"),
         ("{user_id}", "{row.id}", "line 20, videos.insert ({row.id}); there is no [videos] row"),
         (
