@@ -37,9 +37,9 @@ def __getattr__(name: str) -> Any:
 def _measuring(name: str) -> Any:
     """Return a function of the telemetry. Where it cannot be imported, return a function that does nothing."""
     unmeasured = import_module("aforo.unmeasured")
-    found = {"instrument": unmeasured.instrument_nothing, "stage": unmeasured.stage_of_nothing}[name]
+    function = {"instrument": unmeasured.instrument_nothing, "stage": unmeasured.stage_of_nothing}[name]
     with unmeasured.never_an_outage():
         unmeasured.require_known_version()
-        found = getattr(import_module(_MODULES[name]), name)
-    globals()[name] = found  # so that a failure is logged once
-    return found
+        function = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = function  # so that a failure is logged once
+    return function

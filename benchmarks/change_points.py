@@ -74,9 +74,9 @@ def main() -> int:
 def false_alarms(rng: np.random.Generator, count: int, counts: Sequence[int]) -> Iterator[Claim]:
     """Yield how many histories without a change show one."""
     for runs, shape in itertools.product(counts, SHAPES):
-        found = [analysed(rng, runs, 0.02, shape=shape, measures=2) for _ in range(count // (1 + runs // 50))]
-        hits = sum(any(series.changes for series in history) for history in found)
-        yield Claim(f"false alarms, {runs} runs, {shape}", 0, 0.05, hits, len(found))
+        batch = [analysed(rng, runs, 0.02, shape=shape, measures=2) for _ in range(count // (1 + runs // 50))]
+        hits = sum(any(series.changes for series in history) for history in batch)
+        yield Claim(f"false alarms, {runs} runs, {shape}", 0, 0.05, hits, len(batch))
     for runs in counts:
         hits = sum(is_worse(analysed(rng, runs, 0.02)[0]) for _ in range(count // (1 + runs // 50)))
         yield Claim(
@@ -96,8 +96,8 @@ def fails_once(deviations: Floats, cv: float) -> bool:
     """Return True if the gate fails in any beginning of the history."""
     errors = np.full(deviations.size, cv * math.sqrt(WITHIN_VARIANCE))
     beginnings = (slice(runs) for runs in range(FEWEST_RUNS, deviations.size + 1))
-    found = (change_points(40 * np.exp(deviations[part]), errors[part]) for part in beginnings)
-    return any(series is not None and is_worse(series) for series in found)
+    segmentations = (change_points(40 * np.exp(deviations[part]), errors[part]) for part in beginnings)
+    return any(series is not None and is_worse(series) for series in segmentations)
 
 
 def detection(rng: np.random.Generator, count: int, counts: Sequence[int]) -> Iterator[Claim]:
@@ -153,15 +153,15 @@ def analysed(
     """Return the changes of X_sat, and with two `measures` of the service rate, with a loss from `index` on."""
     shared = deviations(rng, runs, shape)
     errors = np.full(runs, cv * math.sqrt(WITHIN_VARIANCE))
-    found = []
+    segmentations = []
     for _ in range(measures):
         own = rng.standard_normal(runs)
         logs = cv * (math.sqrt(SHARED_VARIANCE) * shared + math.sqrt(1 - SHARED_VARIANCE) * own)
         logs[index:] += math.log(1 - loss)
         series = change_points(40 * np.exp(logs), errors)
         assert series is not None
-        found.append(series)
-    return found
+        segmentations.append(series)
+    return segmentations
 
 
 def deviations(rng: np.random.Generator, runs: int, shape: str) -> Floats:

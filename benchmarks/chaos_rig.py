@@ -274,12 +274,12 @@ def running_subject(name: str, folder: Path) -> Iterator[tuple[Site, Subject]]:
 
 def programs_of(subject: Subject) -> list[psutil.Process]:
     """Return the child programs of the running tasks."""
-    found = []
+    programs = []
     for process in subject.worker.descendants():
         with suppress(psutil.NoSuchProcess):
             if process.name() == subject.program:
-                found.append(process)
-    return found
+                programs.append(process)
+    return programs
 
 
 def _job_of(video: str, state: str, owner: str | None, executions: int, updated_at: float, done_count: int) -> Job:

@@ -80,9 +80,9 @@ def estimates(case: Case, repetitions: int, rng: np.random.Generator) -> Iterato
 def measured(case: Case, repetitions: int, rng: np.random.Generator) -> tuple[float, float]:
     """Return the share of intervals that contain the true capacity, and the mean relative error of X_sat."""
     truth = case.capacity_per_minute
-    found = list(estimates(case, repetitions, rng))
-    covered = [i.interval is not None and i.interval.low <= truth <= i.interval.high for i in found]
-    errors = [i.per_minute / truth - 1 for i in found if i.per_minute]
+    throughputs = list(estimates(case, repetitions, rng))
+    covered = [i.interval is not None and i.interval.low <= truth <= i.interval.high for i in throughputs]
+    errors = [i.per_minute / truth - 1 for i in throughputs if i.per_minute]
     return float(np.mean(covered)), float(np.mean(errors))
 
 

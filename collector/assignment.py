@@ -65,13 +65,13 @@ def assign_waiting(session: Session, now: float) -> None:
     newest of these runs. An execution outside all runs is deleted an hour after its end. `now` is in epoch seconds.
     """
     joined = select(OtherExecutionRow, VideoRow).join(VideoRow, VideoRow.task_id == OtherExecutionRow.root_id)
-    found = set()
+    video_ids = set()
     for other, video in session.execute(joined):
         session.add(_execution(other.spool, other.node, storable(other.record or {}), video))
         session.delete(other)
-        found.add(video.id)
+        video_ids.add(video.id)
     session.flush()
-    finish_videos(session, found)
+    finish_videos(session, video_ids)
     _close(session, now)
 
 
@@ -80,11 +80,13 @@ def _close(session: Session, now: float) -> None:
     waiting = session.scalars(select(OtherExecutionRow).where(OtherExecutionRow.run_id.is_(None))).all()
     runs = _collected_runs(session, min((other.started_at for other in waiting), default=now))
     for other in waiting:
-        beside = [run for run in runs if _overlaps(run, other)]
-        if any(run.status not in FINAL_STATUSES or now - (run.finished_at or now) < GRACE_SECONDS for run in beside):
+        overlapping = [run for run in runs if _overlaps(run, other)]
+        if any(
+            run.status not in FINAL_STATUSES or now - (run.finished_at or now) < GRACE_SECONDS for run in overlapping
+        ):
             continue
-        if beside:
-            other.run_id, other.root_id, other.record = beside[-1].id, None, None
+        if overlapping:
+            other.run_id, other.root_id, other.record = overlapping[-1].id, None, None
         elif now - other.ended_at > KEPT_SECONDS:
             session.delete(other)
 
@@ -103,8 +105,8 @@ def _videos(session: Session, roots: Iterable[str]) -> dict[str, VideoRow]:
     """Return the videos by the task id of their first message."""
     videos: dict[str, VideoRow] = {}
     for some in batched_keys(sorted(roots)):
-        found = session.scalars(select(VideoRow).where(VideoRow.task_id.in_(some)))
-        videos |= {video.task_id: video for video in found}
+        rows = session.scalars(select(VideoRow).where(VideoRow.task_id.in_(some)))
+        videos |= {video.task_id: video for video in rows}
     return videos
 
 

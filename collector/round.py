@@ -77,9 +77,8 @@ class Round:
         An execution whose video is not recorded yet is assigned to the video in a later round. `now` is in epoch
         seconds.
         """
-        wanted = list(addresses)
         with ThreadPoolExecutor(THREADS, thread_name_prefix="read") as threads:
-            recorded = [each for each in threads.map(self._try_to_read, wanted) if each]
+            recorded = [each for each in threads.map(self._try_to_read, addresses) if each]
         self._metrics.workers.set(len(recorded))
         self._try("database", lambda: self._assign(time.time() if now is None else now))
 

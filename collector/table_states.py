@@ -106,16 +106,16 @@ class TableStates:
             listed = self._injected(run_id)
             known = {video_id: listed[video_id] for video_id in video_ids if video_id in listed}
             if known:
-                found = self._open_table().read([video.row for video in known.values()])
-                self._store(run_id, known, found, now)
+                table_rows = self._open_table().read([video.row for video in known.values()])
+                self._store(run_id, known, table_rows, now)
 
     def _store(
-        self, run_id: str, videos: Mapping[str, InjectedVideo], found: Mapping[Any, TheirVideo], now: float
+        self, run_id: str, videos: Mapping[str, InjectedVideo], table_rows: Mapping[Any, TheirVideo], now: float
     ) -> None:
         with self.sessions.begin() as session:
             run_update = _RunUpdate(session, session.get_one(RunRow, run_id), now, cache(self._queue_is_empty))
             for row in session.scalars(select(VideoRow).where(VideoRow.id.in_(list(videos)))):
-                theirs = found.get(videos[row.id].row)
+                theirs = table_rows.get(videos[row.id].row)
                 if theirs is not None and row.state not in FINAL:
                     self._update(run_update, row, theirs, inserted_status=videos[row.id].status)
 

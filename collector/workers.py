@@ -34,7 +34,7 @@ class Workers:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url, self._fixed, self._metrics, self._clock = prometheus_url, tuple(fixed), metrics, clock
-        self._found: tuple[str, ...] = ()
+        self._discovered: tuple[str, ...] = ()
         self._refreshed_at: float | None = None
         self._is_answered = True
 
@@ -44,11 +44,11 @@ class Workers:
         if self._refreshed_at is None or now - self._refreshed_at >= REFRESH_SECONDS:
             self._refreshed_at = now
             self._refresh()
-        return tuple(dict.fromkeys((*self._found, *self._fixed)))
+        return tuple(dict.fromkeys((*self._discovered, *self._fixed)))
 
     def _refresh(self) -> None:
         try:
-            self._found = tuple(promql.targets(self._url, JOBS))
+            self._discovered = tuple(promql.targets(self._url, JOBS))
             self._is_answered = True
         except EnvironmentFault as error:
             self._metrics.errors.labels(Reason.PROMETHEUS.value).inc()

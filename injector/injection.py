@@ -171,6 +171,12 @@ class Injection:
                 sender.send(videos)
         return log
 
+    def end(self, status: RunStatus) -> None:
+        """Record `status` as the final status of the run. A run that has a final status keeps it."""
+        open_run = (RunRow.id == self.run_id, RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
+        with self.sessions.begin() as session:
+            session.execute(update(RunRow).where(*open_run).values(status=status, finished_at=time.time()))
+
     def loss_watch(self) -> LossWatch | None:
         """Return a LossWatch, which detects when the queue has lost videos of this run.
 
@@ -225,12 +231,6 @@ class Injection:
             require_no_other_run(session, self.run_id, self.settings.queue.name, is_generated=is_generated)
             session.add(self.row)
 
-    def end(self, status: RunStatus) -> None:
-        """Record `status` as the final status of the run. A run that has a final status keeps it."""
-        open_run = (RunRow.id == self.run_id, RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
-        with self.sessions.begin() as session:
-            session.execute(update(RunRow).where(*open_run).values(status=status, finished_at=time.time()))
-
     def _set(self, **values: object) -> None:
         with self.sessions.begin() as session:
             session.execute(update(RunRow).where(RunRow.id == self.run_id).values(**values))
@@ -275,22 +275,26 @@ def paced(
     started_at: float,
     make: Callable[[int, float | None], Video],
     rest: Callable[[float], None],
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    wall_clock: Callable[[], float] = time.time,
 ) -> Iterator[list[Video]]:
     """Yield the videos of a run in batches, each as soon as its videos are due by the schedule.
 
     - `started_at` is the epoch time at which the schedule starts.
     - `make` creates a video from its number and its due time in epoch seconds. In a burst, the due time is None.
     - `rest` is called while no video is due. It waits at most the given number of seconds.
+    - `clock` gives monotonic seconds, and `wall_clock` epoch seconds.
     """
-    started, sent = time.monotonic() - (time.time() - started_at), 0
+    started, sent = clock() - (wall_clock() - started_at), 0
     while sent < schedule.count:
-        due = schedule.due(sent, time.monotonic() - started)
+        due = schedule.due(sent, clock() - started)
         if due == 0:
-            rest(max(0.0, min(0.5, schedule.intended_seconds(sent) - (time.monotonic() - started))))
+            rest(max(0.0, min(0.5, schedule.intended_seconds(sent) - (clock() - started))))
             continue
-        paced = schedule.rate_per_minute is not None
+        has_due_times = schedule.rate_per_minute is not None
         batch = range(sent, sent + min(due, BATCH_SIZE))
-        yield [make(k, started_at + schedule.intended_seconds(k) if paced else None) for k in batch]
+        yield [make(k, started_at + schedule.intended_seconds(k) if has_due_times else None) for k in batch]
         sent = batch.stop
 
 

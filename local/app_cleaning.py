@@ -85,7 +85,7 @@ def outputs_of(app: AppFile, videos: Sequence[InjectedVideo]) -> list[Path]:
         why = "it does not contain the key of the row, so it may name files of others"
         raise UsageError(app.place("input.outputs"), why, f"use {key} in it", value=pattern)
     names = (pattern.replace(key, glob.escape(str(video.row))) for video in videos if video.row is not None)
-    return [Path(found) for name in names for found in glob.glob(str(app.folder / name))]
+    return [Path(path) for name in names for path in glob.glob(str(app.folder / name))]
 
 
 def _question(app: AppFile, left: Leftovers, files: Sequence[Path]) -> str:

@@ -41,13 +41,13 @@ def words_of(app: AppFile, concurrency: int) -> list[str]:
     program.
     """
     first, *others = shlex.split(substituted(str(app.worker.command), concurrency))
-    beside = Path(str(app.worker.python)).with_name(first)
+    local_program = Path(str(app.worker.python)).with_name(first)
     if "/" not in first:
-        path = str(beside) if os.access(beside, os.X_OK) else shutil.which(first)
+        path = str(local_program) if os.access(local_program, os.X_OK) else shutil.which(first)
     else:
         path = str(app.worker.directory / first)
     if path is None or not os.access(path, os.X_OK):
-        remedy = f"correct that line, or install it into {beside.parent}"
+        remedy = f"correct that line, or install it into {local_program.parent}"
         raise EnvironmentFault(app.place("worker.command"), "there is no such program", remedy, value=first)
     return [path, *others]
 

@@ -35,7 +35,7 @@ Ask = Callable[[str, str], str]
 
 
 @dataclass(frozen=True)
-class Found:
+class AppFacts:
     """Facts about an app's worker, queue and tables, read from the files in its folder and its database.
 
     A text field is '' if the fact was not found.
@@ -62,26 +62,26 @@ def write_app_file(folder: Path, ask: Ask) -> Path:
     path = folder / NAME
     if path.exists():
         raise UsageError("app-file", "it exists already", "edit it, or move it away", value=path)
-    found = read_app(folder)
-    path.write_text(render(found, answers(found, ask)), encoding="utf-8")
+    facts = read_app(folder)
+    path.write_text(render(facts, answers(facts, ask)), encoding="utf-8")
     return path
 
 
-def answers(found: Found, ask: Ask) -> dict[str, str]:
+def answers(facts: AppFacts, ask: Ask) -> dict[str, str]:
     """Ask the user five questions about the app, and return the answers by name.
 
-    The suggested answers are the facts in `found`. For an unknown fact, a default is suggested.
+    The suggested answers are `facts`. For an unknown fact, a default is suggested.
     """
     return {
-        "command": ask("Command that starts your worker", found.command or "celery -A app.main worker"),
-        "task": ask("Name of the task", found.tasks[0] if found.tasks else "app.tasks.process_video"),
-        "queue": ask("SQS queue", found.queue or "videos"),
-        "table": ask("Table of your videos (empty: none)", next(iter(found.tables), "")),
+        "command": ask("Command that starts your worker", facts.command or "celery -A app.main worker"),
+        "task": ask("Name of the task", facts.tasks[0] if facts.tasks else "app.tasks.process_video"),
+        "queue": ask("SQS queue", facts.queue or "videos"),
+        "table": ask("Table of your videos (empty: none)", next(iter(facts.tables), "")),
         "folder": ask("Folder where your worker finds its input", "uploads"),
     }
 
 
-def read_app(folder: Path) -> Found:
+def read_app(folder: Path) -> AppFacts:
     """Return what an app's folder says about the app: worker command, tasks, queue and database tables.
 
     The result has no tables if the database in the folder's file `.env` does not answer.
@@ -91,7 +91,7 @@ def read_app(folder: Path) -> Found:
     urls = [name for name, value in variables.items() if "DATABASE" in name and "://" in value]
     queues = [value for name, value in variables.items() if "QUEUE" in name and re.fullmatch(r"[\w-]{1,80}", value)]
     url_variable = urls[0] if urls else ""
-    return Found(
+    return AppFacts(
         folder=folder,
         python=next((path for path in (".venv/bin/python", "venv/bin/python") if (folder / path).exists()), ""),
         command=_command(folder),
@@ -103,31 +103,31 @@ def read_app(folder: Path) -> Found:
     )
 
 
-def render(found: Found, answer: dict[str, str]) -> str:
+def render(facts: AppFacts, answer: dict[str, str]) -> str:
     """Return the text of a first aforo.toml, with comments.
 
-    `found` has the facts that were read from the app's folder, and `answer` the user's answers by name.
+    `facts` were read from the app's folder. `answer` has the user's answers by name.
     """
     lines = [
         "# The worker under test. `make doctor APP=…` checks each line; docs/your-own-worker.md explains them.",
         "[app]",
-        f'name = "{_label(found.folder)}"',
+        f'name = "{_label(facts.folder)}"',
         f'task = "{answer["task"]}"',
         'args = ["{row.id}", "{path}"]  # what your task takes; or kwargs = { path = "{path}" }'
         if answer["table"]
         else 'args = ["{path}"]',
         f'queue = "{answer["queue"]}"  # as SQS knows it, a queue_name_prefix included',
-        f'env_file = "{found.env_file}"  # your settings: env:NAME below and AWS_*'
-        if found.env_file
+        f'env_file = "{facts.env_file}"  # your settings: env:NAME below and AWS_*'
+        if facts.env_file
         else '# env_file = ".env"  # your settings: env:NAME below and AWS_*',
         "",
         "[worker]",
         'directory = "."',
-        f'python = "{found.python or ".venv/bin/python"}"',
+        f'python = "{facts.python or ".venv/bin/python"}"',
         f'command = "{_with_concurrency(answer["command"])}"',
         "instrument = true  # after `make wheel` and pip install there",
         "",
-        *_videos(found, answer["table"]),
+        *_videos(facts, answer["table"]),
         "[input]",
         f'folder = "{answer["folder"]}"  # where the videos are put',
         'per_video = "copy"  # shared | copy | link: copy if the task deletes it',
@@ -136,16 +136,16 @@ def render(found: Found, answer: dict[str, str]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _videos(found: Found, table: str) -> Iterator[str]:
+def _videos(facts: AppFacts, table: str) -> Iterator[str]:
     if not table:
         return
-    columns = found.tables.get(table, {})
+    columns = facts.tables.get(table, {})
     status = next((name for name in columns if name.lower() in STATUS_WORDS), "status")
     required = [name for name, is_required in columns.items() if is_required and name not in {"id", status}]
     uploaded = "uploaded_at" if "uploaded_at" in columns or "created_at" not in columns else "created_at"
     insert = ", ".join([f'{status} = "uploaded"', *(f'{name} = "{_guess(name)}"' for name in required)])
     yield "[videos]"
-    yield f'url = "env:{found.url_variable or "DATABASE_URL"}"'
+    yield f'url = "env:{facts.url_variable or "DATABASE_URL"}"'
     yield f'table = "{table}"'
     yield 'id = "id"'
     yield f'status = {{ column = "{status}", done = ["{DONE_WORDS}"], failed = ["{FAILED_WORDS}"] }}'
@@ -166,9 +166,9 @@ def _guess(column: str) -> str:
 def _command(folder: Path) -> str:
     for name in STARTERS:
         file = folder / name
-        found = _COMMAND.search(file.read_text(encoding="utf-8", errors="replace")) if file.is_file() else None
-        if found and " worker" in found[0]:
-            return found[0].strip().rstrip("`")
+        match = _COMMAND.search(file.read_text(encoding="utf-8", errors="replace")) if file.is_file() else None
+        if match and " worker" in match[0]:
+            return match[0].strip().rstrip("`")
     return ""
 
 

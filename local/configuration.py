@@ -92,14 +92,14 @@ def fingerprint(settings: Settings, environment: Mapping[str, str]) -> str:
     The hash includes the AWS variables in `environment` and the names of the stack's programs.
     """
     keys = {name: value for name, value in environment.items() if name.startswith("AWS_")}
-    wanted = [program.name for program in programs(settings)]
+    program_names = [program.name for program in programs(settings)]
     worker = dataclasses.replace(settings.worker, concurrency=1, profile="full", threads=0)
     app = settings.app
     supervised = [] if app is None else [app.name, app.worker.stop_seconds, app.worker.metrics, app.worker.instrument]
     shown = repr(supervised) + repr(
         dataclasses.replace(settings, worker=worker, plan=Plan(), run_profile="", promtools=())
     )
-    return hashlib.sha256(json.dumps([shown, keys, wanted], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([shown, keys, program_names], sort_keys=True).encode()).hexdigest()
 
 
 def write_prometheus_config(

@@ -18,8 +18,8 @@ PROGRAMS = ("mariadb-install-db", "mariadbd", "mariadb-admin")
 def binaries() -> dict[str, str] | None:
     """Return the paths of MariaDB's programs by program name, or None if one of them is not installed."""
     path = f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin"
-    found = {name: shutil.which(name, path=path) for name in PROGRAMS}
-    return {name: path for name, path in found.items() if path} if all(found.values()) else None
+    paths = {name: shutil.which(name, path=path) for name in PROGRAMS}
+    return {name: path for name, path in paths.items() if path} if all(paths.values()) else None
 
 
 @contextmanager

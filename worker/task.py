@@ -182,7 +182,7 @@ class Execution:
     claim: Claim
     timer: StageTimer
     measured: dict[str, Any] = field(default_factory=dict)
-    report: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
     output_bytes: int = 0
 
     def run(self) -> dict[str, Any]:
@@ -229,7 +229,7 @@ class Execution:
             self.measured |= done.columns()
             with timer(Stage.PUBLISH):
                 uploaded = context.storage.upload(target, claim.output_key)
-        self.report |= done.report() | {"bytes": {"in": fetched.size_bytes, "out": uploaded.size_bytes}}
+        self.figures |= done.figures() | {"bytes": {"in": fetched.size_bytes, "out": uploaded.size_bytes}}
         self.output_bytes = uploaded.size_bytes
 
     def _end_in_success(self) -> dict[str, Any]:
@@ -238,7 +238,7 @@ class Execution:
             outcome = self.context.claims.finish(self.claim, VideoState.DONE, measured)
         if outcome is Outcome.DONE:
             self._delete_earlier_outputs()
-            return self.report
+            return self.figures
         self.context.delete_outputs(self.claim.run_id, self.claim.video_id, [self.claim.execution_number])
         raise ReturnedToQueue(outcome, "another execution holds the claim; the message returns in case it dies")
 

@@ -87,12 +87,12 @@ def dead_spools(base: Path, own_id: str) -> list[DeadSpool]:
 
     `own_id` is the id of the calling process's own spool, which is left out.
     """
-    found = []
+    spools = []
     with suppress(OSError):
         for folder in sorted(base.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True):
             if folder.name != own_id and _is_free(folder / LOCK):
-                found.append(DeadSpool(folder.name, _owner(folder / LOCK), folder))
-    return found
+                spools.append(DeadSpool(folder.name, _owner(folder / LOCK), folder))
+    return spools
 
 
 def _require_private(base: Path) -> None:

@@ -70,11 +70,12 @@ class ExecutionsPage:
         start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
         return [body]
 
-    def _page(self, wanted: str, after: int) -> bytes:
+    def _page(self, requested_id: str, after: int) -> bytes:
         dead = {spool.id: spool for spool in self._dead()}
-        if wanted in dead:
-            return self._encode(wanted, dead[wanted].owner, dead[wanted], after, list(dead))
-        return self._encode(self.spool_id, self.owner, self.spool, after if wanted == self.spool_id else 0, list(dead))
+        if requested_id in dead:
+            return self._encode(requested_id, dead[requested_id].owner, dead[requested_id], after, list(dead))
+        own_after = after if requested_id == self.spool_id else 0
+        return self._encode(self.spool_id, self.owner, self.spool, own_after, list(dead))
 
     def _dead(self) -> list[Any]:
         return dead_spools(self.base, self.spool_id)[:MAX_DEAD_SPOOLS] if self.base else []

@@ -94,18 +94,18 @@ class Spool:
         the oldest and newest record number of the whole spool.
         """
         with self._reading_or_writing:
-            wanted = max(number + 1, self._oldest)
-            lines = self._lines_from(wanted, max_bytes)
+            first = max(number + 1, self._oldest)
+            lines = self._lines_from(first, max_bytes)
             if lines:
                 self._read_up_to = max(self._read_up_to, number_of(lines[-1]))
             return Slice(self._oldest, self._newest, lines)
 
-    def _lines_from(self, wanted: int, max_bytes: int) -> list[bytes]:
+    def _lines_from(self, first: int, max_bytes: int) -> list[bytes]:
         lines: list[bytes] = []
         for segment in self._segments:
-            read = segment.lines_from(wanted, max_bytes - sum(map(len, lines)), at_least_one=not lines)
+            read = segment.lines_from(first, max_bytes - sum(map(len, lines)), at_least_one=not lines)
             lines += read
-            if max(wanted, segment.first) + len(read) < segment.next_number:
+            if max(first, segment.first) + len(read) < segment.next_number:
                 break
         return lines
 

@@ -182,8 +182,8 @@ def histories(rows: Iterable[ResultRow]) -> list[CellHistory]:
     cells: dict[HistoryKey, list[ResultRow]] = {}
     for row in rows:
         cells.setdefault(_key(row), []).append(row)
-    found = (_history(key, by_age(members)) for key, members in sorted(cells.items()))
-    return [history for history in found if history.series]
+    cell_histories = (_history(key, by_age(members)) for key, members in sorted(cells.items()))
+    return [history for history in cell_histories if history.series]
 
 
 def differences(before: ResultRow, after: ResultRow) -> dict[str, tuple[Any, Any]]:
@@ -209,14 +209,14 @@ def _history(key: HistoryKey, rows: tuple[ResultRow, ...]) -> CellHistory:
 
 def _series(measure: Measure, runs: Sequence[ResultRow]) -> Series:
     values = np.array([measure.value_of(row) for row in runs], dtype=np.float64)
-    found = change_points(values, np.array([measure.error_of(row) for row in runs]))
-    if found is None:
+    segmentation = change_points(values, np.array([measure.error_of(row) for row in runs]))
+    if segmentation is None:
         return Series(measure, tuple(runs), None, None, None)
-    changes = (_level_change(runs, found, number, change) for number, change in enumerate(found.changes))
-    return Series(measure, tuple(runs), tuple(changes), found.levels[-1], found.visible_ratio)
+    changes = (_level_change(runs, segmentation, number, change) for number, change in enumerate(segmentation.changes))
+    return Series(measure, tuple(runs), tuple(changes), segmentation.levels[-1], segmentation.visible_ratio)
 
 
-def _level_change(runs: Sequence[ResultRow], found: Segmentation, number: int, change: Change) -> LevelChange:
+def _level_change(runs: Sequence[ResultRow], segmentation: Segmentation, number: int, change: Change) -> LevelChange:
     before, after = runs[change.index - 1], runs[change.index]
-    levels = found.levels[number], found.levels[number + 1]
+    levels = segmentation.levels[number], segmentation.levels[number + 1]
     return LevelChange(before, after, *levels, change.factor, change.interval, differences(before, after))

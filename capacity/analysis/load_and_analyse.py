@@ -73,8 +73,8 @@ def runs_of(session: Session, settings: Settings, run_id: str | None = None) -> 
     app = settings.app.name if settings.app else None
     if run_id is not None:
         app = app_name(find_run(session, run_id).environment)
-    wanted = select(RunRow).where(or_(RunRow.note != WARM_UP, RunRow.id == run_id))
-    every = session.scalars(wanted.order_by(RunRow.created_at, RunRow.id))
+    selected = select(RunRow).where(or_(RunRow.note != WARM_UP, RunRow.id == run_id))
+    every = session.scalars(selected.order_by(RunRow.created_at, RunRow.id))
     return [run for run in every if app_name(run.environment) == app]
 
 

@@ -19,11 +19,11 @@ LIGHT_LOAD = 0.80
 #: rows that have to show S = 60 / X before that is no chance
 INTERVAL_ROWS = 2
 
-Found = Iterator[tuple[int, Reason]]
+Contradictions = Iterator[tuple[int, Reason]]
 Key = Callable[[PublishedRow], Hashable]
 
 
-def contradictions(rows: Sequence[PublishedRow]) -> Found:
+def contradictions(rows: Sequence[PublishedRow]) -> Contradictions:
     """Yield each row of a published table that contradicts other rows, with the reason.
 
     A row is given as its position in `rows`, from 0. A row with several reasons is yielded once for each. Example: a
@@ -55,7 +55,7 @@ def _all_but_size(row: PublishedRow) -> Hashable:
     return row.mode, row.slots, row.count, row.rate
 
 
-def _indifferent_to_concurrency(rows: Sequence[PublishedRow], ladder: list[int]) -> Found:
+def _indifferent_to_concurrency(rows: Sequence[PublishedRow], ladder: list[int]) -> Contradictions:
     """Yield rows with more slots than another row, the same X and a shorter S.
 
     With the same X, S should not fall. Sustained rows that keep up are exempt. There the load generator sets X, and
@@ -83,7 +83,7 @@ def _paced_by_generator(row: PublishedRow) -> bool:
     return row.mode is Mode.SUSTAINED and (row.rate is None or _x(row) >= KEEPS_UP * row.rate)
 
 
-def _superlinear(rows: Sequence[PublishedRow], ladder: list[int]) -> Found:
+def _superlinear(rows: Sequence[PublishedRow], ladder: list[int]) -> Contradictions:
     """Yield bursts whose X grows faster than their slots."""
     if not ladder or rows[ladder[0]].mode is not Mode.BURST:
         return
@@ -95,7 +95,7 @@ def _superlinear(rows: Sequence[PublishedRow], ladder: list[int]) -> Found:
             yield position, Reason(Oddity.SUPERLINEAR, {"slots_factor": slots, "x_factor": gain})
 
 
-def _larger_is_faster(rows: Sequence[PublishedRow], group: list[int]) -> Found:
+def _larger_is_faster(rows: Sequence[PublishedRow], group: list[int]) -> Contradictions:
     """Yield rows with a higher X or a shorter S than a row that differs only in its smaller size.
 
     S of rows without a count is not compared, because S of a burst grows with its count.
@@ -122,7 +122,7 @@ def _contradicts_size(larger: PublishedRow, smaller: PublishedRow) -> bool:
     return is_shorter or _x(larger) > SAME_THROUGHPUT * _x(smaller)
 
 
-def _sustained_against_burst(rows: Sequence[PublishedRow]) -> Found:
+def _sustained_against_burst(rows: Sequence[PublishedRow]) -> Contradictions:
     """Yield sustained rows that contradict the burst of the same size, slots per worker and workers."""
     bursts = {_cell(row): row for row in rows if row.mode is Mode.BURST and row.x and row.x.value > 0}
     for position, row in enumerate(rows):
@@ -168,7 +168,7 @@ def _faster_than_burst(row: PublishedRow, burst: PublishedRow) -> Reason | None:
     return Reason(Oddity.FASTER_THAN_BURST, values)
 
 
-def _s_is_the_interval(rows: Sequence[PublishedRow], complete: list[int]) -> Found:
+def _s_is_the_interval(rows: Sequence[PublishedRow], complete: list[int]) -> Contradictions:
     """Yield every complete row if S = 60 / X to the printed digit in all of them.
 
     One of them must be a burst of several videos. 60 / X is the interval between two ends. S was then computed from X,

@@ -99,20 +99,20 @@ def history(
     """
     if fail_if_unknown and fail_if_worse is None:
         raise UsageError("--fail-if-unknown", "it needs --fail-if-worse", "add --fail-if-worse 5%")
-    found = _load(run, since, cell)
+    selected = _load(run, since, cell)
     if page is not None:
-        write_file(page, render_history(found, lang))
+        write_file(page, render_history(selected, lang))
     if as_json:
         content = {
             "margin_ratio": fail_if_worse,
-            "histories": [history_as_json(one, fail_if_worse, lang) for one in found],
+            "histories": [history_as_json(one, fail_if_worse, lang) for one in selected],
         }
         print_json(content, lang)
     else:
-        shown = (terminal_text(one, lang, with_runs=len(found) == 1, width=output_width()) for one in found)
+        shown = (terminal_text(one, lang, with_runs=len(selected) == 1, width=output_width()) for one in selected)
         click.echo("\n\n".join(shown))
     if fail_if_worse is not None:
-        _require_no_loss(found, fail_if_worse, fail_if_unknown)
+        _require_no_loss(selected, fail_if_worse, fail_if_unknown)
 
 
 def _load(run_id: str | None, since: str | None, cell: dict[str, Any]) -> list[CellHistory]:
@@ -122,11 +122,11 @@ def _load(run_id: str | None, since: str | None, cell: dict[str, Any]) -> list[C
         selection = _selection(session, run_id, since, cell)
         ids = [run.id for run in runs_of(session, settings, run_id) if selection.has(run)]
         rows = [analysis.row for analysis in analyse_runs(session, settings, ids)]
-    found = [one for one in histories(rows) if run_id is None or any(row.run_id == run_id for row in one.rows)]
-    if not found:
+    selected = [one for one in histories(rows) if run_id is None or any(row.run_id == run_id for row in one.rows)]
+    if not selected:
         why = "every selected run is invalid or has no figure" if ids else "no ended run is selected"
         raise UsageError("history", why, "see `make table` for the runs")
-    return found
+    return selected
 
 
 def _selection(session: Session, run_id: str | None, since: str | None, cell: dict[str, Any]) -> RunSelection:
@@ -144,18 +144,18 @@ def _moment(session: Session, text: str) -> float:
         return find_run(session, text).created_at
 
 
-def _require_no_loss(found: Sequence[CellHistory], margin: float, fail_if_unknown: bool) -> None:
+def _require_no_loss(selected: Sequence[CellHistory], margin: float, fail_if_unknown: bool) -> None:
     """Raise CapacityLost if a cell lost more than `margin`, and GoalMissed if that is unknown and must not be."""
     by_trend: dict[Trend, list[CellHistory]] = {}
-    for one in found:
+    for one in selected:
         by_trend.setdefault(one.judged.trend(margin), []).append(one)
     if worse := by_trend.get(Trend.WORSE):
         shown = "; ".join(_newest_change(one) for one in worse)
-        raise CapacityLost("capacity", shown, "see the conditions that differ there", value=_counted(worse, found))
+        raise CapacityLost("capacity", shown, "see the conditions that differ there", value=_counted(worse, selected))
     if fail_if_unknown and (unknown := [*by_trend.get(Trend.TOO_FEW_RUNS, []), *by_trend.get(Trend.UNCLEAR, [])]):
         shown = "; ".join(f"{cell_name(one.rows[-1], 'en')}: {one.judged.trend(margin).value}" for one in unknown)
         raise GoalMissed(
-            "capacity", f"unknown: {shown}", "make more runs of these cells", value=_counted(unknown, found)
+            "capacity", f"unknown: {shown}", "make more runs of these cells", value=_counted(unknown, selected)
         )
 
 
@@ -164,5 +164,5 @@ def _newest_change(one: CellHistory) -> str:
     return f"{cell_name(one.rows[-1], 'en')}: {change_text(one.judged.measure, changes[-1], 'en')}"
 
 
-def _counted(some: Sequence[CellHistory], found: Sequence[CellHistory]) -> str:
-    return f"{len(some)} of {len(found)} cells"
+def _counted(some: Sequence[CellHistory], selected: Sequence[CellHistory]) -> str:
+    return f"{len(some)} of {len(selected)} cells"

@@ -61,8 +61,8 @@ class CapacitySource(StrEnum):
     - COMPLETION_TIMES: only the end of each video, because the worker is not instrumented.
     """
 
-    SLOTS = "slots"  # start and end of every execution
-    COMPLETION_TIMES = "completion_times"  # ends of the videos alone; the worker was not instrumented
+    SLOTS = "slots"
+    COMPLETION_TIMES = "completion_times"
 
 
 class FirstVideos(StrEnum):
@@ -75,7 +75,7 @@ class FirstVideos(StrEnum):
 
     LEFT_OUT = "left_out"
     INCLUDED = "included"
-    WARM = "warm"  # the slots had processed warm-up videos before the run
+    WARM = "warm"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
-import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from typing import NoReturn
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -22,6 +18,7 @@ from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.load_and_analyse import load_and_analyse
 from capacity.experiments.app_close import close_app_run
 from capacity.experiments.early_stop import QueuedVideos, knows_enough
+from capacity.experiments.run_programs import MeasurementFailed, RunPrograms
 from capacity.experiments.worker_levels import WorkerLevel, level_of_app, require_fixed_slots, require_up
 from capacity.report.written_files import write_results
 from capacity.runs.recorded_run import find_run, load_own_records, unfinished_since
@@ -32,13 +29,12 @@ from core.app_confirmation import Target, confirm
 from core.collected import wait_until_collected
 from core.cpu_calibration import calibration_seconds
 from core.database import Sessions
-from core.errors import AforoError, EnvironmentFault, RunFailed
+from core.errors import EnvironmentFault, RunFailed
 from core.ffmpeg.profiles import is_profile
 from core.language import DEFAULT_LANGUAGE, Language
 from core.lost_videos import LossWatch, look_at, require_no_loss
 from core.models import RunRow, VideoRow
 from core.run import FINAL_STATUSES, STUCK_SECONDS, Mode, RunStatus, has_constant_rate, new_run_id
-from core.run_options import RUN_OPTIONS
 from core.settings import Settings
 from core.size_mix import parse_sizes
 from core.stuck_watch import StuckWatch
@@ -47,15 +43,10 @@ from core.video import FINAL_STATES, VideoState
 from core.worker_conditions import read_workers
 
 POLL_SECONDS = 1.0
-INJECTOR_END_SECONDS = 30.0
 #: messages that stay in an app's queue for this long are not of our runs
 OTHERS_SECONDS = 60.0
 #: the workers' conditions now are still those of the end of a run that was closed at most this long ago
 JUST_ENDED_SECONDS = 60.0
-
-
-class MeasurementFailed(AforoError):
-    """Error: a program of the run failed, or the videos or the queue made no progress for too long."""
 
 
 class RunInterrupted(MeasurementFailed):
@@ -91,6 +82,24 @@ class RunRequest:
     #: of random arrivals and of the order of a mix
     seed: int | None = None
 
+    def injector_options(self) -> list[str]:
+        """Return the options of this run for the injector's command line."""
+        options = ["--count", str(self.count), "--size", self.size, "--mode", self.mode.value]
+        options += ["--note", self.note, "--concurrency", str(self.concurrency), "--yes"]
+        if self.workers is not None:
+            options += ["--workers", str(self.workers)]
+        if self.shape is not None:
+            options += ["--shape", self.shape]
+        if self.seed is not None:
+            options += ["--seed", str(self.seed)]
+        if self.rate_per_minute is not None and has_constant_rate(self.shape):
+            options += ["--rate", f"{self.rate_per_minute:.4f}"]
+        if is_profile(self.profile):
+            options += ["--profile", self.profile]
+        if self.warmup:
+            options += ["--warmup"]
+        return options
+
 
 #: called with the number of finished and of expected videos
 Progress = Callable[[int, int], None]
@@ -113,6 +122,12 @@ class RunLauncher:
     level_before: WorkerLevel | None = None
     #: queues of apps to which the user has agreed to send
     confirmed: set[str] = field(default_factory=set)
+    #: the queue, if it is open already
+    opened_queue: QueuedVideos | None = None
+    programs: RunPrograms = field(default_factory=RunPrograms)
+    #: monotonic seconds
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
 
     @classmethod
     def open(cls, lang: Language = DEFAULT_LANGUAGE, *, assume_yes: bool = False) -> RunLauncher:
@@ -139,16 +154,7 @@ class RunLauncher:
         run_id = self._inject(request, progress)
         with suppress(RunInterrupted):
             self.wait(run_id, progress, adaptive=request.adaptive)
-        return self.row(run_id)
-
-    def row(self, run_id: str) -> ResultRow:
-        """Return the result row of a finished run. Write the result table and the report.
-
-        Other recorded runs are analysed too. The verdicts on all analysed runs are stored in the database.
-        """
-        with reading(self.sessions) as session:
-            recording_rules.wait_settled(session, find_run(session, run_id), self.settings.prometheus.url)
-        return self.analyse(run_id).run(run_id).row
+        return self._analyse_finished_run(run_id)
 
     def analyse(self, run_id: str | None = None) -> AnalysedRuns:
         """Analyse recorded runs, and store their verdicts. Write the result table and the report.
@@ -173,33 +179,24 @@ class RunLauncher:
 
         If the injector has just closed the run of an app as interrupted, store the conditions and return.
         """
-        app = self.settings.app
         if stuck_seconds is None:
-            stuck_seconds = STUCK_SECONDS if app is None else self.settings.app_stuck_seconds
-        watch = StuckWatch(stuck_seconds)
+            stuck_seconds = STUCK_SECONDS if self.settings.app is None else self.settings.app_stuck_seconds
+        watch = StuckWatch(stuck_seconds, self.clock)
         losses: LossWatch | None = None
         while True:
             finished, expected, closed = self._state(run_id)
             progress(finished, expected)
             if closed:
-                if app is not None and self._is_just_interrupted(run_id):
-                    self._store_end(run_id)
-                return
+                return self._store_end_if_just_interrupted(run_id)
             if finished >= expected:
                 return self._store_end(run_id)
             if watch.update(finished) and adaptive and self._knows_enough(run_id):
                 adaptive = self.queued_videos.cancel({run_id}) > 0
             if watch.is_stuck:
-                why = f"no video finished for {stuck_seconds / 60:g} min"
-                if app is None:
-                    raise MeasurementFailed("run", why, "see `make logs`", value=run_id)
-                self._close(run_id, RunStatus.INTERRUPTED)
-                self._store_end(run_id)
-                error = RunInterrupted if finished else MeasurementFailed
-                raise error("run", why, "see `make logs`", value=run_id)
+                self._fail_stuck_run(run_id, finished, stuck_seconds)
             losses = losses or self._loss_watch(run_id)  # here, because a finished run needs no queue
             self._require_no_loss(losses, run_id)
-            time.sleep(POLL_SECONDS)
+            self.sleep(POLL_SECONDS)
 
     def adopt(self, run_id: str) -> bool:
         """Wait until the injector has sent all videos of a run that an earlier process started.
@@ -218,7 +215,7 @@ class RunLauncher:
             if is_dead:
                 self._close(run_id, RunStatus.INTERRUPTED)
                 return False
-            time.sleep(POLL_SECONDS)
+            self.sleep(POLL_SECONDS)
 
     def wait_for_empty_queue(self, stuck_seconds: float = STUCK_SECONDS) -> None:
         """Cancel the queued videos of interrupted and failed runs, then wait until the queue is empty.
@@ -230,13 +227,13 @@ class RunLauncher:
         if self.settings.app is not None:
             return self._wait_for_app_queue()
         self._cancel_orphans()
-        watch = StuckWatch(stuck_seconds)
+        watch = StuckWatch(stuck_seconds, self.clock)
         while (left := self.messages()) > 0:
             watch.update(left)
             if watch.is_stuck:
                 why = f"{left} messages of earlier work remain in it"
                 raise MeasurementFailed("queue", why, "see `make logs`, or purge it", value=self.settings.queue.name)
-            time.sleep(POLL_SECONDS)
+            self.sleep(POLL_SECONDS)
 
     def restore(self) -> None:
         """Bring an app's workers back to the state that they had before the first run.
@@ -248,26 +245,9 @@ class RunLauncher:
         if app is None:
             return
         if before is None:
-            _run_program({}, "local", "restore")
+            self.programs.run({}, "local", "restore")
         elif level_of_app(self.settings, app) != before:
-            _run_program({"CONCURRENCY": str(before.concurrency), "WORKERS": str(before.workers)}, "local", "up")
-
-    def _wait_for_app_queue(self) -> None:
-        """Wait until an app's queue is empty, or no longer becomes emptier: the rest is work of somebody else.
-
-        Nothing is received or deleted there.
-        """
-        least, watch = math.inf, StuckWatch(OTHERS_SECONDS)
-        while (left := self.messages()) > 0 and not watch.is_stuck:
-            least = min(left, least)
-            watch.update(least)
-            time.sleep(POLL_SECONDS)
-
-    def _confirm_once(self, videos: int) -> None:
-        app = self.settings.app
-        if app is not None and app.queue not in self.confirmed:
-            confirm(Target.read(self.settings, app), videos, assume_yes=self.assume_yes)
-            self.confirmed.add(app.queue)
+            self.programs.run({"CONCURRENCY": str(before.concurrency), "WORKERS": str(before.workers)}, "local", "up")
 
     def count_messages(self, run_id: str) -> None:
         """Count the messages in SQS and store the numbers with the run, if the run has open videos.
@@ -292,18 +272,50 @@ class RunLauncher:
             counted = {"in_queue": in_queue, "dead_lettered": gained, "at": at}
             run.environment = {**run.environment, "messages": counted}
 
+    def messages(self) -> int:
+        """Return the approximate number of messages in the queue, as SQS reports it."""
+        return sqs_queue.read_attributes(self.queued_videos.client, self.queued_videos.queue_url).total
+
     @cached_property
     def queued_videos(self) -> QueuedVideos:
         """Return the `QueuedVideos` of the configured queue, which can cancel the videos that wait in it."""
+        if self.opened_queue is not None:
+            return self.opened_queue
         client = aws.client(self.settings, "sqs")
         return QueuedVideos(client, sqs_queue.find_queue(client, self.settings.queue.name), self.sessions)
+
+    def _analyse_finished_run(self, run_id: str) -> ResultRow:
+        """Analyse a finished run as soon as its figures agree in Prometheus and in the database. Return its result row.
+
+        Other recorded runs are analysed too. The verdicts on all analysed runs are stored in the database.
+        """
+        with reading(self.sessions) as session:
+            recording_rules.wait_settled(session, find_run(session, run_id), self.settings.prometheus.url)
+        return self.analyse(run_id).run(run_id).row
+
+    def _wait_for_app_queue(self) -> None:
+        """Wait until an app's queue is empty, or no longer becomes emptier: the rest is work of somebody else.
+
+        Nothing is received or deleted there.
+        """
+        least, watch = math.inf, StuckWatch(OTHERS_SECONDS, self.clock)
+        while (left := self.messages()) > 0 and not watch.is_stuck:
+            least = min(left, least)
+            watch.update(least)
+            self.sleep(POLL_SECONDS)
+
+    def _confirm_once(self, videos: int) -> None:
+        app = self.settings.app
+        if app is not None and app.queue not in self.confirmed:
+            confirm(Target.read(self.settings, app), videos, assume_yes=self.assume_yes)
+            self.confirmed.add(app.queue)
 
     def _loss_watch(self, run_id: str) -> LossWatch | None:
         if self.settings.app is not None:  # a foreign app has no claims, and may acknowledge before its work
             return None
         videos = self.queued_videos
         look = partial(look_at, videos.client, videos.queue_url, self.sessions, run_id)
-        return LossWatch(look, self.settings.queue.visibility_timeout_seconds)
+        return LossWatch(look, self.settings.queue.visibility_timeout_seconds, self.clock)
 
     def _require_no_loss(self, losses: LossWatch | None, run_id: str) -> None:
         if losses is None:
@@ -335,10 +347,6 @@ class RunLauncher:
         if run_ids and self.messages():
             self.queued_videos.cancel(run_ids)
 
-    def messages(self) -> int:
-        """Return the approximate number of messages in the queue, as SQS reports it."""
-        return sqs_queue.read_attributes(self.queued_videos.client, self.queued_videos.queue_url).total
-
     def _dead_letters(self) -> int:
         client = self.queued_videos.client
         return sqs_queue.dead_letter_depth(client, sqs_queue.read_attributes(client, self.queued_videos.queue_url))
@@ -364,6 +372,23 @@ class RunLauncher:
                 if finished >= run.count:
                     run.status, run.finished_at = RunStatus.FINISHED, time.time()
             return finished, run.count, closed
+
+    def _fail_stuck_run(self, run_id: str, finished: int, stuck_seconds: float) -> NoReturn:
+        """Raise the error of a run of which no video has finished for `stuck_seconds`.
+
+        The run of an app is closed as interrupted before. `finished` is the number of its finished videos.
+        """
+        why, error = f"no video finished for {stuck_seconds / 60:g} min", MeasurementFailed
+        if self.settings.app is not None:
+            self._close(run_id, RunStatus.INTERRUPTED)
+            self._store_end(run_id)
+            error = RunInterrupted if finished else MeasurementFailed
+        raise error("run", why, "see `make logs`", value=run_id)
+
+    def _store_end_if_just_interrupted(self, run_id: str) -> None:
+        """Store the end of an app's run that the injector has just closed as interrupted."""
+        if self.settings.app is not None and self._is_just_interrupted(run_id):
+            self._store_end(run_id)
 
     def _is_just_interrupted(self, run_id: str) -> bool:
         with reading(self.sessions) as session:
@@ -398,7 +423,7 @@ class RunLauncher:
         if self.settings.stack == "native" or self.settings.app is not None:
             profile = {"PROFILE": request.profile} if is_profile(request.profile) else {}
             workers = {} if request.workers is None else {"WORKERS": str(request.workers)}
-            _run_program({"CONCURRENCY": str(request.concurrency), **workers, **profile}, "local", "up")
+            self.programs.run({"CONCURRENCY": str(request.concurrency), **workers, **profile}, "local", "up")
             if self.settings.app is not None:
                 require_fixed_slots(self.settings, self.settings.app)
         else:
@@ -409,73 +434,17 @@ class RunLauncher:
         app = self.settings.app
         name, nodes = None if app is None else app.name, request.workers or 1
         run_id = new_run_id(request.mode, parse_sizes(request.size).label, request.concurrency, name, nodes=nodes)
-        with tempfile.TemporaryFile("w+") as stderr:
-            injector = subprocess.Popen(_command("injector", *_injector_options(request), "--run-id", run_id),
-                                        env=_environment({}), stdout=subprocess.DEVNULL, stderr=stderr)  # fmt: skip
-            try:
-                while injector.poll() is None:
-                    with reading(self.sessions) as session:
-                        progress(self._finished_videos(session, run_id), request.count)
-                    time.sleep(POLL_SECONDS / 5)
-            finally:
-                _interrupt(injector)
-            stderr.seek(0)
-            _check("injector", injector.returncode, stderr.read())
+        options = [*request.injector_options(), "--run-id", run_id]
+        self.programs.inject(options, lambda: self._show_finished(run_id, request.count, progress))
         return run_id
+
+    def _show_finished(self, run_id: str, expected: int, progress: Progress) -> None:
+        with reading(self.sessions) as session:
+            progress(self._finished_videos(session, run_id), expected)
+        self.sleep(POLL_SECONDS / 5)
 
     @staticmethod
     def _finished_videos(session: Session, run_id: str) -> int:
         final = [state.value for state in FINAL_STATES]
         finished = select(func.count()).where(VideoRow.run_id == run_id, VideoRow.state.in_(final))
         return session.scalar(finished) or 0
-
-
-def _injector_options(request: RunRequest) -> list[str]:
-    options = ["--count", str(request.count), "--size", request.size, "--mode", request.mode.value]
-    options += ["--note", request.note, "--concurrency", str(request.concurrency), "--yes"]
-    if request.workers is not None:
-        options += ["--workers", str(request.workers)]
-    if request.shape is not None:
-        options += ["--shape", request.shape]
-    if request.seed is not None:
-        options += ["--seed", str(request.seed)]
-    if request.rate_per_minute is not None and has_constant_rate(request.shape):
-        options += ["--rate", f"{request.rate_per_minute:.4f}"]
-    if is_profile(request.profile):
-        options += ["--profile", request.profile]
-    if request.warmup:
-        options += ["--warmup"]
-    return options
-
-
-def _run_program(variables: dict[str, str], *arguments: str) -> None:
-    ended = subprocess.run(
-        _command(*arguments), env=_environment(variables), capture_output=True, text=True, check=False
-    )
-    _check(arguments[0], ended.returncode, ended.stderr)
-
-
-def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", *arguments]
-
-
-def _environment(variables: dict[str, str]) -> dict[str, str]:
-    """Return this process's environment without the options that differ between runs.
-
-    The programs get those options as arguments.
-    """
-    hidden = RUN_OPTIONS - {"USER_ID"}
-    return {key: value for key, value in os.environ.items() if key not in hidden} | variables
-
-
-def _interrupt(process: subprocess.Popen[bytes]) -> None:
-    """Interrupt an injector that is still running, so that it marks its run as interrupted."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        process.wait(INJECTOR_END_SECONDS)
-
-
-def _check(program: str, code: int, stderr: str) -> None:
-    if code != 0:
-        last = (stderr.strip().splitlines() or ["no error message"])[-1].removeprefix("error: ")
-        raise MeasurementFailed(f"python -m {program}", last, "fix it and run again: finished cells are kept")

@@ -27,19 +27,19 @@ def require_settable(settings: Settings, workers: Sequence[int | None]) -> None:
 
     None in `workers` stands for the workers that already run. They need no start.
     """
-    wanted = ",".join(str(number) for number in workers if number is not None)
-    if not wanted or wanted == "1":
+    numbers = ",".join(str(number) for number in workers if number is not None)
+    if not numbers or numbers == "1":
         return
     app = settings.app
     if app is not None:
-        _require_scale(app, wanted)
+        _require_scale(app, numbers)
     elif settings.stack == "native":
         raise UsageError(
-            "WORKERS", "the native stack has one worker", "leave it out, or add STACK=compose", value=wanted
+            "WORKERS", "the native stack has one worker", "leave it out, or add STACK=compose", value=numbers
         )
     elif settings.stack == "aws":
         why = "Aforo does not start workers on other machines"
-        raise UsageError("WORKERS", why, "leave it out: those that run are measured", value=wanted)
+        raise UsageError("WORKERS", why, "leave it out: those that run are measured", value=numbers)
 
 
 def require_up(settings: Settings, concurrency: int, workers: int | None) -> None:
@@ -81,13 +81,13 @@ def level_of_app(settings: Settings, app: AppFile) -> WorkerLevel | None:
     return WorkerLevel(len(slots), slots[0]) if len(set(slots)) == 1 else None
 
 
-def _require_scale(app: AppFile, wanted: str) -> None:
+def _require_scale(app: AppFile, numbers: str) -> None:
     if app.worker.command is not None:
         why = "worker.command starts one worker"
-        raise UsageError("WORKERS", why, "use worker.scale for several", value=wanted)
+        raise UsageError("WORKERS", why, "use worker.scale for several", value=numbers)
     if "{workers}" not in str(app.worker.scale):
         why = f"{app.place('worker.scale')} has no {{workers}}"
-        raise UsageError("WORKERS", why, "write {workers} where that line takes their number", value=wanted)
+        raise UsageError("WORKERS", why, "write {workers} where that line takes their number", value=numbers)
 
 
 def _described(slots: Sequence[int]) -> str:

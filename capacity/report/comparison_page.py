@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from capacity.report.page import coloured_validity
+from capacity.report.html_page import coloured_validity
 from capacity.report.statements import tail_text
 from capacity.report.template_loader import render_html
 from capacity.runs.result_row import ResultRow

@@ -88,10 +88,10 @@ def _matrices(cells: Sequence[TableCell]) -> list[str]:
     ]
 
 
-def conclusion_sentences(found: Iterable[conclusions.Conclusion]) -> list[str]:
-    """Return the Spanish sentence of each conclusion or open question in `found`."""
+def conclusion_sentences(entries: Iterable[conclusions.Conclusion]) -> list[str]:
+    """Return the Spanish sentence of each conclusion or open question in `entries`."""
     macros: Any = template("conclusiones.es.md.j2").module
-    return [getattr(macros, conclusion.code)(conclusion.values) for conclusion in found]
+    return [getattr(macros, conclusion.code)(conclusion.values) for conclusion in entries]
 
 
 def _name(run: RunAnalysis) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.run_analysis import RunAnalysis
-from capacity.report.page import render_page
+from capacity.report.html_page import render_page
 from capacity.report.statements import kept_up
 from capacity.report.to_json import row_to_json
 from capacity.runs.recorded_run import unfinished_since

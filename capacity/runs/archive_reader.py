@@ -112,8 +112,8 @@ class _Table:
         columns = list(zip(*rows, strict=True)) or [()] * len(names)
         return cls(path, names, dict(zip(names, columns, strict=True)))
 
-    def columns(self, wanted: Sequence[str], never_empty: frozenset[str], optional: frozenset[str]) -> list[Array]:
-        """Return the `wanted` columns of this CSV file as arrays of numbers, one array per column.
+    def columns(self, names: Sequence[str], never_empty: frozenset[str], optional: frozenset[str]) -> list[Array]:
+        """Return the columns `names` of this CSV file as arrays of numbers, one array per column.
 
         A text, such as the state `done`, becomes its position in the list of allowed texts. Workers become numbers from
         0. If the file has no column `worker`, each node counts as one worker. Any other missing column of `optional`
@@ -122,10 +122,10 @@ class _Table:
         Raise UsageError if a column outside `optional` is missing, if a column in `never_empty` has an empty cell, or
         if a value is not allowed.
         """
-        missing = [name for name in wanted if name not in self.cells and name not in optional]
+        missing = [name for name in names if name not in self.cells and name not in optional]
         if missing:
             raise UsageError(str(self.path), f"it has no column {', '.join(missing)}", REMEDY)
-        return [self._column(name, is_required=name in never_empty) for name in wanted]
+        return [self._column(name, is_required=name in never_empty) for name in names]
 
     def _column(self, name: str, *, is_required: bool) -> Array:
         if name == "worker":

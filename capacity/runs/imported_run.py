@@ -47,14 +47,14 @@ def import_run(sessions: Sessions, app: AppFile, keys: Sequence[Any], request: I
     `keys` are the keys of the rows, one row per video. Raise UsageError if a row is missing, has no upload time, or was
     imported before.
     """
-    found = VideosTable.open(app).read(keys)
-    missing = [key for key in keys if key not in found]
-    if missing or not found:
+    videos = VideosTable.open(app).read(keys)
+    missing = [key for key in keys if key not in videos]
+    if missing or not videos:
         why = f"{len(missing)} of {len(keys)} rows are not in {app.videos.table if app.videos else 'the table'}"
         raise UsageError("import", why, "give the ids of its rows", value=missing[0] if missing else None)
-    if any(video.uploaded_at is None for video in found.values()):
+    if any(video.uploaded_at is None for video in videos.values()):
         raise UsageError(app.place("videos.uploaded_at"), "it is null in a row", "import rows that were uploaded")
-    run = _run(app, found, request)
+    run = _run(app, videos, request)
     with sessions.begin() as session:
         same = select(RunRow.id).where(
             RunRow.note == NOTE, RunRow.created_at == run.created_at, RunRow.count == run.count
@@ -63,13 +63,13 @@ def import_run(sessions: Sessions, app: AppFile, keys: Sequence[Any], request: I
             raise UsageError("import", "these rows are imported already", "see `make table APP=…`", value=known)
         session.add(run)
         session.flush()
-        session.add_all(_video(app, run.id, number, found[key]) for number, key in enumerate(keys))
+        session.add_all(_video(app, run.id, number, videos[key]) for number, key in enumerate(keys))
     return run.id
 
 
-def _run(app: AppFile, found: Mapping[Any, TheirVideo], request: ImportRequest) -> RunRow:
-    uploads = [video.uploaded_at or 0.0 for video in found.values()]
-    ends = [video.updated_at for video in found.values() if video.updated_at is not None]
+def _run(app: AppFile, videos: Mapping[Any, TheirVideo], request: ImportRequest) -> RunRow:
+    uploads = [video.uploaded_at or 0.0 for video in videos.values()]
+    ends = [video.updated_at for video in videos.values() if video.updated_at is not None]
     label = size_label(request.size_bytes)
     facts: dict[str, Any] = {
         "name": app.name,
@@ -80,14 +80,14 @@ def _run(app: AppFile, found: Mapping[Any, TheirVideo], request: ImportRequest) 
     }
     facts |= {"queue": app.queue, "started_by": app.worker.started_by, "instrumented": False}
     facts["acks_late"] = probe_worker(app).acks_late
-    window = None if request.rate_per_minute is None else len(found) * 60.0 / request.rate_per_minute
+    window = None if request.rate_per_minute is None else len(videos) * 60.0 / request.rate_per_minute
     return RunRow(
         id=new_run_id(request.mode, label, request.concurrency, f"{app.name}-{NOTE}", nodes=request.workers),
         status=RunStatus.FINISHED,
         mode=request.mode,
         size_label=label,
         size_bytes=label_bytes(label),
-        count=len(found),
+        count=len(videos),
         concurrency=request.concurrency,
         nodes=request.workers,
         slots=request.concurrency * request.workers,

@@ -42,5 +42,5 @@ class RunSelection:
             (self.nodes, run.nodes),
             (self.rate_per_minute, run.rate_per_minute),
         )
-        is_alike = all(wanted is None or wanted == value for wanted, value in pairs)
+        is_alike = all(expected is None or expected == value for expected, value in pairs)
         return is_alike and run.status not in OPEN and (self.since is None or run.created_at >= self.since)

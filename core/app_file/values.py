@@ -243,7 +243,7 @@ def _words(value: Any) -> list[str]:
 
 def _require_known(line: str) -> None:
     """Raise ValueError for a placeholder other than the two numbers. `${NAME}` belongs to the shell."""
-    unknown = [found for found in re.findall(r"(?<!\$)\{(\w*)\}", line) if found not in SUBSTITUTED]
+    unknown = [name for name in re.findall(r"(?<!\$)\{(\w*)\}", line) if name not in SUBSTITUTED]
     if unknown:
         raise ValueError(f"a line with {{concurrency}} and {{workers}} only, not {{{unknown[0]}}}")
 

@@ -125,14 +125,14 @@ class VideosTable:
         """
         names = (self.section.id, self.section.status.column, self.section.uploaded_at, self.section.updated_at)
         key, status, uploaded, updated = (self._raw(name) for name in names)
-        found: dict[Any, TheirVideo] = {}
+        videos: dict[Any, TheirVideo] = {}
         with self.engine.connect() as connection:
             for part in batched_keys([self._key(key) for key in keys]):
                 rows = select(key, status, uploaded, updated).where(self.table.c[self.section.id].in_(part))
                 for row in connection.execute(rows):
                     moments = [self._epoch(value) for value in row[2:]]
-                    found[plain(row[0])] = TheirVideo(plain(row[1]), moments[0], moments[1])
-        return found
+                    videos[plain(row[0])] = TheirVideo(plain(row[1]), moments[0], moments[1])
+        return videos
 
     def key(self, text: Any) -> Any:
         """Convert a row key from a file to the type in which the method `read` returns keys.
@@ -141,11 +141,11 @@ class VideosTable:
         """
         return plain(self._key(text))
 
-    def keys_of(self, column: str, wanted: Sequence[str]) -> list[Any]:
-        """Return the keys of the rows in which `column` has one of the `wanted` values."""
+    def keys_of(self, column: str, values: Sequence[str]) -> list[Any]:
+        """Return the keys of the rows in which `column` has one of the `values`."""
         kind, keys = self.table.c[column].type, []
         with self.engine.connect() as connection:
-            for part in batched_keys([_as(kind, value) for value in wanted]):
+            for part in batched_keys([_as(kind, value) for value in values]):
                 rows = select(self._raw(self.section.id)).where(self.table.c[column].in_(part))
                 keys += [plain(key) for key in connection.scalars(rows)]
         return keys

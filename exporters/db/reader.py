@@ -86,10 +86,10 @@ class Reader:
         SQLite returns a JSON column as text, PostgreSQL as a dictionary.
         """
         rows = self._rows("runs_environment", ("id", "environment"), runs=runs)
-        environments = {key: json.loads(found) if isinstance(found, str) else found for key, found in rows}
+        environments = {key: json.loads(stored) if isinstance(stored, str) else stored for key, stored in rows}
         return {
-            key: (app_name(found or {}) or OWN_APP, queue_of_run(found or {}) or "")
-            for key, found in environments.items()
+            key: (app_name(environment or {}) or OWN_APP, queue_of_run(environment or {}) or "")
+            for key, environment in environments.items()
         }
 
     def has_active_run(self, now: float) -> bool:

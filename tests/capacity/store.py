@@ -130,12 +130,12 @@ def slow_down(session, run_id, factor=1.5):
         execution.ffmpeg_cpu_seconds *= factor
 
 
-def waiting(k):
-    """Return the k-th video of run r1, uploaded and unclaimed."""
+def waiting(k, run_id="r1"):
+    """Return the k-th video of a run, uploaded and unclaimed."""
     return VideoRow(
-        id=f"r1-v{k}", run_id="r1", sequence=k, task_id=f"r1-t{k}", state=VideoState.UPLOADED, source_key="a",
-        source_bytes=1, source_sha256="a", profile="full", uploaded_at=1000.0, sent_at=1000.0, updated_at=1000.0,
-        execution_number=0,
+        id=f"{run_id}-v{k}", run_id=run_id, sequence=k, task_id=f"{run_id}-t{k}", state=VideoState.UPLOADED,
+        source_key="a", source_bytes=1, source_sha256="a", profile="full", uploaded_at=1000.0, sent_at=1000.0,
+        updated_at=1000.0, execution_number=0,
     )  # fmt: skip
 
 

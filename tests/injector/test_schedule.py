@@ -1,6 +1,5 @@
 import pytest
 
-from injector import injection
 from injector.injection import paced
 from injector.schedule import Schedule
 
@@ -43,11 +42,11 @@ def test_no_video_is_due_early_or_after_the_last():
     assert schedule.due(sent=3, elapsed_seconds=99.0) == 0
 
 
-def test_work_between_the_start_and_the_first_send_delays_no_later_send(monkeypatch):
+def test_work_between_the_start_and_the_first_send_delays_no_later_send():
     clock = Clock()
-    monkeypatch.setattr(injection, "time", clock)
     started_at = clock.now
     clock.sleep(0.2)  # the commit that sets the run to running
     late = lambda _, intended_at: clock.now - intended_at  # noqa: E731
-    batches = paced(Schedule(count=3, rate_per_minute=60), started_at, late, clock.sleep)
+    schedule, clocks = Schedule(count=3, rate_per_minute=60), {"clock": clock.monotonic, "wall_clock": clock.time}
+    batches = paced(schedule, started_at, late, clock.sleep, **clocks)
     assert [late for batch in batches for late in batch] == pytest.approx([0.2, 0.0, 0.0], abs=1e-6)

@@ -116,12 +116,11 @@ def test_slow_calls_leave_the_later_sends_of_a_paced_run_at_their_times(maker, s
             needed = min(20, len(begun) + 3)
             assert moved.wait_for(lambda: len(handed_over) >= needed, timeout=30), "the sender waits for its call"
 
-    monkeypatch.setattr("injector.injection.time", clock)
     monkeypatch.setattr("injector.senders.time", clock)
     new = lambda k, intended_at: NewVideo("r", k, "uploads/a.mp4", 5, "", "full", None, intended_at)  # noqa: E731
-    sqs = BatchSqs(on_call=answer_after_three_more_sends)
+    schedule, sqs = Schedule(20, rate_per_minute=600), BatchSqs(on_call=answer_after_three_more_sends)
     with ParallelSender(maker(sqs), "r", lambda _: None) as sender:
-        for batch in paced(Schedule(20, rate_per_minute=600), clock.now, new, clock.sleep):
+        for batch in paced(schedule, clock.now, new, clock.sleep, clock=clock.monotonic, wall_clock=clock.time):
             with moved:
                 handed_over.extend(batch)
                 moved.notify_all()

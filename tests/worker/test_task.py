@@ -49,7 +49,7 @@ class Transcoder:
         if self.failure:
             raise self.failure
         target.write_bytes(b"output")
-        return SimpleNamespace(columns=dict, report=dict)
+        return SimpleNamespace(columns=dict, figures=dict)
 
 
 def slot_of(process):
@@ -214,7 +214,7 @@ def test_a_failed_execution_records_the_usage_of_ffmpeg(context):
 
 def test_an_execution_whose_upload_fails_records_the_usage_of_ffmpeg(context, monkeypatch):
     usage = {"ffmpeg_cpu_seconds": 2.5}
-    monkeypatch.setattr(Transcoder, "transcode", lambda *_: SimpleNamespace(columns=lambda: usage, report=dict))
+    monkeypatch.setattr(Transcoder, "transcode", lambda *_: SimpleNamespace(columns=lambda: usage, figures=dict))
     assert reason_of(context) is Reason.STORAGE_MISSING  # there is no file to upload
     with context.claims.sessions() as session:
         assert session.scalars(select(ExecutionRow.ffmpeg_cpu_seconds)).all() == [2.5]

@@ -54,7 +54,7 @@ class TranscodeResult:
         """Return ffmpeg's resource usage by column name of the table `executions`."""
         return _usage(self.finished)
 
-    def report(self) -> dict[str, float | int]:
+    def figures(self) -> dict[str, float | int]:
         """Return ffmpeg's resource usage under the names that the worker's metrics use."""
         return {
             "speed": round(self.speed, 4),

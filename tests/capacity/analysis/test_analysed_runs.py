@@ -4,7 +4,7 @@ import pytest
 
 from capacity.analysis import load_and_analyse as load_module
 from capacity.analysis.load_and_analyse import load_and_analyse
-from capacity.report.page import render_page
+from capacity.report.html_page import render_page
 from capacity.runs.sessions import reading
 from core.settings import Settings
 from tests.capacity.store import NO_SERVER, add_run, burst, open_store, slow_down

@@ -5,7 +5,8 @@ import pytest
 from capacity.analysis.load_and_analyse import load_rows
 from capacity.experiments.matrix_plan import Basis, MatrixPlan, ordered_runs
 from capacity.experiments.matrix_run import MatrixRun
-from capacity.experiments.run_launcher import MeasurementFailed, no_progress
+from capacity.experiments.run_launcher import no_progress
+from capacity.experiments.run_programs import MeasurementFailed
 from core.errors import AforoError, RunFailed
 from core.models import RunRow
 from core.settings import Settings

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from capacity.experiments import run_launcher, worker_levels
+from capacity.experiments import worker_levels
 from capacity.experiments.run_launcher import RunLauncher, RunRequest
 from capacity.experiments.worker_levels import (
     WorkerLevel,
@@ -20,6 +20,16 @@ from core.run import Mode
 def settings(stack="native", app=None):
     prometheus = SimpleNamespace(url="http://127.0.0.1:9")
     return SimpleNamespace(stack=stack, app=app, prometheus=prometheus, queue=SimpleNamespace(name="videos"))
+
+
+class Programs:
+    """The programs of a run, which are only noted."""
+
+    def __init__(self):
+        self.ran = []
+
+    def run(self, variables, *arguments):
+        self.ran.append((variables, arguments))
 
 
 def team(**changes):
@@ -102,20 +112,21 @@ def test_the_workers_at_the_start_are_known_where_scale_can_set_them_again(monke
 
 
 def test_a_matrix_ends_with_the_workers_it_began_with(monkeypatch):
-    ran, slots = [], [1, 1]
+    programs, slots = Programs(), [1, 1]
     monkeypatch.setattr(worker_levels, "app_slots", lambda _settings, _app: slots)
     monkeypatch.setattr(worker_levels, "app_records", lambda _settings, _app: [{"slots": each} for each in slots])
-    monkeypatch.setattr(run_launcher, "_run_program", lambda variables, *words: ran.append((variables, words)))
     app = team()
-    launcher = RunLauncher(settings(app=app), None, level_before=level_of_app(settings(app=app), app))
+    launcher = RunLauncher(
+        settings(app=app), None, level_before=level_of_app(settings(app=app), app), programs=programs
+    )
     launcher._set_workers(RunRequest("5MB", 4, Mode.BURST, 8, workers=3))
     slots[:] = [4, 4, 4]
     launcher.restore()
     up = ("local", "up")
-    assert ran == [({"CONCURRENCY": "4", "WORKERS": "3"}, up), ({"CONCURRENCY": "1", "WORKERS": "2"}, up)]
+    assert programs.ran == [({"CONCURRENCY": "4", "WORKERS": "3"}, up), ({"CONCURRENCY": "1", "WORKERS": "2"}, up)]
     slots[:] = [1, 1]
     launcher.restore()
-    assert len(ran) == 2
+    assert len(programs.ran) == 2
 
 
 def test_a_worker_that_changes_its_slots_is_no_level(monkeypatch):
@@ -128,8 +139,7 @@ def test_a_worker_that_changes_its_slots_is_no_level(monkeypatch):
     require_fixed_slots(settings(), team(instrument=False))
 
 
-def test_the_restore_line_of_an_app_comes_before_its_scale_line(monkeypatch):
-    ran = []
-    monkeypatch.setattr(run_launcher, "_run_program", lambda variables, *words: ran.append((variables, words)))
-    RunLauncher(settings(app=team(restore="./restore")), None).restore()
-    assert ran == [({}, ("local", "restore"))]
+def test_the_restore_line_of_an_app_comes_before_its_scale_line():
+    programs = Programs()
+    RunLauncher(settings(app=team(restore="./restore")), None, programs=programs).restore()
+    assert programs.ran == [({}, ("local", "restore"))]

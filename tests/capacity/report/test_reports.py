@@ -18,7 +18,7 @@ from capacity.commands import links
 from capacity.report.answer import answer
 from capacity.report.conclusions import unknowns
 from capacity.report.document import conclusion_sentences, render_document
-from capacity.report.page import render_page
+from capacity.report.html_page import render_page
 from capacity.runs.resource_samples import Resources
 from capacity.runs.run_files import write_archive
 from capacity.runs.sessions import reading
