@@ -50,7 +50,8 @@ def harden(app: Celery, observer: Observer | None = None, policy: MessagePolicy 
     """Make a Celery app with an SQS broker use the hardened transport.
 
     Call this after configuring the app. `observer` is called for each transport event. `policy` decides which messages
-    are valid: by default, every message that Celery can deliver. Raise UnsupportedApp if the transport cannot serve the
+    are valid: by default, every message that Celery can deliver. The app's workers also replace slot processes that
+    stay stopped, and restart if they stop receiving messages. Raise UnsupportedApp if the transport cannot serve the
     app.
     """
     _require_support(app)

@@ -30,6 +30,6 @@ class RedrivePolicy:
 
 
 def url_of_arn(client: Any, arn: str) -> str:
-    """Return the URL of the queue with this ARN. Errors of boto3 are not caught."""
+    """Ask SQS for the URL of the queue with this ARN. Errors of boto3 are not caught."""
     account, name = arn.split(":")[-2:]
     return str(client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"])

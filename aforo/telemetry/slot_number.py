@@ -1,4 +1,4 @@
-"""Number of the slot that runs a task. A child process takes over the number of the one it replaces."""
+"""Number of the slot that runs a task. A new child process takes the number of the child that it replaces."""
 
 from __future__ import annotations
 
