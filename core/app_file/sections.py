@@ -1,4 +1,7 @@
-"""Content of `aforo.toml` as checked dataclasses, one per section. Paths are absolute."""
+"""Content of `aforo.toml` as checked dataclasses, one per section. Paths are absolute.
+
+A field has the name and the meaning of its key in the file. docs/your-own-worker.md explains the keys.
+"""
 
 from __future__ import annotations
 

@@ -56,8 +56,8 @@ class VideosTable:
     def open(cls, app: AppFile) -> VideosTable:
         """Connect to the app's database and read the columns of its table of videos.
 
-        Raise an AforoError if the table or a column is missing, also one of the placeholders `{row.COLUMN}`. The error
-        names the line of aforo.toml.
+        Raise an AforoError if the database does not answer, or if the table or a column is missing, also a column that
+        a placeholder `{row.COLUMN}` names. The error names the line of aforo.toml.
         """
         section = app.videos
         assert section is not None  # noqa: S101 (the caller checks it)
@@ -82,7 +82,8 @@ class VideosTable:
     def insert(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Insert and commit one row for a video. Return the row as the database stored it.
 
-        The columns come from the key `insert` of aforo.toml, with its placeholders replaced by `values`.
+        The columns come from the key `insert` of aforo.toml, with its placeholders replaced by `values`. Raise an
+        AforoError if the database rejects the row or does not answer.
         """
         try:
             with self.engine.begin() as connection:
@@ -94,7 +95,7 @@ class VideosTable:
         """Insert one row for a video as a test, and roll the transaction back.
 
         `values` are the values of the placeholders, as for the method `insert`. Return the row as the database would
-        have stored it.
+        have stored it. Raise an AforoError if the database rejects the row or does not answer.
         """
         try:
             with self.engine.connect() as connection, connection.begin() as transaction:
@@ -151,7 +152,10 @@ class VideosTable:
         return keys
 
     def keys_between(self, since: float, until: float) -> list[Any]:
-        """Return the keys of the rows uploaded between two epoch times, in the order of upload."""
+        """Return the keys of the rows uploaded from `since` to `until`, in the order of upload.
+
+        Both are epoch seconds and belong to the range. The upload times of all rows are read.
+        """
         uploaded = self._raw(self.section.uploaded_at)
         with self.engine.connect() as connection:
             rows = connection.execute(select(self._raw(self.section.id), uploaded)).all()

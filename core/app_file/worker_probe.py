@@ -69,7 +69,8 @@ class WorkerFacts:
 def probe_worker(app: AppFile) -> WorkerFacts:
     """Import the app with the Python interpreter of its worker, and return facts about the app.
 
-    All facts are unknown if that interpreter is not on this machine.
+    All facts are unknown if that interpreter is not on this machine. This never raises: an error, or no answer within
+    60 s, is in the field `error`.
     """
     if app.worker.python is None:
         return WorkerFacts()
@@ -87,8 +88,8 @@ def probe_worker(app: AppFile) -> WorkerFacts:
 def require_task(app: AppFile, facts: WorkerFacts) -> None:
     """Raise an AforoError if the app cannot be imported, or if it does not know the task `app.task`.
 
-    `facts` are those of `probe_worker`. Unknown facts raise no error, nor do those of a worker that is started
-    elsewhere, unless aforo.toml has `worker.app`.
+    `facts` are those of `probe_worker`. If tasks are unknown, raise nothing. Also raise nothing if aforo.toml has
+    neither `worker.command` nor `worker.app`.
     """
     if app.worker.command is None and app.worker.app is None:
         return

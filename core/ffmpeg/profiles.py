@@ -156,7 +156,10 @@ def profile_text(text: str) -> str:
 
 
 def read_profile(path: Path) -> Profile:
-    """Read a user's own profile from a TOML file. Raise UsageError for the first invalid entry."""
+    """Read a user's own profile from a TOML file.
+
+    Raise UsageError if the file cannot be read, and for its first invalid entry.
+    """
     try:
         values = tomllib.loads(read_text("PROFILE", path, "give the path of a TOML file", LARGEST_FILE_BYTES))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
