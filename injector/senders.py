@@ -33,7 +33,10 @@ RETRY_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class NewVideo:
-    """A video to be sent. `intended_at` is its scheduled time in epoch seconds, or None in a burst."""
+    """A video to be sent. `sequence` is its number in the run, from 0.
+
+    `intended_at` is the scheduled time of the video in epoch seconds, or None in a burst.
+    """
 
     run_id: str
     sequence: int

@@ -28,7 +28,7 @@ OURS = frozenset({"ffmpeg", "ffprobe"})
 def take_work_folder(folder: Path) -> IO[str]:
     """Lock the work folder for this worker. The lock lasts while the returned file is open.
 
-    Raise EnvironmentFault if another worker holds the lock.
+    Create the folder if it does not exist. Raise EnvironmentFault if that fails, or if another worker holds the lock.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
