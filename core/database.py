@@ -1,4 +1,4 @@
-"""Database connections of all programs: engines, sessions, schema migration and errors.
+"""Connect all programs to the database: open engines and sessions, migrate the schema, and explain errors.
 
 SQLite is configured for use by many processes.
 """

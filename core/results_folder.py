@@ -1,4 +1,4 @@
-"""Layout of the results folder: one folder per run, and the log files of task ids."""
+"""Find and write the files in the results folder: one folder per run, and the log files of task ids."""
 
 from __future__ import annotations
 

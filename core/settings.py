@@ -550,8 +550,8 @@ class Settings:
     def from_env(cls, environment: Mapping[str, str]) -> Settings:
         """Read the settings from `environment`. Raise UsageError for the first invalid variable.
 
-        In the native stack, the AWS endpoint is the local emulator unless a variable names another one. This does not
-        hold for an app under test. Raise UsageError for an app under test in the compose stack.
+        In the native stack, the AWS endpoint is the local emulator, unless a variable names another endpoint or an app
+        is tested. Raise UsageError for an app under test in the compose stack.
         """
         settings = _read(cls, environment)
         if settings.app_file is not None and settings.stack == "compose":

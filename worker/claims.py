@@ -1,7 +1,8 @@
-"""Claims on videos: the right to work on a video and to write its final state.
+"""Write claims, executions, final states and worker heartbeats to the database.
 
-A claim increments `videos.execution_number`. Every later write of the execution to the video requires that number. An
-execution that lost its claim cannot change the video.
+A claim is the right of one execution to work on a video and to write its final state. A claim increments
+`videos.execution_number`. Every later write of the execution to the video requires that number. An execution that lost
+its claim cannot change the video.
 """
 
 from __future__ import annotations

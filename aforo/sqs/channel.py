@@ -1,7 +1,7 @@
 """The hardened channel: kombu's SQS channel, extended to survive SQS failures and malformed messages.
 
-The channel is for the pools prefork, threads and solo. With eventlet and gevent, kombu receives messages in other code.
-The corrected defects are those of kombu 5.7.0.
+The channel is for the pools prefork, threads and solo. With eventlet and gevent, kombu receives messages without an
+event loop, in code that this channel does not correct. The corrected defects are those of kombu 5.7.0.
 """
 
 from __future__ import annotations

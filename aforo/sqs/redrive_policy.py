@@ -1,6 +1,6 @@
-"""Redrive policy of an SQS queue.
+"""Read the redrive policy of an SQS queue, and find the URL of its dead-letter queue.
 
-It names the dead-letter queue, and the number of receives after which SQS moves a message there.
+After a number of receives that the policy names, SQS moves a message to the dead-letter queue.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 class RedrivePolicy:
     """Redrive policy of an SQS queue.
 
-    It has the ARN of the dead-letter queue, and the number of receives after which SQS moves a message there.
+    `dead_letter_arn` is the ARN of the dead-letter queue. After `max_receive_count` receives, SQS moves a message to
+    the dead-letter queue.
     """
 
     dead_letter_arn: str

@@ -1,1 +1,1 @@
-"""Metrics of a Celery worker: what is measured, how it is collected, and how /metrics is served."""
+"""Measure a Celery worker: count what its tasks, slots and machine do, and serve the metrics on /metrics."""

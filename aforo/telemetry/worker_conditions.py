@@ -1,4 +1,7 @@
-"""Conditions of a worker as labels of `aforo_worker_info`: machine, limits, programs and settings."""
+"""Collect the conditions of a worker for the labels of `aforo_worker_info`.
+
+The conditions are the machine, its limits, the versions of programs, and settings.
+"""
 
 from __future__ import annotations
 

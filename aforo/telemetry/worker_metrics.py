@@ -28,7 +28,7 @@ class WorkerMetrics:
     """All metrics of one worker about its tasks, slots and SQS transport.
 
     Pass the object to the function `aforo.harden` as `observer` to count the events of the SQS transport. Any thread or
-    child process may call the methods.
+    child process may call the methods of the observer. Call the other methods in the worker's main process.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:

@@ -154,7 +154,7 @@ class VideosTable:
     def keys_between(self, since: float, until: float) -> list[Any]:
         """Return the keys of the rows uploaded from `since` to `until`, in the order of upload.
 
-        Both are epoch seconds and belong to the range. The upload times of all rows are read.
+        `since` and `until` are epoch seconds, and both are included. The upload times of all rows are read.
         """
         uploaded = self._raw(self.section.uploaded_at)
         with self.engine.connect() as connection:

@@ -53,8 +53,8 @@ class WorkerFacts:
 
     `python`, `celery` and `kombu` are versions. `tasks` are the names of the registered tasks. `acks_late` is True if
     Celery acknowledges a message after its task, and False if before. `routing_key` is the name of the queue in Celery.
-    It differs from the name in SQS if the app has a `queue_name_prefix`, or other names in `predefined_queues`. None
-    means unknown. `error` is the error that stopped the reading, or None.
+    This name differs from the name in SQS if the app has a `queue_name_prefix`, or other names in `predefined_queues`.
+    `error` is the error that stopped the reading, or None without an error. In every other field, None means unknown.
     """
 
     python: str | None = None
