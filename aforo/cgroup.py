@@ -1,4 +1,7 @@
-"""Read the CPU quota, memory limit and pressure (PSI) of this process's Linux cgroup, in cgroup v1 and v2."""
+"""Read the CPU quota, memory limit and pressure (PSI) of this process's Linux cgroup.
+
+The quota and the limit are read in cgroup v1 and v2, the pressure only in v2.
+"""
 
 from __future__ import annotations
 

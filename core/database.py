@@ -1,4 +1,4 @@
-"""Connect all programs to the database: open engines and sessions, migrate the schema, and explain errors.
+"""Connect all programs to the database: open it, migrate the schema, and explain its errors.
 
 SQLite is configured for use by many processes.
 """

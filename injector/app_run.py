@@ -148,7 +148,8 @@ def declared_conditions(worker: WorkerFacts, slots: int) -> dict[str, Any]:
 def app_facts(app: AppFile, table: VideosTable | None, fleet: WorkerFleet) -> dict[str, Any]:
     """Return the facts about the app under test that are stored with a run, such as name and version.
 
-    `table` is the app's table of videos, or None. `fleet` has the app's running workers.
+    `table` is the app's table of videos, or None. `fleet` has the app's running workers. The function runs git for the
+    version, and asks the app's database for its clock.
     """
     offset = None if table is None else table.clock_offset_seconds()
     return {

@@ -64,9 +64,9 @@ def follow(
 ) -> None:
     """Show how many videos of a run are in each state, once per second, until all have ended.
 
-    The heartbeat of the run is written each time. When all videos have ended, wait up to 10 s for the collector. Raise
-    RunFailed if `losses` detects lost videos, or if the run is interrupted or fails. If no video changes its state for
-    `stuck_seconds`, record the run as interrupted and return.
+    The heartbeat of the run is also written once per second. When all videos have ended, wait up to 10 s until the
+    collector has stored their executions. Raise RunFailed if `losses` detects lost videos, or if the run is interrupted
+    or fails. If no video changes its state for `stuck_seconds`, record the run as interrupted and return.
     """
     watch = StuckWatch(stuck_seconds)
     with Display(run_id, lang) as display:

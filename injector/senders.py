@@ -58,8 +58,9 @@ class Sender:
     def send(self, messages: Mapping[str, str], stopping: Event | None = None) -> None:
         """Send up to ten messages to the queue. Repeat each message that SQS does not confirm.
 
-        `messages` maps an id to a message body. Raise EnvironmentFault if a message is unconfirmed after the last
-        attempt. If `stopping` is set, no further attempt is made.
+        `messages` maps an id to a message body. There are at most five attempts, with pauses of 0.5, 1, 1.5 and 2 s
+        between them. Raise EnvironmentFault if a message is unconfirmed after the last attempt. If `stopping` is set,
+        no further attempt is made.
         """
         unsent, stopping = dict(messages), stopping or Event()
         reasons: dict[str, str] = {}

@@ -194,9 +194,10 @@ class Claims:
             session.merge(WorkerRow(owner=worker.owner, seen_at=time.time(), queue=self.queue))
 
     def remove_worker(self, worker: WorkerProcess) -> bool:
-        """Delete the heartbeat rows of this worker and of dead workers.
+        """Delete the heartbeat row of this worker, and every heartbeat row older than 90 s.
 
-        Return True if no other worker of this queue is alive, and False otherwise.
+        Return True if no other worker of this queue is alive, and False otherwise. A worker is alive if it has a
+        heartbeat row and, on this machine, if its process is alive.
         """
         oldest = time.time() - SILENCE_SECONDS
         with self.sessions.begin() as session:

@@ -29,7 +29,7 @@ OPTION = "aforo"
 
 
 class UnsupportedApp(ValueError):
-    """Error for an app that cannot use the hardened transport. Its text is one line: reason and remedy."""
+    """Error for an app that cannot use the hardened transport. The text has the reason and the remedy, on one line."""
 
 
 class Hardening:

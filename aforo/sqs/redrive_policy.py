@@ -24,7 +24,10 @@ class RedrivePolicy:
 
     @classmethod
     def of(cls, attributes: Mapping[Any, str]) -> RedrivePolicy | None:
-        """Read the redrive policy from the attributes of a queue. Return None if it is missing or incomplete."""
+        """Read the redrive policy from the attributes of a queue.
+
+        Return None if the policy is missing or incomplete.
+        """
         policy = json.loads(attributes.get("RedrivePolicy") or "{}")
         arn, count = policy.get("deadLetterTargetArn"), policy.get("maxReceiveCount")
         return None if arn is None or count is None else cls(arn, int(count))

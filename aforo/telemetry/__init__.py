@@ -1,1 +1,1 @@
-"""Measure a Celery worker: count what its tasks, slots and machine do, and serve the metrics on /metrics."""
+"""Measure the tasks, slots and machine of a Celery worker, and serve the metrics on /metrics."""

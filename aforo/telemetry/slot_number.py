@@ -1,4 +1,7 @@
-"""Number of the slot that runs a task. A new child process takes the number of the child that it replaces."""
+"""Find the number of the slot that runs a task.
+
+A new child process has the number of the child that it replaces.
+"""
 
 from __future__ import annotations
 

@@ -143,7 +143,10 @@ class VideosTable:
         return plain(self._key(text))
 
     def keys_of(self, column: str, wanted: Sequence[str]) -> list[Any]:
-        """Return the keys of the rows in which `column` has one of the `wanted` values."""
+        """Return the keys of the rows in which `column` has one of the `wanted` values.
+
+        Raise SQLAlchemyError if the database does not answer.
+        """
         kind, keys = self.table.c[column].type, []
         with self.engine.connect() as connection:
             for part in batched_keys([_as(kind, value) for value in wanted]):
@@ -163,7 +166,10 @@ class VideosTable:
         return [key for moment, key in sorted(timed, key=lambda pair: pair[0]) if since <= moment <= until]
 
     def delete(self, keys: Sequence[Any]) -> int:
-        """Delete the rows with these keys from the app's table. Return the number of deleted rows."""
+        """Delete the rows with these keys from the app's table. Return the number of deleted rows.
+
+        Raise an AforoError if the database fails. In this case, no row is deleted.
+        """
         deleted = 0
         try:
             with self.engine.begin() as connection:
@@ -185,7 +191,7 @@ class VideosTable:
         return None if now is None else now - (before + time.time()) / 2
 
     def count(self) -> int:
-        """Return the number of rows in the app's table."""
+        """Return the number of rows in the app's table, counted now. Raise SQLAlchemyError if the database fails."""
         with self.engine.connect() as connection:
             return connection.scalar(select(func.count()).select_from(self.table)) or 0
 
