@@ -108,7 +108,7 @@ def open_storage(settings: Settings) -> Storage:
 
 
 def check_key(key: str) -> str:
-    """Return `key` unchanged if it stays inside the storage. Raise AccessDenied for a key such as `../x`."""
+    """Return `key` unchanged if it is a plain relative path. Raise AccessDenied for any other key, such as `../x`."""
     parts = key.split("/")
     bad = not key or len(key) > 1024 or not key.isprintable() or "\\" in key or key.startswith(("-", "/"))
     if bad or any(part in {"", ".", ".."} for part in parts):

@@ -114,7 +114,7 @@ class BucketInputs:
         return S3Storage(self.client, self.bucket).exists(self.source_key)
 
     def place(self, media: Path) -> None:
-        """Upload the video file `media` as the shared object."""
+        """Upload the video file `media` as the shared object. Raise a StorageError if that fails."""
         S3Storage(self.client, self.bucket).upload(media, self.source_key)
 
     def shared(self) -> PlacedInput:

@@ -34,8 +34,9 @@ Say = Callable[[str], None]
 def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say) -> Injection:
     """Return a run of the app under test that is ready to start: its input files are in place.
 
-    Raise an AforoError if the app's queue, table or worker fails a check, or if the user does not confirm the run. In
-    this case, no task was sent. `say` prints a line of text for the user.
+    The user sees what the run will use, and is asked to confirm the run if needed. Raise an AforoError if the app's
+    queue, table or worker fails a check, or if the user does not confirm the run. This function sends no task. `say`
+    prints a line of text for the user.
     """
     _require_an_end(app)
     require_user_id(app, request.user_id)

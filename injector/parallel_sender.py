@@ -57,7 +57,7 @@ class BatchMaker(Protocol):
 
 @dataclass(frozen=True)
 class SentBatch:
-    """A batch of tasks that SQS has accepted. `sent_at` is the epoch time at which SQS accepted it."""
+    """A batch of tasks that SQS has accepted. `sent_at` is the epoch time at which SQS accepted the batch."""
 
     batch: Batch
     sent_at: float

@@ -66,7 +66,7 @@ class WorkerApp:
 def create_app(settings: Settings) -> WorkerApp:
     """Build the worker's Celery application for the queue in `settings`.
 
-    Raise EnvironmentFault if the queue does not exist, or if the SQS transport does not support the installed versions.
+    Raise EnvironmentFault if the queue does not exist, or if the SQS transport cannot work with the installed packages.
     """
     registry = CollectorRegistry()
     worker_metrics = WorkerMetrics(registry)

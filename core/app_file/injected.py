@@ -22,7 +22,8 @@ INPUTS_FILE = "inputs.txt"
 class InjectedVideo:
     """One video that a run sent to the app under test.
 
-    `row` is the key of the inserted database row, and `status` its status. Both are None if the app has no table.
+    `row` is the key of the inserted database row, and `status` the status with which it was inserted. Both are None if
+    the app has no table.
     `made` is the path or s3:// address of an input file that was created for this video alone, else None.
     """
 

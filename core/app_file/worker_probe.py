@@ -88,8 +88,8 @@ def probe_worker(app: AppFile) -> WorkerFacts:
 def require_task(app: AppFile, facts: WorkerFacts) -> None:
     """Raise an AforoError if the app cannot be imported, or if it does not know the task `app.task`.
 
-    `facts` are those of `probe_worker`. If tasks are unknown, raise nothing. Also raise nothing if aforo.toml has
-    neither `worker.command` nor `worker.app`.
+    `facts` are those of `probe_worker`. Raise nothing if the tasks are unknown, or if aforo.toml has neither
+    `worker.command` nor `worker.app`.
     """
     if app.worker.command is None and app.worker.app is None:
         return
