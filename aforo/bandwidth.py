@@ -36,7 +36,7 @@ def disk_limits(folder: Path) -> Limits:
     """Measure how fast a file in `folder` can be written and read, in bytes/s.
 
     The result has two keys: `disk_write` (with an fsync after each block) and `disk_read` (without the page cache).
-    Raise OSError if the file cannot be written or read.
+    The file has at most 256 MiB and is deleted at the end. Raise OSError if it cannot be written or read.
     """
     file = folder / f"ceiling-{uuid.uuid4().hex}"
     try:
@@ -52,7 +52,7 @@ def object_limits(client: S3Client, bucket: str, prefix: str) -> Limits:
     """Measure the S3 bandwidth of four parallel PUTs and of four parallel GETs, in bytes/s.
 
     The result has two keys: `network_out` for the PUTs and `network_in` for the GETs. The names of the S3 objects start
-    with `prefix`. The objects are deleted at the end.
+    with `prefix`. The objects are deleted at the end. Errors of boto3 are not caught.
     """
     names = [f"{prefix}ceiling-{uuid.uuid4().hex}" for _ in range(PARALLEL_OBJECTS)]
 

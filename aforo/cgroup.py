@@ -1,4 +1,7 @@
-"""Linux cgroup of this process: its CPU limit, memory limit and pressure (PSI), in cgroup v1 and v2."""
+"""Read the CPU quota, memory limit and pressure (PSI) of this process's Linux cgroup.
+
+The quota and the limit are read in cgroup v1 and v2, the pressure only in v2.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +28,10 @@ class CpuQuota:
 
 @dataclass(frozen=True)
 class Cgroup:
-    """The Linux cgroup of this process.
+    """Read the CPU quota, memory limit and pressure of this process's Linux cgroup.
 
     A cgroup's limit also holds for the cgroups below it. The limit that this class returns is therefore the lowest of
-    the limits of this cgroup and its ancestors.
+    the limits of this cgroup and its ancestors. The fields are the paths of the kernel's folders and files.
     """
 
     v2: Path = Path("/sys/fs/cgroup")
@@ -58,7 +61,7 @@ class Cgroup:
     def pressure(self, resource: str) -> list[str]:
         """Return the lines of the kernel's pressure file (PSI) of this cgroup for `resource`, such as `cpu`.
 
-        Return an empty list under cgroup v1, which has no such file.
+        Return an empty list if there is no such file, as under cgroup v1. The pressure of ancestors is not read.
         """
         return lines_of(self._groups(self.v2, "")[0] / f"{resource}.pressure")
 

@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Set AFORO_INSTRUMENT=1 and replace this process by the command in `arguments`.
 
     By default, `arguments` is this process's command line. Exit with 127 if the command is not found, and with 126 if
-    the command cannot be executed.
+    the command cannot be executed. Without a command, print the usage and exit with 2, or with 0 for `--help`.
     """
     command = list(sys.argv[1:] if arguments is None else arguments)
     if not command or command[0].startswith("-"):

@@ -16,9 +16,9 @@ _GONE = {b"Z", b"X"}
 
 @dataclass(frozen=True)
 class WorkerProcess:
-    """Identity of one process of a worker: host name, pid and start time.
+    """Host name (`node`), pid and start time, which together identify one process of a worker.
 
-    The start time differs between two processes that had the same pid.
+    `start` is a text of `start_of`. It differs between two processes that had the same pid.
     """
 
     node: str

@@ -18,7 +18,7 @@ OFF = frozenset({"0", "f", "false", "n", "no", "off"})
 class Declaration:
     """Name, default and description of one environment variable that the library reads.
 
-    `default_of_programs` is the default of the same variable in Aforo's own programs, which have a stack around them.
+    `default_of_programs` is the default of the same variable in Aforo's own programs, such as the reference worker.
     """
 
     name: str

@@ -45,5 +45,8 @@ def instrument_nothing(_app: Any, **_options: Any) -> None:
 
 @contextmanager
 def stage_of_nothing(_name: str) -> Iterator[None]:
-    """Run the block unmeasured. This function takes the place of `aforo.stage` if Aforo cannot measure it."""
+    """Context manager: run the block unmeasured.
+
+    This function takes the place of `aforo.stage` if Aforo cannot measure the worker.
+    """
     yield

@@ -59,7 +59,8 @@ def serve() -> None:
 def import_(file: Path) -> None:
     """Read a worker's executions file, and store its executions in Aforo's database.
 
-    The worker writes that file if AFORO_EXECUTIONS_FILE is set. A second import of the same file adds nothing.
+    The worker writes that file if AFORO_EXECUTIONS_FILE is set. A second import of the same file adds nothing. The
+    tables of the database are created or upgraded first.
 
     Exit codes: 0 stored, 2 FILE or a setting is invalid, 3 the database is not available.
     """

@@ -48,7 +48,8 @@ Record = Mapping[str, Any]
 def assign(session: Session, spool: str, node: str, records: Sequence[Record]) -> None:
     """Store new execution records of one spool, each with the video to which it belongs.
 
-    Records that belong to no known video are stored in the table `other_executions`. `node` is the worker's name.
+    Records that belong to no known video are stored in the table `other_executions`. Then the start times and states of
+    the videos are updated. `spool` is the id of the spool. `node` is the worker's name.
     """
     videos = _videos(session, {_root(record) for record in records})
     for record in records:
@@ -61,8 +62,9 @@ def assign(session: Session, spool: str, node: str, records: Sequence[Record]) -
 def assign_waiting(session: Session, now: float) -> None:
     """Assign each execution in the table `other_executions` to its video, if the video is known.
 
-    The remaining executions wait until all runs at their time have ended. Then they are recorded as other work of the
-    newest of these runs. An execution outside all runs is deleted an hour after its end. `now` is in epoch seconds.
+    Then the start times and states of these videos are updated. The remaining executions wait until all runs at their
+    time have ended for 30 s. Then they are recorded as other work of the newest of these runs. An execution outside all
+    runs is deleted an hour after its end. `now` is in epoch seconds.
     """
     joined = select(OtherExecutionRow, VideoRow).join(VideoRow, VideoRow.task_id == OtherExecutionRow.root_id)
     video_ids = set()

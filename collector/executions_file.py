@@ -25,8 +25,8 @@ MOST_BYTES = 1_000_000_000
 def import_file(sessions: Sessions, path: Path) -> Stored:
     """Store the records of a worker's executions file. Return the counts of added and missing records.
 
-    A record that is already stored is not added again. A gap in the record numbers counts as missing records. Raise
-    UsageError for an invalid record.
+    A record that is already stored is not added again. A gap in the record numbers counts as missing records. A last
+    line without a line end is ignored. Raise UsageError for an invalid record, or if the file cannot be read.
     """
     added = missed = 0
     for (spool, node), records in _by_spool(path).items():

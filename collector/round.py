@@ -74,8 +74,8 @@ class Round:
     def run(self, addresses: Iterable[str], now: float | None = None) -> None:
         """Read and store the new execution records of the workers at `addresses` (HOST:PORT).
 
-        An execution whose video is not recorded yet is assigned to the video in a later round. `now` is in epoch
-        seconds.
+        An error of a worker or the database is logged and counted, not raised. An execution whose video is not recorded
+        yet is assigned to the video in a later round. `now` is in epoch seconds.
         """
         with ThreadPoolExecutor(THREADS, thread_name_prefix="read") as threads:
             recorded = [each for each in threads.map(self._try_to_read, addresses) if each]

@@ -82,8 +82,8 @@ class TableStates:
     def run(self, now: float | None = None) -> None:
         """Update the state of each open video in our database from the app's own table.
 
-        If the app's database or SQS does not answer, count and log the error. Log the same error only once. `now` is
-        in epoch seconds.
+        Videos of runs older than 7 days are left out. If the app's database or SQS does not answer, count the error,
+        and log it unless it is the same as the last time. `now` is in epoch seconds.
         """
         try:
             self._read(time.time() if now is None else now)

@@ -39,7 +39,7 @@ class Workers:
         self._is_answered = True
 
     def addresses(self) -> tuple[str, ...]:
-        """Return HOST:PORT of every worker, each once."""
+        """Return HOST:PORT of every worker, each once. Ask Prometheus for its targets at most every 5 s."""
         now = self._clock()
         if self._refreshed_at is None or now - self._refreshed_at >= REFRESH_SECONDS:
             self._refreshed_at = now

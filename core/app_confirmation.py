@@ -45,8 +45,8 @@ class Target:
     def lines(self, videos: int) -> Iterator[str]:
         """Yield the lines that are printed before a run, one per system or program of the app that the run uses.
 
-        They name the number of tasks, the queue, the database table, and the script that makes rows and arguments.
-        `videos` is the number of videos, with one task each.
+        The lines name the number of tasks, the queue, the database table, and the script that makes rows and arguments.
+        The rows of the table are counted in the app's database. `videos` is the number of videos, with one task each.
         """
         endpoint = self.settings.aws.endpoint_of("sqs") or f"AWS, region {self.settings.aws.region}"
         account = "".join(urlsplit(self.queue.url).path.split("/")[-2:-1])

@@ -29,8 +29,9 @@ def client(settings: Settings, service: Literal["s3"], read_timeout_seconds: flo
 def client(settings: Settings, service: Literal["sqs", "s3"], read_timeout_seconds: float = 15) -> Any:
     """Return a boto3 client of the AWS service `service`.
 
-    Create the client in the process that uses it, because it does not survive a fork. Raise EnvironmentFault if AWS_*
-    variables or the files under ~/.aws are invalid.
+    Create the client in the process that uses it, because a client does not survive a fork. An attempt of a call waits
+    for an answer for at most `read_timeout_seconds`. Raise EnvironmentFault if AWS_* variables or the files under
+    ~/.aws are invalid.
     """
     config = Config(**client_options(read_timeout_seconds))
     try:

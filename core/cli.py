@@ -28,7 +28,7 @@ def run(command: click.Command, name: str, arguments: Sequence[str] | None = Non
     """Run the click command `command` as the program `name`, and exit.
 
     The user sees each error as one line, without a traceback. If the error is unexpected, the line names a file that
-    has the traceback.
+    has the traceback. The exit code is that of the command, or the ExitCode of the error.
     """
     spell_missing_characters(sys.stdout, sys.stderr)
     try:

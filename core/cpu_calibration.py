@@ -17,7 +17,10 @@ PAUSE_SECONDS = 0.5
 
 
 def calibration_seconds() -> float:
-    """Return how many seconds the fixed CPU work takes on one core: the shortest of several timings."""
+    """Return how many seconds the fixed CPU work takes on one core: the shortest of several timings.
+
+    A call takes about 3 s.
+    """
     # One repeat is not enough: two in a row differed by over 5 % in 11 of 23 trials on an idle machine.
     return min(_repeat_seconds(after_pause=bool(number)) for number in range(REPEATS))
 

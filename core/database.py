@@ -1,4 +1,4 @@
-"""Database connections of all programs: engines, sessions, schema migration and errors.
+"""Connect all programs to the database: open it, migrate the schema, and explain its errors.
 
 SQLite is configured for use by many processes.
 """
@@ -41,7 +41,9 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 def open_engine(url: str, *, forks: bool = False) -> Engine:
     """Return an SQLAlchemy engine for the database at `url`. Raise UsageError for an invalid URL.
 
-    Set `forks` to True if the process forks children. The engine then keeps no connection open after use.
+    Set `forks` to True if the process forks children. The engine then keeps no connection open after use. A call waits
+    up to 70 s for another process to end its write to an SQLite file, or 5 s with `forks`. The folder of an SQLite file
+    is created. Raise EnvironmentFault if that fails.
     """
     parsed = parse_url(url)
     try:
@@ -103,7 +105,7 @@ def batched_keys(keys: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
 
 
 def upgrade_schema(engine: Engine) -> None:
-    """Migrate the database schema to the version of this program.
+    """Migrate the database schema to the version of this program. In an empty database, create the tables.
 
     Raise EnvironmentFault if the migration fails, if a newer Aforo has migrated the database, or if the database holds
     tables of another app.

@@ -77,7 +77,8 @@ def printable(value: object, limit: int = 80) -> str:
 def first_line(error: object) -> str:
     """Return the first line of the text of `error`, without the full stop at its end.
 
-    `error` is an exception or a text. If it has no text, return the name of its class.
+    `error` is an exception or a text. If `error` has no text, return the name of its class. The result has at most 300
+    characters.
     """
     line = str(error).strip().split("\n", 1)[0].rstrip(".")
     return printable(line, limit=300) or type(error).__name__

@@ -73,7 +73,11 @@ class LossWatch:
         self._dead_letters = self._open_videos = 0
 
     def lost_videos(self) -> int:
-        """Return how many videos the queue has lost. Return 0 until the loss is certain."""
+        """Return how many videos the queue has lost, or 0 while a loss is not certain.
+
+        Call this again and again. Only a call that is at least 5 s after the last look calls the function `look`. Any
+        other call returns 0.
+        """
         now = self._clock()
         if now < self._next_at:
             return 0

@@ -70,7 +70,8 @@ class RunRow(Base):
     def is_dead(self, now: float) -> bool:
         """Return True if the last heartbeat of this run is so old that its injector must have died.
 
-        `now` is in epoch seconds. The function `core.run.is_heartbeat_overdue` defines the longest allowed age.
+        `now` is in epoch seconds. The function `core.run.is_heartbeat_overdue` defines the longest allowed age. The
+        status of the run is not looked at.
         """
         return is_heartbeat_overdue(self.heartbeat_at or self.created_at, self.rate_per_minute, now)
 

@@ -26,7 +26,7 @@ def require_free(host: str, port: int, owner: str, variable: str) -> None:
 def holder(port: int) -> str:
     """Return the pid and name of the process that listens on `port`, as a text such as `pid 4711 (nc)`.
 
-    Return `a process of another user` if this process cannot see the pid.
+    Return `a process of another user` if this process cannot see the pid, and also if no process listens.
     """
     try:
         listening = [c for c in psutil.net_connections("inet") if c.status == psutil.CONN_LISTEN]

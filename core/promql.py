@@ -78,7 +78,7 @@ def single(base_url: str, expression: str) -> float | None:
 
 
 def targets(base_url: str, jobs: Collection[str]) -> list[str]:
-    """Return HOST:PORT of every address that Prometheus scrapes for these jobs.
+    """Return HOST:PORT of every address that Prometheus scrapes for these jobs, sorted and each once.
 
     Raise EnvironmentFault if Prometheus does not answer.
     """

@@ -542,13 +542,17 @@ class Settings:
     def app(self) -> AppFile | None:
         """Return the app under test, read from its aforo.toml. None means our reference worker.
 
-        Raise UsageError for an invalid aforo.toml.
+        Raise UsageError or EnvironmentFault as `read_app_file` does.
         """
         return None if self.app_file is None else read_app_file(self.app_file)
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Settings:
-        """Read the settings from `environment`. Raise UsageError for the first invalid variable."""
+        """Read the settings from `environment`. Raise UsageError for the first invalid variable.
+
+        In the native stack, the AWS endpoint is the local emulator, unless a variable names another endpoint or an app
+        is tested. Raise UsageError for an app under test in the compose stack.
+        """
         settings = _read(cls, environment)
         if settings.app_file is not None and settings.stack == "compose":
             why = "containers of ours see neither the app's folder nor its Docker"

@@ -40,7 +40,7 @@ class QueueAttributes:
 
 
 def find_queue(client: SQSClient, name: str) -> str:
-    """Return the URL of queue `name`.
+    """Ask SQS for the URL of the queue `name`.
 
     Raise EnvironmentFault if the queue does not exist or SQS does not answer.
     """
@@ -54,7 +54,7 @@ def find_queue(client: SQSClient, name: str) -> str:
 
 
 def read_attributes(client: SQSClient, url: str) -> QueueAttributes:
-    """Return the attributes of the queue at `url`. Raise EnvironmentFault if SQS does not answer."""
+    """Ask SQS for the attributes of the queue at `url`. Raise EnvironmentFault if the call fails."""
     try:
         return queue_attributes(client, url)
     except (ClientError, BotoCoreError) as error:
@@ -62,7 +62,7 @@ def read_attributes(client: SQSClient, url: str) -> QueueAttributes:
 
 
 def queue_attributes(client: SQSClient, url: str) -> QueueAttributes:
-    """Return the attributes of the queue at `url`. Raise the errors of boto3 unchanged.
+    """Ask SQS for the attributes of the queue at `url`. Raise the errors of boto3 unchanged.
 
     The function `read_attributes` raises EnvironmentFault instead of these errors.
     """

@@ -108,7 +108,7 @@ def open_storage(settings: Settings) -> Storage:
 
 
 def check_key(key: str) -> str:
-    """Return `key` unchanged if it stays inside the storage. Raise AccessDenied for a key such as `../x`."""
+    """Return `key` unchanged if it is a plain relative path. Raise AccessDenied for any other key, such as `../x`."""
     parts = key.split("/")
     bad = not key or len(key) > 1024 or not key.isprintable() or "\\" in key or key.startswith(("-", "/"))
     if bad or any(part in {"", ".", ".."} for part in parts):
@@ -215,7 +215,7 @@ class S3Storage:
     def exists(self, key: str) -> bool:
         """Return True if the bucket has an object `key` that this program is allowed to read.
 
-        Return False also if S3 answers with status 403 (access denied).
+        Return False also if S3 answers with status 403 (access denied). Raise a StorageError if S3 does not answer.
         """
         checked = check_key(key)
         try:
@@ -226,7 +226,10 @@ class S3Storage:
         return True
 
     def delete(self, key: str) -> None:
-        """Delete the object from the bucket, and abort the unfinished uploads of its key."""
+        """Delete the object `key` from the bucket, if it exists.
+
+        Also abort the unfinished uploads to `key` and to every longer key that starts with `key`.
+        """
         with _translated_s3_errors(None):
             self.client.delete_object(Bucket=self.bucket, Key=check_key(key))
             self._abort_uploads(key, older_than_seconds=0)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 
 class StuckWatch:
-    """Watches a value that shows the progress of some work, such as the number of finished videos.
+    """Watch a value that shows the progress of some work, such as the number of finished videos.
 
-    `limit_seconds` is how long the value may stay the same. The time starts with the watch.
+    `limit_seconds` is how long the value may stay the same. The time starts when this object is created.
     """
 
     def __init__(self, limit_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -18,7 +18,10 @@ class StuckWatch:
         self._unchanged_since = clock()
 
     def update(self, value: object) -> bool:
-        """Note the current value, and return True if it has changed. Call this method at short intervals."""
+        """Note the current value, and return True if it has changed. Call this method at short intervals.
+
+        The first value counts as changed, unless it is None.
+        """
         if value == self._last:
             return False
         self._last, self._unchanged_since = value, self._clock()

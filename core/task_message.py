@@ -21,8 +21,8 @@ class TaskMessage:
     """A Celery task to send as a message, before it is encoded.
 
     `headers` has headers in addition to Celery's own. `protocol` is the version of Celery's message format, 1 or 2.
-    `routing_key` is the name of the queue in Celery. None means the name in SQS. kombu deletes no message whose routing
-    key is not a name of its own.
+    `routing_key` is the name of the queue in Celery. None means the name in SQS. After the task, kombu deletes the
+    message only if kombu knows a queue of the name `routing_key`.
     """
 
     name: str

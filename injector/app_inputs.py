@@ -114,7 +114,7 @@ class BucketInputs:
         return S3Storage(self.client, self.bucket).exists(self.source_key)
 
     def place(self, media: Path) -> None:
-        """Upload the video file `media` as the shared object."""
+        """Upload the video file `media` as the shared object. Raise a StorageError if that fails."""
         S3Storage(self.client, self.bucket).upload(media, self.source_key)
 
     def shared(self) -> PlacedInput:
@@ -170,8 +170,8 @@ def missing(inputs: Iterable[tuple[Inputs, Path]]) -> dict[str, tuple[Inputs, Pa
 def addresses(inputs: Sequence[Inputs], shared: Iterable[str], app: AppFile, run_id: str) -> list[str]:
     """Return the paths or s3:// addresses of all files that `place` and `place_all` will make for a run, each once.
 
-    `inputs` has the place of each video's input. `shared` has the addresses of the missing shared files. Those that are
-    there already may be in use.
+    `inputs` has the place of each video's input. `shared` has the addresses of the missing shared files. A shared file
+    that is there already is left out, because other runs may use it.
     """
     own = [] if app.input.per_video == "shared" else [each.address(name) for each, name in _names(inputs, run_id)]
     return [*shared, *own]
@@ -180,8 +180,8 @@ def addresses(inputs: Sequence[Inputs], shared: Iterable[str], app: AppFile, run
 def place_all(inputs: Sequence[Inputs], app: AppFile, run_id: str) -> list[PlacedInput]:
     """Return the input file of each video of a run, in the order of the videos.
 
-    `inputs` has the place of each video's input, and the shared files are there. If `aforo.toml` demands a separate
-    file for each video, this function creates the files. Call it before any video is sent.
+    `inputs` has the place of each video's input. The shared files must be there. If `aforo.toml` demands a separate
+    file for each video, this function creates the files. Call this function before any video is sent.
     """
     if app.input.per_video == "shared":
         return [each.shared() for each in inputs]

@@ -34,8 +34,9 @@ Say = Callable[[str], None]
 def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say) -> Injection:
     """Return a run of the app under test that is ready to start: its input files are in place.
 
-    Raise an AforoError if the app's queue, table or worker fails a check, or if the user does not confirm the run. In
-    this case, no task was sent. `say` prints a line of text for the user.
+    The user sees what the run will use, and is asked to confirm the run if needed. Raise an AforoError if the app's
+    queue, table or worker fails a check, or if the user does not confirm the run. This function sends no task. `say`
+    prints a line of text for the user.
     """
     _require_an_end(app)
     require_user_id(app, request.user_id)
@@ -148,7 +149,8 @@ def declared_conditions(worker: WorkerFacts, slots: int) -> dict[str, Any]:
 def app_facts(app: AppFile, table: VideosTable | None, fleet: WorkerFleet) -> dict[str, Any]:
     """Return the facts about the app under test that are stored with a run, such as name and version.
 
-    `table` is the app's table of videos, or None. `fleet` has the app's running workers.
+    `table` is the app's table of videos, or None. `fleet` has the app's running workers. The function runs git for the
+    version, and asks the app's database for its clock.
     """
     offset = None if table is None else table.clock_offset_seconds()
     return {

@@ -50,8 +50,9 @@ class AppSender:
     def make(self, videos: Sequence[NewVideo]) -> Batch:
         """Insert the rows of these videos into the app's table, and return their messages as a Batch.
 
-        The Batch also has the rows for Aforo's own table, which the caller inserts. Raise an AforoError if the app's
-        database or producer script rejects a row.
+        The Batch also has the rows for Aforo's own table, which the caller inserts. Each inserted row is listed in the
+        file `injected.jsonl` of the run folder. Raise an AforoError if the app's database or producer script rejects a
+        row.
         """
         prepared = [self._prepare(video) for video in videos]
         facts = {"upload_offset_seconds": self.upload_offset_seconds}

@@ -85,8 +85,9 @@ def _seconds_until(part: Part, seconds: float, videos: float) -> float:
 def read_trace(path: Path) -> Trace:
     """Read recorded send times from the first column of a CSV file: seconds, or ISO 8601 times.
 
-    The earliest time is the start of the run. A header line is skipped. Raise UsageError if the file cannot be read, if
-    a line has no time, or if there are fewer than two different times.
+    The earliest time is the start of the run. Lines may be in any order. A date without a time zone is UTC. A header
+    line and empty cells are skipped. Raise UsageError if the file cannot be read, if another text is in the column, or
+    if there are fewer than two different times.
     """
     text = read_text("TRACE", path, TRACE_REMEDY, MOST_TRACE_BYTES)
     try:

@@ -89,8 +89,9 @@ def recipe_for(size_bytes: int) -> Recipe:
 def make_video(size_bytes: int, folder: Path, say: Say, on_progress: OnProgress = lambda _: None) -> MediaFile:
     """Return a video of exactly `size_bytes` in `folder`. Generate the video if it is missing.
 
-    `say` prints a line of text for the user. `on_progress` is called with the completed part of the work, from 0 to 1.
-    Raise EnvironmentFault if ffmpeg fails, if the disk has too little space, or if the folder cannot be written.
+    While another process generates a video in `folder`, wait. `say` prints a line of text for the user. `on_progress`
+    is called with the completed part of the work, from 0 to 1. Raise EnvironmentFault if ffmpeg fails, if the disk has
+    too little space, or if the folder cannot be written.
     """
     recipe = recipe_for(size_bytes)
     path = folder / f"{size_bytes}-{_fingerprint(recipe)}.mp4"

@@ -64,8 +64,9 @@ def follow(
 ) -> None:
     """Show how many videos of a run are in each state, once per second, until all have ended.
 
-    Raise RunFailed if `losses` detects lost videos, or if the run is interrupted or fails. If no video changes its
-    state for `stuck_seconds`, record the run as interrupted and return.
+    The heartbeat of the run is also written once per second. When all videos have ended, wait up to 10 s until the
+    collector has stored their executions. Raise RunFailed if `losses` detects lost videos, or if the run is interrupted
+    or fails. If no video changes its state for `stuck_seconds`, record the run as interrupted and return.
     """
     watch = StuckWatch(stuck_seconds)
     with Display(run_id, lang) as display:
@@ -120,7 +121,8 @@ class StallWarning:
 class Display:
     """Progress bar of a run, with the number of videos in the queue, the busy slots and the time left.
 
-    If the output is no terminal, the display prints one line per ten percent instead.
+    The output is standard error, unless `console` is given. If the output is no terminal, the display prints one line
+    per ten percent instead. Use the object as a context manager.
     """
 
     def __init__(self, name: str, lang: Language = DEFAULT_LANGUAGE, console: Console | None = None) -> None:
@@ -150,7 +152,10 @@ class Display:
         self._progress.stop()
 
     def show(self, progress: RunProgress) -> None:
-        """Update the progress bar with the current progress of the run."""
+        """Update the progress bar with the current progress of the run.
+
+        Also print a warning if no worker has processed a video for a while: see StallWarning.
+        """
         line = _line(progress, self._lang)
         self._progress.update(self._bar, total=progress.expected, completed=progress.ended, description=line)
         tenth = 10 * progress.ended // progress.expected if progress.expected else 10

@@ -57,7 +57,7 @@ class BatchMaker(Protocol):
 
 @dataclass(frozen=True)
 class SentBatch:
-    """A batch of tasks that SQS has accepted. `sent_at` is the epoch time at which SQS accepted it."""
+    """A batch of tasks that SQS has accepted. `sent_at` is the epoch time at which SQS accepted the batch."""
 
     batch: Batch
     sent_at: float
@@ -66,8 +66,9 @@ class SentBatch:
 class ParallelSender:
     """Context manager that sends batches of tasks, with several SQS calls at the same time.
 
-    `on_sent` is called with the task ids of each batch that SQS has accepted. The end of the block waits for all calls.
-    Then the error of a batch that could not be sent is raised.
+    `on_sent` is called with the task ids of each batch that SQS has accepted. The methods `send` and `rest` also write
+    the heartbeat of the run, at most every 10 s. The end of the block waits for all calls. Then the error of a batch
+    that could not be sent is raised.
     """
 
     def __init__(self, maker: BatchMaker, run_id: str, on_sent: Callable[[list[str]], None]) -> None:

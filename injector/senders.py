@@ -33,7 +33,10 @@ RETRY_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class NewVideo:
-    """A video to be sent. `intended_at` is its scheduled time in epoch seconds, or None in a burst."""
+    """A video to be sent. `sequence` is its number in the run, from 0.
+
+    `intended_at` is the scheduled time of the video in epoch seconds, or None in a burst.
+    """
 
     run_id: str
     sequence: int
@@ -55,8 +58,9 @@ class Sender:
     def send(self, messages: Mapping[str, str], stopping: Event | None = None) -> None:
         """Send up to ten messages to the queue. Repeat each message that SQS does not confirm.
 
-        `messages` maps an id to a message body. Raise EnvironmentFault if a message is unconfirmed after the last
-        attempt. If `stopping` is set, no further attempt is made.
+        `messages` maps an id to a message body. There are at most five attempts, with pauses of 0.5, 1, 1.5 and 2 s
+        between them. Raise EnvironmentFault if a message is unconfirmed after the last attempt. If `stopping` is set,
+        no further attempt is made.
         """
         unsent, stopping = dict(messages), stopping or Event()
         reasons: dict[str, str] = {}

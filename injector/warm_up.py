@@ -21,8 +21,9 @@ LONGEST_COUNT_SECONDS = 60.0
 def warm_up(request: Request, slots: int, prepare: Callable[[Request], Injection], say: Callable[[str], None]) -> None:
     """Send two warm-up videos per slot as a burst, and wait until all have ended.
 
-    `slots` is the number of slots of all workers. `prepare` returns the object that sends a request's videos. `say`
-    prints a line of text.
+    The videos are recorded as a run of their own. Of a mix, they have the size with the largest weight. At the end,
+    wait up to 60 s until SQS counts no message in the queue. `slots` is the number of slots of all workers. `prepare`
+    returns the object that sends a request's videos. `say` prints a line of text.
     """
     count = VIDEOS_PER_SLOT * slots
     say(f"warm-up: {count} videos")

@@ -51,7 +51,7 @@ class WorkerFleet:
 def read_fleet(settings: Settings) -> WorkerFleet:
     """Return the running reference workers and their slots, read from /metrics or from Prometheus.
 
-    Raise EnvironmentFault if no worker is running.
+    Raise EnvironmentFault if no worker is running, or if Prometheus is needed and does not answer.
     """
     local = _local_worker(settings)
     if local is not None:
@@ -70,8 +70,9 @@ def read_fleet(settings: Settings) -> WorkerFleet:
 def read_app_fleet(settings: Settings, app: AppFile, concurrency: int, workers: int) -> WorkerFleet:
     """Return the running workers of the app under test, with their slots and conditions.
 
-    The caller expects `workers` workers with `concurrency` slots each. Raise EnvironmentFault if the workers' /metrics
-    show other numbers. If aforo.toml has `worker.instrument = false`, return the expected numbers.
+    The caller expects `workers` workers with `concurrency` slots each. Raise EnvironmentFault if no worker's /metrics
+    page answers, or if these pages show other numbers. If aforo.toml has `worker.instrument = false`, return the
+    expected numbers.
     """
     declared = WorkerFleet(workers, workers * concurrency, is_measured=False)
     if not app.worker.instrument:

@@ -66,7 +66,7 @@ class WorkerApp:
 def create_app(settings: Settings) -> WorkerApp:
     """Build the worker's Celery application for the queue in `settings`.
 
-    Raise EnvironmentFault if the queue does not exist.
+    Raise EnvironmentFault if the queue does not exist, or if the SQS transport cannot work with the installed packages.
     """
     registry = CollectorRegistry()
     worker_metrics = WorkerMetrics(registry)
@@ -97,7 +97,8 @@ def _harden(app: Celery, worker_metrics: WorkerMetrics) -> None:
 def serve_metrics(parts: WorkerApp, settings: Settings) -> None:
     """Prepare the worker's main process to serve /metrics and to send Celery events to Redis.
 
-    Call this before the worker starts. Serving and sending begin when the worker is ready.
+    Call this before the worker starts. Serving and sending begin when the worker is ready. The bandwidth limits are
+    measured now, which takes some seconds, unless they were measured in the last day.
     """
     worker, limits = settings.worker, bandwidth_limits(settings, parts.metrics.handled_error)
     places = {"work": worker.work_path, "storage": settings.storage.path}
@@ -157,7 +158,8 @@ def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
 def clean_up(parts: WorkerApp, settings: Settings) -> None:
     """Delete the work files and the unfinished uploads that an earlier, killed worker left.
 
-    Uploads stay if they are younger than 24 hours. A failure of the storage is logged and counted.
+    Before that, kill the ffmpeg processes of that worker. Uploads stay if they are younger than 24 hours. A failure of
+    the storage is logged and counted.
     """
     cleanup.clean_up_work_folder(settings.worker.work_path)
     try:
@@ -184,7 +186,8 @@ def leave(settings: Settings) -> None:
     """Free the claims of dead processes on this machine, and delete this worker's heartbeat row.
 
     Call this after the worker has stopped. The last worker of a queue also marks the unfinished runs of the queue as
-    interrupted. A worker that restarts itself does not leave: it keeps its row and its runs.
+    interrupted. A worker that restarts itself after a stall only frees the claims. Raise the database's error if the
+    database fails.
     """
     claims = _claims(settings, forks=True)
     claims.release_dead_claims()

@@ -26,8 +26,9 @@ HandledError = Callable[[Operation], None]
 def bandwidth_limits(settings: Settings, handled_error: HandledError) -> Limits:
     """Return the bandwidth limits in bytes/s by resource, such as disk writes.
 
-    Limits that were measured in the last day are read from a file. A limit that cannot be measured is left out, and
-    `handled_error` is called.
+    Limits that were measured in the last day are read from a file. Otherwise they are measured now, which takes some
+    seconds, and written to the file. A limit that cannot be measured is left out for a day, and `handled_error` is
+    called.
     """
     folder = settings.worker.work_path
     file, place = folder.with_name(f"{folder.name}-bandwidth-limits.json"), _place(settings)

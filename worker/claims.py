@@ -1,7 +1,8 @@
-"""Claims on videos: the right to work on a video and to write its final state.
+"""Write claims, executions, final states and worker heartbeats to the database.
 
-A claim increments `videos.execution_number`. Every later write of the execution to the video requires that number. An
-execution that lost its claim cannot change the video.
+A claim is the right of one execution to work on a video and to write its final state. A claim increments
+`videos.execution_number`. Every later write of the execution to the video requires that number. An execution that lost
+its claim cannot change the video.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ class Claims:
         """Try to claim the video for `slot`. Return the claim, or the reason why it is denied.
 
         `receive_count` is None if unknown. `started_at` is in epoch seconds. If the video is final or claimed, the
-        execution is recorded as `duplicate`. If the video has had all allowed executions, the video becomes `failed`.
+        execution is recorded as `duplicate`. Otherwise earlier executions without an outcome become `lost`. If the
+        video has had all allowed executions, the video becomes `failed`.
         """
         with self.sessions.begin() as session:
             video = session.get(VideoRow, video_id, with_for_update=True)
@@ -117,8 +119,8 @@ class Claims:
         """End the execution and write the final state of its video. Return the outcome of the execution.
 
         `reason` says why the video failed. `measured` has values for columns of the execution's row. For a video that
-        is `done`, it also has the key `output_bytes`, the size of the output. If the claim is lost, the video stays
-        unchanged, and the outcome is `superseded`.
+        is `done`, `measured` also has the key `output_bytes`, the size of the output. This method removes that key from
+        the dict. If the claim is lost, the video stays unchanged, and the outcome is `superseded`.
         """
         ending = _Ending(measured, reason)
         values: dict[str, Any] = {"state": state, "reason": reason, "updated_at": ending.at, **_UNOWNED}
@@ -174,7 +176,8 @@ class Claims:
     def release_dead_claims(self) -> int:
         """Free the claims that dead processes of this machine still hold. Return the number of these claims.
 
-        If a claim is not freed, the next delivery of its video waits until the lease expires.
+        Claims of this machine whose lease has expired are counted too. If a claim is not freed, the next delivery of
+        its video waits until the lease expires.
         """
         of_this_node = select(VideoRow).where(
             VideoRow.state == VideoState.PROCESSING, VideoRow.owner.startswith(f"{platform.node()}|", autoescape=True)
@@ -191,9 +194,10 @@ class Claims:
             session.merge(WorkerRow(owner=worker.owner, seen_at=time.time(), queue=self.queue))
 
     def remove_worker(self, worker: WorkerProcess) -> bool:
-        """Delete the heartbeat rows of this worker and of dead workers.
+        """Delete the heartbeat row of this worker, and every heartbeat row older than 90 s.
 
-        Return True if no other worker of this queue is alive, and False otherwise.
+        Return True if no other worker of this queue is alive, and False otherwise. A worker is alive if it has a
+        heartbeat row and, on this machine, if its process is alive.
         """
         oldest = time.time() - SILENCE_SECONDS
         with self.sessions.begin() as session:
@@ -206,7 +210,8 @@ class Claims:
     def interrupt_runs(self) -> int:
         """Mark the unfinished runs of this worker's queue as interrupted. Return the number of these runs.
 
-        A run is unfinished if it is running and has open videos. Only the last worker that stops calls this method.
+        A run is unfinished if it is running and has open videos. A run without a recorded queue counts too. Only the
+        last worker that stops calls this method.
         """
         ended = select(func.count()).where(
             VideoRow.run_id == RunRow.id, VideoRow.state.in_([state.value for state in FINAL_STATES])

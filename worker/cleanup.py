@@ -28,7 +28,7 @@ OURS = frozenset({"ffmpeg", "ffprobe"})
 def take_work_folder(folder: Path) -> IO[str]:
     """Lock the work folder for this worker. The lock lasts while the returned file is open.
 
-    Raise EnvironmentFault if another worker holds the lock.
+    Create the folder if it does not exist. Raise EnvironmentFault if that fails, or if another worker holds the lock.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ def take_work_folder(folder: Path) -> IO[str]:
 
 
 def clean_up_work_folder(folder: Path) -> None:
-    """Kill the ffmpeg processes of a killed worker and delete its files in the work folder.
+    """Kill the ffmpeg processes of a killed worker, and empty the work folder except for the lock file.
 
     The calling worker must hold the lock of the folder. Files that cannot be deleted are logged and counted.
     """

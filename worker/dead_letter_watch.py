@@ -65,7 +65,9 @@ class DeadLetterWatch:
     def check(self) -> None:
         """Read the dead-letter queue once and mark the videos of new messages as failed.
 
-        An error is logged and counted. The next check tries again.
+        The outputs of these videos are deleted. While the number of messages stays the same, the messages are read only
+        every 5 minutes. A message whose video is claimed is handled by a later check. An error is logged and counted.
+        The next check tries again.
         """
         try:
             self._check()

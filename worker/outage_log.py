@@ -1,4 +1,7 @@
-"""Log a service that fails: per consequence at most one line a minute, for all processes of a worker together."""
+"""Log a service that fails, with at most one line per consequence and minute.
+
+The limit is for all processes of a worker together.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,10 @@ from core.video import Stage
 
 
 class StageTimer:
-    """Seconds spent in each stage of one execution."""
+    """Measure the stages of one execution, each by a block such as `with timer(Stage.FETCH):`.
+
+    The field `seconds` has the seconds of each stage that has ended. Each of them is also sent to the worker's metrics.
+    """
 
     def __init__(self) -> None:
         self.seconds: dict[Stage, float] = {}

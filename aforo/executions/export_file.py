@@ -17,9 +17,10 @@ CAPACITY = 100_000
 
 
 class ExportFile:
-    """File to which a background thread appends execution records.
+    """File (`path`) to which a background thread appends execution records, one JSON line each.
 
-    `on_lost` is called once for each record that could not be written.
+    A line has the keys of `head`, the key `number` (1, 2, …) and the keys of the record. `on_lost` is called once for
+    each record that could not be written.
     """
 
     def __init__(self, path: Path, head: Mapping[str, Any], on_lost: Callable[[], None]) -> None:

@@ -1,7 +1,7 @@
 """Folders of the spools (execution records on disk) of this machine's workers.
 
 The main process of each worker has its own folder, with a locked file. The folder of a dead process stays for a day.
-Other workers of the same user serve the records in this folder.
+During that day, other workers of the same user serve the records of the dead process.
 """
 
 from __future__ import annotations
@@ -65,8 +65,9 @@ def default_base() -> Path:
 def claim(base: Path, spool_id: str, owner: Mapping[str, Any]) -> Path | None:
     """Create and lock the folder `spool_id` in `base` for this process's execution records.
 
-    Return the path of the folder, or None if the folder cannot be created or if other users can write to `base`.
-    `owner` is written into the lock file. The lock ends with the process.
+    Return the path of the folder. If it cannot be created, or if other users can write to `base`, log a warning and
+    return None. `owner` is written into the lock file. The lock ends with the process. The folders of dead processes
+    that have not changed for a day are deleted from `base`.
     """
     try:
         _require_private(base)
@@ -85,7 +86,8 @@ def claim(base: Path, spool_id: str, owner: Mapping[str, Any]) -> Path | None:
 def dead_spools(base: Path, own_id: str) -> list[DeadSpool]:
     """Return the spools below `base` whose processes have died, the most recently changed first.
 
-    `own_id` is the id of the calling process's own spool, which is left out.
+    `own_id` is the id of the calling process's own spool, which is left out. If `base` cannot be read, the list is
+    empty.
     """
     spools = []
     with suppress(OSError):

@@ -39,7 +39,8 @@ class Recording:
     def start(self, node: str) -> ExecutionsPage:
         """Start the threads that write execution records. Return the WSGI application of /executions.
 
-        `node` is the worker's Celery name, such as `celery@host`. Call this method after the pool has forked.
+        `node` is the worker's Celery name, such as `celery@host`. Call this method after the pool has forked. At its
+        end, the process waits up to 3 s until the last records are on disk, and until a current client has read them.
         """
         owner, spool_id = {"node": node}, secrets.token_hex(8)
         base = Path(settings.read(settings.SPOOL_FOLDER) or folder.default_base())

@@ -1,4 +1,4 @@
-"""Segment: consecutive execution records in one file, or in memory if no folder is given."""
+"""Store consecutive execution records of a spool in one file, or in memory if no folder is given."""
 
 from __future__ import annotations
 

@@ -82,7 +82,10 @@ class Spool:
         self._appended.set()
 
     def write_waiting(self) -> None:
-        """Write all waiting records to disk. The writing thread calls this."""
+        """Write all waiting records to disk. Keep in memory those that the disk does not take.
+
+        The writing thread calls this.
+        """
         with self._reading_or_writing:
             while self._waiting:
                 self._write(*self._waiting.popleft())
@@ -90,7 +93,8 @@ class Spool:
     def after(self, number: int, max_bytes: int) -> Slice:
         """Return the execution records with numbers above `number`, oldest first.
 
-        The records have at most `max_bytes` bytes in total. A larger first record is returned alone. The Slice also has
+        The records have at most `max_bytes` bytes in total. A larger first record is returned alone. Records that still
+        wait to be written are not returned. The returned records count as read: see `read_up_to`. The Slice also has
         the oldest and newest record number of the whole spool.
         """
         with self._reading_or_writing:
@@ -116,7 +120,7 @@ class Spool:
 
     @property
     def newest(self) -> int:
-        """Return the number of the record that was last written to disk, or 0 before the first."""
+        """Return the number of the record that was last written to disk or memory, or 0 before the first."""
         return self._newest
 
     @property

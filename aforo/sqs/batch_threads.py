@@ -41,7 +41,7 @@ class BatchThreads(Generic[Item]):
         self._changed = threading.Condition()
 
     def add(self, key: str, item: Item) -> None:
-        """Process `item` in the background. If it has to wait, it joins a batch with other items of `key`."""
+        """Process `item` in the background. An item that has to wait joins a batch with other items of `key`."""
         with self._changed:
             lane = self._lanes.setdefault(key, _Lane())
             lane.waiting.append(item)

@@ -1,7 +1,7 @@
 """The hardened channel: kombu's SQS channel, extended to survive SQS failures and malformed messages.
 
-The channel is for the pools prefork, threads and solo. With eventlet and gevent, kombu receives messages in other code.
-The corrected defects are those of kombu 5.7.0.
+The channel is for the pools prefork, threads and solo. With eventlet and gevent, kombu receives messages without an
+event loop, in code that this channel does not correct. The corrected defects are those of kombu 5.7.0.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Channel(FinishingChannel):
         self._timer_holds = TimerHolds(self.short_client, self.visibility_timeout, self._hardening.observer)
 
     def close(self) -> None:
-        """Close the SQS channel. Before that, end the calls to SQS that hide messages of delayed tasks.
+        """End the calls to SQS that hide messages of delayed tasks, then close the SQS channel.
 
-        A task is delayed by Celery's option `countdown` or `eta`.
+        A task is delayed by Celery's option `countdown` or `eta`. Closing can take 10 seconds: see FinishingChannel.
         """
         self._timer_holds.close()
         super().close()
@@ -110,7 +110,8 @@ class Channel(FinishingChannel):
         """Give up the delivery of a message for which Celery raised an error.
 
         `delivery_tag` is the receipt handle of the message. The message stays in its queue. SQS delivers the message
-        again, or moves it to the dead-letter queue after too many deliveries.
+        again, or moves it to the dead-letter queue after too many deliveries. The observer counts the message as
+        `undeliverable`. If the worker can now hold another message, it receives again.
         """
         # not dead-lettered at once, because the cause of the error can be Celery
         self._hardening.observer.invalid_message(InvalidReason.UNDELIVERABLE)

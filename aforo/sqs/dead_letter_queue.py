@@ -66,8 +66,8 @@ class DeadLetterQueue:
     def move(self, message: ReceivedMessage, body: str, reason: InvalidReason) -> None:
         """Move an invalid message to the dead-letter queue, in the background.
 
-        `body` is the body of the message. The moved message has `reason` in its attribute `aforo_reason`. Without a
-        dead-letter queue, or with too many waiting moves, the message stays in its queue.
+        `body` is the body of the message. The moved message has `reason` in its attribute `aforo_reason`. The message
+        stays in its queue if there is no dead-letter queue, if SQS rejects the move, or if 100 moves are waiting.
         """
         # corrects a defect: kombu acknowledges a message that it cannot decode, so SQS deletes the message
         if self._moves.count() >= MOST_WAITING:
@@ -76,9 +76,9 @@ class DeadLetterQueue:
             self._moves.add(message.queue_url, _Move(message, body, reason))
 
     def close(self) -> None:
-        """Finish the waiting moves to the dead-letter queue.
+        """Wait for at most 5 s until the waiting moves to the dead-letter queue are finished.
 
-        Messages that are not moved within a few seconds stay in their queue.
+        Messages that are not moved by then stay in their queue.
         """
         self._moves.wait_until_empty(CLOSE_SECONDS)
 
@@ -114,7 +114,8 @@ class DeadLetterQueue:
     def is_configured_for(self, message: ReceivedMessage) -> bool:
         """Return True if the queue of this message has a dead-letter queue.
 
-        Return True also if SQS does not say whether it has one. The caller deletes a message only after False.
+        Ask SQS for the redrive policy of the queue, unless the answer of the last 5 minutes is known. If the call
+        fails, log and count the error, and return True: the caller deletes a message only after False.
         """
         try:
             return self._target(message) is not None

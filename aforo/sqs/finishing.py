@@ -40,7 +40,10 @@ class QoS(SQS.QoS):
             self.channel._make_visible(self.channel._message_of(delivery_tag), pause_seconds)
 
     def has_backoff_policy(self, delivery_tag: str) -> bool:
-        """Return True if the app's back-off policy applies to the task of this message."""
+        """Return True if the app's back-off policy applies to the task of this message.
+
+        `delivery_tag` is the receipt handle of the message.
+        """
         _, message, tasks, policy = self._extract_backoff_policy_configuration_and_message(delivery_tag)
         return bool(message and policy and (message.headers or {}).get("task") in (tasks or ()))
 

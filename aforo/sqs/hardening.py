@@ -29,7 +29,7 @@ OPTION = "aforo"
 
 
 class UnsupportedApp(ValueError):
-    """Error for an app that cannot use the hardened transport. Its text is one line: reason and remedy."""
+    """Error for an app that cannot use the hardened transport. The text has the reason and the remedy, on one line."""
 
 
 class Hardening:
@@ -50,7 +50,8 @@ def harden(app: Celery, observer: Observer | None = None, policy: MessagePolicy 
     """Make a Celery app with an SQS broker use the hardened transport.
 
     Call this after configuring the app. `observer` is called for each transport event. `policy` decides which messages
-    are valid: by default, every message that Celery can deliver. Raise UnsupportedApp if the transport cannot serve the
+    are valid: by default, every message that Celery can deliver. The app's workers also replace slot processes that
+    stay stopped, and restart if they stop receiving messages. Raise UnsupportedApp if the transport cannot serve the
     app.
     """
     _require_support(app)

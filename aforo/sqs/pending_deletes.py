@@ -78,7 +78,10 @@ class PendingDeletes:
         self._retries = DueThread("pending-deletes", self._retry)
 
     def delete(self, message: ReceivedMessage) -> None:
-        """Delete a message whose task has finished, in the background. If that fails, retry it later."""
+        """Delete a message whose task has finished, in the background.
+
+        If the delete fails, it is retried later, unless SQS says that every retry would fail too.
+        """
         with self._lock:
             _remember(self._finished, message.id, message.receipt_handle, MOST_REMEMBERED)
             is_closed = self._is_closed

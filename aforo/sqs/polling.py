@@ -93,9 +93,10 @@ class PollingChannel(TimedChannel):
         self._wake()
 
     def basic_cancel(self, consumer_tag: str) -> None:
-        """Stop receiving for the consumer `consumer_tag`, and wait until the running receive call ends.
+        """Stop receiving for the consumer `consumer_tag`, and wait until the running receive calls end.
 
-        Messages that this call receives are returned to the queue.
+        The wait is at most 1 s longer than a long poll. Messages that arrive for this consumer meanwhile are returned
+        to the queue.
         """
         # corrects a defect: kombu does not wait; messages of a late answer are lost until their visibility timeout ends
         super().basic_cancel(consumer_tag)

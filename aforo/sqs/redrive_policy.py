@@ -1,6 +1,6 @@
-"""Redrive policy of an SQS queue.
+"""Read the redrive policy of an SQS queue, and find the URL of its dead-letter queue.
 
-It names the dead-letter queue, and the number of receives after which SQS moves a message there.
+After a number of receives that the policy names, SQS moves a message to the dead-letter queue.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 class RedrivePolicy:
     """Redrive policy of an SQS queue.
 
-    It has the ARN of the dead-letter queue, and the number of receives after which SQS moves a message there.
+    `dead_letter_arn` is the ARN of the dead-letter queue. After `max_receive_count` receives, SQS moves a message to
+    the dead-letter queue.
     """
 
     dead_letter_arn: str
@@ -23,13 +24,16 @@ class RedrivePolicy:
 
     @classmethod
     def of(cls, attributes: Mapping[Any, str]) -> RedrivePolicy | None:
-        """Read the redrive policy from the attributes of a queue. Return None if it is missing or incomplete."""
+        """Read the redrive policy from the attributes of a queue.
+
+        Return None if the policy is missing or incomplete.
+        """
         policy = json.loads(attributes.get("RedrivePolicy") or "{}")
         arn, count = policy.get("deadLetterTargetArn"), policy.get("maxReceiveCount")
         return None if arn is None or count is None else cls(arn, int(count))
 
 
 def url_of_arn(client: Any, arn: str) -> str:
-    """Return the URL of the queue with this ARN. Errors of boto3 are not caught."""
+    """Ask SQS for the URL of the queue with this ARN. Errors of boto3 are not caught."""
     account, name = arn.split(":")[-2:]
     return str(client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"])

@@ -31,7 +31,7 @@ _restarting = threading.Event()
 class StallWatch:
     """Detect a stall: for a minute, no receive call has returned or failed although slots were free.
 
-    An outage of SQS is no stall, because its receive calls fail.
+    An outage of SQS is no stall, because receive calls fail during the outage.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

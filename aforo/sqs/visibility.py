@@ -39,7 +39,8 @@ class VisibilityHeartbeat:
     - `renew` returns None: `renew` failed and has logged the error. The next tick tries again.
 
     After SQS has delivered the message again, a tick renews only the lease. `observer` gets the result of each tick,
-    but from then on only failures. A failed tick raises nothing in the task.
+    but from then on only failures. A failed tick raises nothing in the task. The end of the block waits up to 5 s for a
+    tick in progress.
     """
 
     def __init__(

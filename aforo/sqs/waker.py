@@ -43,7 +43,10 @@ _WAKERS: WeakKeyDictionary[Any, _Waker] = WeakKeyDictionary()
 
 
 def waker_of(hub: Any) -> _Waker:
-    """Return the object that wakes the event loop `hub` of this process. Create it on the first call."""
+    """Return the object whose method `wake` makes the event loop `hub` continue.
+
+    The first call for a `hub` creates the object.
+    """
     if hub not in _WAKERS:
         _WAKERS[hub] = _Waker(hub)
     return _WAKERS[hub]

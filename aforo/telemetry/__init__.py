@@ -1,1 +1,1 @@
-"""Metrics of a Celery worker: what is measured, how it is collected, and how /metrics is served."""
+"""Measure the tasks, slots and machine of a Celery worker, and serve the metrics on /metrics."""

@@ -250,9 +250,9 @@ def histogram(name: str, registry: CollectorRegistry) -> Histogram:
 
 
 def family(name: str) -> GaugeMetricFamily | CounterMetricFamily:
-    """Return the declared metric `name` as a Prometheus family without samples.
+    """Return the declared counter or gauge `name` as a Prometheus family without samples.
 
-    The caller adds the samples at each scrape.
+    The caller adds the samples at each scrape. Raise KeyError if `name` is not declared.
     """
     return empty_family(METRICS[name])
 

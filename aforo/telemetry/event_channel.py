@@ -47,7 +47,8 @@ class EventChannel:
     def send(self, event: Event) -> None:
         """Send a telemetry event to the main process. This never raises.
 
-        If the event cannot be sent within a second, it is lost. The next event carries the number of lost events.
+        In the main process itself, the event is handled immediately. An event is lost if it cannot be sent within a
+        second, or has more than MAX_EVENT_BYTES. The next event carries the number of lost events.
         """
         if os.getpid() == self._home:
             self._handle_safely(event)

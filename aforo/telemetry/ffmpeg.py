@@ -8,7 +8,7 @@ TIMEOUT_SECONDS = 10
 
 
 def ffmpeg_version() -> str:
-    """Return the version of the ffmpeg in PATH, or `unknown`."""
+    """Run the ffmpeg in PATH and return its version. Return `unknown` if that fails."""
     try:
         return _output("ffmpeg", "-version").split()[2]
     except (OSError, subprocess.SubprocessError, IndexError):

@@ -42,7 +42,7 @@ def only_for_this_machine(application: WsgiApp, host: str) -> WsgiApp:
 
 
 def names_this_machine(header: str, own_names: frozenset[str]) -> bool:
-    """Return True if a Host header is empty, an IP address, localhost, or one of `own_names`."""
+    """Return True if a Host header is empty, an IP address, `localhost`, `*.localhost` or one of `own_names`."""
     try:
         name = (urlsplit(f"//{header}").hostname or "").rstrip(".")
     except ValueError:

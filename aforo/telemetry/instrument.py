@@ -65,7 +65,8 @@ def instrument(
     events are sent to the Redis `events_redis_url`, where celery-exporter reads them. The defaults of `host`, `port`
     and `events_redis_url` are the environment variables AFORO_METRICS_HOST, AFORO_METRICS_PORT and
     AFORO_EVENTS_REDIS_URL. Return the metrics, which can be the argument `observer` of the function `aforo.harden`.
-    Return None if `app` cannot be measured.
+    Return None if `app` cannot be measured. With AFORO_STRICT=1, raise SystemExit instead. A second call for the same
+    `app` changes nothing and returns the same metrics.
     """
     with never_an_outage():
         if app not in _connected:
@@ -79,7 +80,8 @@ def instrument(
 def connect(app: Celery, worker_metrics: WorkerMetrics) -> None:
     """Install Celery signal handlers that count the tasks of the workers of `app`.
 
-    The counting starts when a worker starts, and uses `worker_metrics`. Call this function before that.
+    Call this function before a worker starts. The counting in `worker_metrics` begins at the start of the worker. Each
+    message that this process sends gets a header with its send time.
     """
     _connected[app] = worker_metrics
     before_task_publish.connect(_stamp, weak=False)

@@ -1,6 +1,7 @@
 """Metrics of the worker's machine and its container, read at each scrape.
 
-They cover CPU time (also the time that the hypervisor took away), memory, pressure (PSI), throttling, disk and network.
+The metrics cover CPU time (also time that the hypervisor took away), memory, pressure (PSI), throttling, disk and
+network.
 """
 
 from __future__ import annotations

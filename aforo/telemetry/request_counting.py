@@ -98,7 +98,10 @@ class CountedRequest(Request):
         self.count_end(outcome, reason)
 
     def count_end(self, outcome: str, reason: str | None = None) -> None:
-        """Count the end of the task and record its execution, unless its end has already been counted."""
+        """Count the end of the task by its `outcome`, unless its end has already been counted.
+
+        Also finish the execution record of a task that had started. `reason` is the failure reason in that record.
+        """
         if self._is_over:
             return
         self._is_over = True

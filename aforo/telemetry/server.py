@@ -30,8 +30,9 @@ def serve(
 ) -> int:
     """Start the HTTP server of /metrics and /executions on the first free port, and return that port.
 
-    `executions` is the WSGI application that answers /executions. Without it, the answer is 404. The CPU seconds of the
-    server's threads are added to `telemetry_cpu`. Raise OSError if no port is free.
+    `executions` is the WSGI application that answers /executions. Without it, the answer is 404. Every other path is
+    answered with the metrics. On a loopback address, a request for another host is answered with 421. The CPU seconds
+    of the server's threads are added to `telemetry_cpu`. Raise OSError if no port is free.
     """
     exposition = Exposition(registry)
 

@@ -1,4 +1,7 @@
-"""Number of the slot that runs a task. A child process takes over the number of the one it replaces."""
+"""Find the number of the slot that runs a task.
+
+A new child process has the number of the child that it replaces.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stages of a task: named steps whose durations are measured."""
+"""Measure the stages of a task: named steps, each a `with` block or a call of `record_stage`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Result that a running task reports: an outcome other than `succeeded`, and figures of its video."""
+"""Send the outcome and figures of a running task to the worker's metrics, and make its delivery key."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Telemetry events at the start and at the end of a task: its slot, receive count and times.
+"""Send telemetry events at the start and at the end of a task, with its slot, receive count and times.
 
-From them the main process computes the queue wait of the message and the idle time of the slot.
+From these events the main process computes the queue wait of the message and the idle time of the slot.
 """
 
 from __future__ import annotations

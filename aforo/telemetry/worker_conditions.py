@@ -1,4 +1,7 @@
-"""Conditions of a worker as labels of `aforo_worker_info`: machine, limits, programs and settings."""
+"""Collect the conditions of a worker for the labels of `aforo_worker_info`.
+
+The conditions are the machine, its limits, the versions of programs, and settings.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,8 @@ def worker_conditions(app: Any, pool: Any, facts: Mapping[str, str]) -> dict[str
 
     Call this in the worker's main process. `pool` is the Celery pool. `facts` has what only the app knows: `profile`,
     `threads` (of one ffmpeg), `threads_setting` (`auto` or a number) and `autoscale`, the value of Celery's option. An
-    unknown profile and no autoscaling are an empty text. Any other unknown condition is `unknown`.
+    unknown profile and no autoscaling are an empty text. Any other unknown condition is `unknown`. A CPU quota or
+    memory limit that does not exist is `none`.
     """
     return {
         "worker": WorkerProcess.this().owner,

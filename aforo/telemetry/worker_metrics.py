@@ -28,7 +28,7 @@ class WorkerMetrics:
     """All metrics of one worker about its tasks, slots and SQS transport.
 
     Pass the object to the function `aforo.harden` as `observer` to count the events of the SQS transport. Any thread or
-    child process may call the methods.
+    child process may call the methods of the observer. Call the other methods in the worker's main process.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -125,8 +125,9 @@ class WorkerMetrics:
     def ended(self, task: str, outcome: str, seconds: float | None, delivery: str = "") -> str:
         """Count the end of an execution of the task named `task`, and return the counted outcome.
 
-        An outcome that the task reported with the function `record_result` replaces the outcome `succeeded`. `seconds`
-        is the duration, or None if the execution never started. `delivery` is the delivery key.
+        First handle the telemetry events that have arrived. An outcome that the task reported with the function
+        `record_result` replaces the outcome `succeeded`. `seconds` is the duration, or None if the execution never
+        started. `delivery` is the delivery key.
         """
         if self.channel is not None:
             self.channel.drain()

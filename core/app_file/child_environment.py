@@ -23,8 +23,8 @@ def child_environment(
 ) -> dict[str, str]:
     """Return the environment variables for a program of the app under test.
 
-    They are merged in this order, and later values win: `inherited` without the variables of Aforo, the variables of
-    `env_file`, and `more`.
+    They are merged in this order, and later values win: `inherited`, the variables of `env_file`, and `more`. Of
+    `inherited`, the variables of Aforo, make and supervisord are left out, and those that Celery's command line reads.
     """
     hidden = OF_CELERY | OF_STACK | MAKE_VARIABLES | RUN_OPTIONS
     kept = {

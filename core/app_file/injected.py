@@ -22,7 +22,8 @@ INPUTS_FILE = "inputs.txt"
 class InjectedVideo:
     """One video that a run sent to the app under test.
 
-    `row` is the key of the inserted database row, and `status` its status. Both are None if the app has no table.
+    `row` is the key of the inserted database row, and `status` the status with which it was inserted. Both are None if
+    the app has no table.
     `made` is the path or s3:// address of an input file that was created for this video alone, else None.
     """
 
@@ -34,9 +35,10 @@ class InjectedVideo:
 
 
 def start_list(folder: Path, app: AppFile, inputs: Iterable[str]) -> None:
-    """List the input files that a run will make, in its run folder `folder`.
+    """Write the list of the input files that a run will make, `inputs.txt`, into its run folder `folder`.
 
-    A copy of the app's aforo.toml without passwords is written there too. `inputs` has paths or s3:// addresses.
+    `inputs` has the paths or s3:// addresses of these files. A copy of the app's aforo.toml without passwords is
+    written into the same folder, which is created if it does not exist.
     """
     folder.mkdir(parents=True, exist_ok=True)
     first_line = f"{header(app.name)}sha256 of the original: {app.sha256}\n"
@@ -45,7 +47,10 @@ def start_list(folder: Path, app: AppFile, inputs: Iterable[str]) -> None:
 
 
 def listed_inputs(folder: Path) -> list[str]:
-    """Return the paths or s3:// addresses that `inputs.txt` in the run folder `folder` lists."""
+    """Return the paths or s3:// addresses that `inputs.txt` in the run folder `folder` lists.
+
+    Return an empty list if there is no such file.
+    """
     file = folder / INPUTS_FILE
     return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 
@@ -67,7 +72,10 @@ def header(app_name: str) -> str:
 
 
 def injected(folder: Path) -> list[InjectedVideo]:
-    """Return the videos that `injected.jsonl` in the run folder `folder` lists. Ignore an incomplete line."""
+    """Return the videos that `injected.jsonl` in the run folder `folder` lists.
+
+    Ignore an incomplete line. Return an empty list if there is no such file.
+    """
     try:
         lines = (folder / FILE).read_text(encoding="utf-8").splitlines(keepends=True)
     except FileNotFoundError:

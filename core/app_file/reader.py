@@ -29,7 +29,9 @@ MISSING = ("it is missing", "add the line; docs/your-own-worker.md has an exampl
 def read_app_file(path: Path) -> AppFile:
     """Read and check the `aforo.toml` at `path`.
 
-    Raise UsageError for the first invalid line, and EnvironmentFault if the file cannot be read.
+    Raise UsageError if there is no such file, and for its first invalid line. Raise EnvironmentFault if the file cannot
+    be read, or if other users may have written it or may replace it. A later call with the same path returns the same
+    object, and does not read the file again.
     """
     path = path.expanduser().absolute()
     _require_safe(path)

@@ -1,4 +1,7 @@
-"""Content of `aforo.toml` as checked dataclasses, one per section. Paths are absolute."""
+"""Content of `aforo.toml` as checked dataclasses, one per section. Paths are absolute.
+
+A field has the name and the meaning of its key in the file. docs/your-own-worker.md explains the keys.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,8 @@ class WorkerSection:
     """Section `[worker]` of aforo.toml: how to start the app's worker with a given number of slots.
 
     `command` starts the worker on this machine. For workers elsewhere, the shell command `scale` sets the numbers of
-    workers and of slots per worker. The other of the two is None. `app` is the name of the Celery app, as in Celery's
-    option `-A`. It is used if `command` has no such option.
+    workers and of slots per worker. One of `command` and `scale` is None. `app` is the name of the Celery app, as in
+    Celery's option `-A`. The field `app` is used only if `command` has no such option.
     """
 
     directory: Path
@@ -60,7 +63,7 @@ class VideosSection:
     """Section `[videos]` of aforo.toml: the app's own database table of videos, and its columns.
 
     `url` is the complete database URL, including a password. `insert` maps each column of a new row to its value.
-    It may be empty if the app has a `producer`.
+    `insert` may be empty if the app has a `producer`, a script that inserts the rows.
     """
 
     url: str = field(repr=False)

@@ -35,7 +35,8 @@ def text(value: Any) -> str:
 def name(value: Any) -> str:
     """Return `value` if it is a valid name for an app. Otherwise raise ValueError.
 
-    A valid name can be used in file names and as the value of a metric label.
+    A valid name can be used in file names and as the value of a metric label. The name of an encoding profile is not
+    valid.
     """
     # an app's name is stored where our own worker has its profile
     if not isinstance(value, str) or not _NAME.fullmatch(value) or value in PROFILES:
@@ -166,7 +167,8 @@ def targets(value: Any) -> tuple[str, ...]:
 def command(value: Any) -> str:
     """Return `value` if it is a valid command to start the app's worker. Otherwise raise ValueError.
 
-    The command is run without a shell. It must contain `{concurrency}` and must not contain `--autoscale`.
+    The command is run without a shell. It must contain `{concurrency}` and may contain `{workers}`, but no other
+    placeholder and no option `--autoscale`.
     """
     words = _words(value)
     if "{concurrency}" not in value:

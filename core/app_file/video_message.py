@@ -54,8 +54,9 @@ def require_user_id(app: AppFile, user_id: str | None) -> None:
 def try_video(app: AppFile, table: VideosTable | None, user_id: str | None) -> dict[str, Any]:
     """Insert a row for a video, roll it back, and encode the message of its task. Return the row.
 
-    The row is empty if the app has no table, or a script that makes rows and messages. Raise an AforoError if the
-    database rejects the row, or if the message cannot be encoded.
+    Without a table, the row is empty. If the app has a script that makes rows and messages, nothing is tried, and the
+    row is empty. Raise an AforoError if `user_id` is None but used, if the database rejects the row, or if the message
+    cannot be encoded.
     """
     require_user_id(app, user_id)
     if app.producer is not None:

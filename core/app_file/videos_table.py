@@ -56,8 +56,8 @@ class VideosTable:
     def open(cls, app: AppFile) -> VideosTable:
         """Connect to the app's database and read the columns of its table of videos.
 
-        Raise an AforoError if the table or a column is missing, also one of the placeholders `{row.COLUMN}`. The error
-        names the line of aforo.toml.
+        Raise an AforoError if the database does not answer, or if the table or a column is missing, also a column that
+        a placeholder `{row.COLUMN}` names. The error names the line of aforo.toml.
         """
         section = app.videos
         assert section is not None  # noqa: S101 (the caller checks it)
@@ -82,7 +82,8 @@ class VideosTable:
     def insert(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Insert and commit one row for a video. Return the row as the database stored it.
 
-        The columns come from the key `insert` of aforo.toml, with its placeholders replaced by `values`.
+        The columns come from the key `insert` of aforo.toml, with its placeholders replaced by `values`. Raise an
+        AforoError if the database rejects the row or does not answer.
         """
         try:
             with self.engine.begin() as connection:
@@ -94,7 +95,7 @@ class VideosTable:
         """Insert one row for a video as a test, and roll the transaction back.
 
         `values` are the values of the placeholders, as for the method `insert`. Return the row as the database would
-        have stored it.
+        have stored it. Raise an AforoError if the database rejects the row or does not answer.
         """
         try:
             with self.engine.connect() as connection, connection.begin() as transaction:
@@ -142,7 +143,10 @@ class VideosTable:
         return plain(self._key(text))
 
     def keys_of(self, column: str, values: Sequence[str]) -> list[Any]:
-        """Return the keys of the rows in which `column` has one of the `values`."""
+        """Return the keys of the rows in which `column` has one of the `values`.
+
+        Raise SQLAlchemyError if the database does not answer.
+        """
         kind, keys = self.table.c[column].type, []
         with self.engine.connect() as connection:
             for part in batched_keys([_as(kind, value) for value in values]):
@@ -151,7 +155,10 @@ class VideosTable:
         return keys
 
     def keys_between(self, since: float, until: float) -> list[Any]:
-        """Return the keys of the rows uploaded between two epoch times, in the order of upload."""
+        """Return the keys of the rows uploaded from `since` to `until`, in the order of upload.
+
+        `since` and `until` are epoch seconds, and both are included. The upload times of all rows are read.
+        """
         uploaded = self._raw(self.section.uploaded_at)
         with self.engine.connect() as connection:
             rows = connection.execute(select(self._raw(self.section.id), uploaded)).all()
@@ -159,7 +166,10 @@ class VideosTable:
         return [key for moment, key in sorted(timed, key=lambda pair: pair[0]) if since <= moment <= until]
 
     def delete(self, keys: Sequence[Any]) -> int:
-        """Delete the rows with these keys from the app's table. Return the number of deleted rows."""
+        """Delete the rows with these keys from the app's table. Return the number of deleted rows.
+
+        Raise an AforoError if the database fails. In this case, no row is deleted.
+        """
         deleted = 0
         try:
             with self.engine.begin() as connection:
@@ -181,7 +191,7 @@ class VideosTable:
         return None if now is None else now - (before + time.time()) / 2
 
     def count(self) -> int:
-        """Return the number of rows in the app's table."""
+        """Return the number of rows in the app's table, counted now. Raise SQLAlchemyError if the database fails."""
         with self.engine.connect() as connection:
             return connection.scalar(select(func.count()).select_from(self.table)) or 0
 

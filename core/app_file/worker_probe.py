@@ -53,8 +53,8 @@ class WorkerFacts:
 
     `python`, `celery` and `kombu` are versions. `tasks` are the names of the registered tasks. `acks_late` is True if
     Celery acknowledges a message after its task, and False if before. `routing_key` is the name of the queue in Celery.
-    It differs from the name in SQS if the app has a `queue_name_prefix`, or other names in `predefined_queues`. None
-    means unknown. `error` is the error that stopped the reading, or None.
+    This name differs from the name in SQS if the app has a `queue_name_prefix`, or other names in `predefined_queues`.
+    `error` is the error that stopped the reading, or None without an error. In every other field, None means unknown.
     """
 
     python: str | None = None
@@ -69,7 +69,8 @@ class WorkerFacts:
 def probe_worker(app: AppFile) -> WorkerFacts:
     """Import the app with the Python interpreter of its worker, and return facts about the app.
 
-    All facts are unknown if that interpreter is not on this machine.
+    All facts are unknown if that interpreter is not on this machine. This never raises: an error, or no answer within
+    60 s, is in the field `error`.
     """
     if app.worker.python is None:
         return WorkerFacts()
@@ -87,8 +88,8 @@ def probe_worker(app: AppFile) -> WorkerFacts:
 def require_task(app: AppFile, facts: WorkerFacts) -> None:
     """Raise an AforoError if the app cannot be imported, or if it does not know the task `app.task`.
 
-    `facts` are those of `probe_worker`. Unknown facts raise no error, nor do those of a worker that is started
-    elsewhere, unless aforo.toml has `worker.app`.
+    `facts` are those of `probe_worker`. Raise nothing if the tasks are unknown, or if aforo.toml has neither
+    `worker.command` nor `worker.app`.
     """
     if app.worker.command is None and app.worker.app is None:
         return

@@ -12,7 +12,7 @@ _MISSING = ("Unknown encoder", "Cannot load", "No capable devices", "No NVENC ca
 
 
 def require_encoding(profile: Profile) -> None:
-    """Raise an error unless this machine can encode with `profile`.
+    """Run ffmpeg for a moment with `profile`. Raise an error unless this machine can encode with it.
 
     Raise EnvironmentFault if ffmpeg or the machine lacks the encoder, and UsageError if ffmpeg rejects an option of the
     profile.

@@ -134,7 +134,7 @@ def input_guard(container: str) -> list[str]:
 def container_of(source: Path) -> str:
     """Return the name of ffmpeg's demuxer for the file, recognised by its first bytes.
 
-    Raise VideoFailed if the file is empty, truncated or not a media file.
+    Raise VideoFailed if the file is empty, truncated, encrypted or not a media file.
     """
     with source.open("rb") as file:
         head = file.read(HEAD_BYTES)

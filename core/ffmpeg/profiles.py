@@ -124,7 +124,7 @@ def profile_named(name: str) -> Profile:
 def find_profile(text: str) -> Profile:
     """Return the profile that the option PROFILE selects, by its name or by the path of a TOML file.
 
-    `text` is the value of the option. Raise UsageError if it is neither.
+    `text` is the value of the option. Raise UsageError for an unknown name, and for a file that is no valid profile.
     """
     return read_profile(Path(text)) if text.endswith(".toml") else profile_named(text)
 
@@ -149,14 +149,17 @@ def is_profile(text: str | None) -> TypeGuard[str]:
 def profile_text(text: str) -> str:
     """Check `text`, the value of the option PROFILE, and return it unchanged.
 
-    Raise UsageError if it names no valid profile.
+    Raise UsageError if `text` names no valid profile.
     """
     find_profile(text)
     return text
 
 
 def read_profile(path: Path) -> Profile:
-    """Read a user's own profile from a TOML file. Raise UsageError for the first invalid entry."""
+    """Read a user's own profile from a TOML file.
+
+    Raise UsageError if the file cannot be read, and for its first invalid entry.
+    """
     try:
         values = tomllib.loads(read_text("PROFILE", path, "give the path of a TOML file", LARGEST_FILE_BYTES))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:

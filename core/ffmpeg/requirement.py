@@ -14,7 +14,10 @@ ENCODERS = ("libx264", "aac")
 
 
 def require_ffmpeg() -> None:
-    """Raise EnvironmentFault unless ffmpeg and ffprobe run, are recent, and have libx264 and aac."""
+    """Raise EnvironmentFault unless ffmpeg and ffprobe can process videos here.
+
+    Both must run and have version 5.1 or later. ffmpeg must have the encoders libx264 and aac.
+    """
     for program in ("ffmpeg", "ffprobe"):
         _require_version(program)
     available = _names("-encoders")
@@ -25,7 +28,10 @@ def require_ffmpeg() -> None:
 
 @lru_cache(maxsize=64)
 def has_filter(name: str) -> bool:
-    """Return True if the installed ffmpeg has the filter `name`."""
+    """Return True if the installed ffmpeg has the filter `name`.
+
+    ffmpeg is run only on the first call for a name.
+    """
     return name in _names("-filters")
 
 

@@ -26,7 +26,7 @@ def samples_of_run(run: Run, tally: Tally, executions: ExecutionTally, now: floa
     """Return the values of the metrics `aforo_run_*` of one run, by metric name and label values.
 
     `tally` has the sums over the run's videos, and `executions` those over its executions. `now` is the current time in
-    epoch seconds. `queue` is the queue of a run whose row names none. None means unknown.
+    epoch seconds. `queue` is the label value of a run whose row has no queue. An unknown value of a metric is None.
     """
     return {
         **_facts(run, queue),

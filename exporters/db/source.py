@@ -113,9 +113,11 @@ class DatabaseSource:
         self._candidate = count
 
     def keep_building(self, stop: threading.Event, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Repeat the full count of the database until `stop` is set, with waits between the counts.
+        """Repeat the full count of the database until `stop` is set.
 
-        A count that fails is logged and repeated after `RETRY_SECONDS`. `monotonic` returns a clock's time in seconds.
+        The wait after a count is the setting `rebuild_seconds`, or shorter if `rebuild_requested` is set. The wait is
+        at least 100 times as long as the count took. A count that fails is logged and repeated after `RETRY_SECONDS`.
+        `monotonic` returns a clock's time in seconds.
         """
         while not stop.is_set():
             started = monotonic()

@@ -98,7 +98,11 @@ class Tally:
         self.states[new] += 1
 
     def absorb(self, other: Tally) -> None:
-        """Add the counts and sums of another tally to this tally."""
+        """Add the counts and sums of another tally to this tally.
+
+        `first_upload` becomes the earlier, and `last_done` the later time of the two tallies. The field `max_lateness`
+        does not change.
+        """
         # Counter.update takes five times longer, and a scrape does this 200 times
         for state, count in other.states.items():
             self.states[state] += count

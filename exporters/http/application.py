@@ -39,8 +39,8 @@ class Answer:
 class Application:
     """WSGI application of one exporter.
 
-    `exposition` is the /metrics page. `credentials` is `user:password` for basic authentication. If it is None, no
-    password is asked for.
+    `exposition` is the /metrics page. `credentials` is `user:password` for basic authentication. If `credentials` is
+    None, no password is asked for. /healthz never needs one.
     """
 
     exposition: Exposition

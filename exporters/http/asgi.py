@@ -27,7 +27,8 @@ def adapted(application: WsgiApp, *, is_blocking: bool) -> Callable[[Message, Re
     """Return a WSGI application as an ASGI application.
 
     With `is_blocking`, each request runs in a thread of the event loop's default executor. Without it, the application
-    answers in the event loop, so it must not wait for anything.
+    answers in the event loop, so it must not wait for anything. A request with a body of more than 16 KiB is answered
+    with 400.
     """
 
     async def answer(scope: Message, receive: Receive, send: Send) -> None:

@@ -47,8 +47,8 @@ def listen(settings: Exporters, port: int, port_setting: str) -> socket.socket:
 def serve(application: WsgiApp, config: Config, *, is_blocking: bool) -> None:
     """Serve HTTP requests until SIGTERM or SIGINT.
 
-    `application` answers the requests. `is_blocking` says that it may wait, for example for the database. `config`
-    comes from the function `configuration`.
+    `application` answers the requests. Pass `is_blocking=True` if the application may wait, for example for the
+    database. `config` comes from the function `configuration`.
     """
     asyncio.run(_serve(adapted(application, is_blocking=is_blocking), config))
 

@@ -43,8 +43,8 @@ class OldestMessage:
     def poll(self, *, is_queue_empty: bool = False) -> None:
         """Read the send time of the oldest waiting message from the database, and keep it in memory.
 
-        Pass `is_queue_empty=True` if SQS reports an empty queue. The metric then has no value. This method raises no
-        error of the database. The method `fetch` raises it.
+        Pass `is_queue_empty=True` if SQS reports an empty queue. The metric then has no value. If the database fails,
+        this method raises nothing. Instead, the method `fetch` raises the error of the database until the next poll.
         """
         try:
             sent_at = self._call.result(self.settings.exporters.timeout_seconds)

@@ -27,7 +27,7 @@ DISCOVERY_SECONDS = 60.0
 
 @dataclass
 class CallCounter:
-    """Counter of HTTP requests to SQS. Retries count too, because AWS charges each request."""
+    """Counter of HTTP requests to SQS, by operation. Retries count too, because AWS charges each request."""
 
     calls: Counter[str] = field(default_factory=Counter)
 
@@ -43,7 +43,7 @@ class CallCounter:
 class Reading:
     """Result of reading all watched queues once.
 
-    - `facts` maps the name of a queue to its attributes.
+    - `facts` maps the name of a queue to its attributes. Dead-letter queues of watched queues are left out.
     - `dead_letters` maps the name of a queue to the number of messages in its dead-letter queue.
     - `failures` maps the name of a queue to the error of reading the queue or its dead-letter queue. It maps a pattern
       such as `video*` to the error of listing the queues of the pattern.

@@ -176,7 +176,8 @@ class SqsSources:
         """Poll SQS and the database again and again until `stop` is set.
 
         During a run, the mean wait between two polls is the setting `run_seconds`. Otherwise the wait is the setting
-        `busy_seconds` while a queue holds messages, and the setting `idle_seconds` while all queues are empty.
+        `busy_seconds` while a queue holds messages, and the setting `idle_seconds` while all queues are empty. The
+        start of a run ends that wait.
         """
         while not stop.is_set():
             self.poll()

@@ -23,14 +23,20 @@ RESIDENT_BYTES, RESIDENT_PER_THREAD_BYTES = 300 * MIB, 40 * MIB
 
 @dataclass(frozen=True)
 class HostLimits:
-    """Cores and memory that all slots of a worker share: the limits of its container, or the machine's."""
+    """Cores and memory that all slots of a worker share.
+
+    They are the limits of the worker's container, or those of the machine if the container has none.
+    """
 
     cores: float
     memory_bytes: int
 
     @classmethod
     def this(cls, cgroup: Cgroup | None = None) -> HostLimits:
-        """Return the cores and memory of this process's container, or of the machine if it has no limits."""
+        """Return the limits of this process's container. Where it has none, return those of the machine.
+
+        `cgroup` is the Linux cgroup to read, by default that of this process.
+        """
         cgroup = cgroup or Cgroup()
         quota, memory_limit = cgroup.cpu_quota(), cgroup.memory_limit_bytes()
         cores, memory_bytes = float(_usable_cores()), psutil.virtual_memory().total
