@@ -51,7 +51,8 @@ UNMEASURED = VideoCost(1, None, dict.fromkeys(CRITERION_STAGES, float("nan")), f
 def video_cost(measured: MeasuredRun) -> VideoCost:
     """Return the mean cost of one video in this run: seconds per stage, and CPU seconds of ffmpeg.
 
-    Only executions that ended a task of a video as done count.
+    Failed, repeated and retried executions do not count. If a video has several tasks, the result is a mean over these
+    tasks. A cost that was not recorded is NaN.
     """
     recorded, row = measured.recorded, measured.row
     ended = recorded.executions.counted | recorded.is_part

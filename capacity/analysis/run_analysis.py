@@ -1,4 +1,4 @@
-"""What does one run show? Its figures, bottleneck and data-quality warnings."""
+"""Analyse one run: its figures, its bottleneck and its data-quality warnings."""
 
 from __future__ import annotations
 

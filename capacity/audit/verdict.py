@@ -27,9 +27,10 @@ class Plausibility(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """Verdict of the audit on one row of a published table, with all reasons for the verdict.
+    """Verdict of the audit on one row of a published table, with the reasons for the verdict.
 
-    In `reasons`, broken identities (such as S <= 60 N / X) come before unlikely patterns.
+    `reasons` has the broken identities (such as S <= 60 N / X), then the unlikely patterns in the row, then the
+    contradictions with other rows. An impossible row lists no unlikely patterns.
     """
 
     verdict: Plausibility

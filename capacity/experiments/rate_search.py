@@ -96,7 +96,7 @@ def next_step(search: RateSearch) -> SearchStep | None:
     1. A burst gives X_sat.
     2. Sustained runs follow at 95 % of X_sat, 90 % and so on down to 50 %, until a run is stable.
     3. If the field `refine` of the search is True, runs follow between the highest stable and the lowest unstable rate,
-       down to a gap of 5 %.
+       down to a gap of 5 %. If no rate was unstable, 110 % of X_sat takes the place of the unstable rate.
 
     An invalid run is repeated once. An inconclusive run is repeated once with twice the number of videos.
     """
