@@ -279,7 +279,11 @@ EXAMPLE_CASES = {
 
 
 def example_stack(folder: Path) -> tuple[Stack, Configure]:
-    """Return a stack in `folder` that measures the example app, and the function that gives settings to the app."""
+    """Return a stack in `folder` that measures the example app, and the function that configures the app.
+
+    This function gives the settings of a limit to the app, and returns the environment variables for the stack. The
+    package `aforo` is built and installed in the virtual environment of the app before.
+    """
     install_aforo(folder / "dist")
     stack = copied_stack(folder / "s")
     app = copied_example(folder / "service", stack)

@@ -59,7 +59,11 @@ def _reason(message: dict[str, Any]) -> str:
 
 @dataclass
 class QueueFactory:
-    """Create SQS queues with unique names for tests."""
+    """Creator of SQS queues with unique names. Each call, such as `QueueFactory(url)(30)`, creates one queue.
+
+    The arguments of the call are the visibility timeout in seconds and the number of receives after which SQS
+    dead-letters a message. With None for this number, the queue has no dead-letter queue.
+    """
 
     endpoint_url: str
     numbers: Any = field(default_factory=lambda: itertools.count(1))
