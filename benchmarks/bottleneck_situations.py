@@ -1,6 +1,7 @@
-"""Compare the diagnosis with the labels of the described situations, and print the confusion table.
+"""Compare the diagnosis with the labels in bottleneck_situations.toml, and print the confusion table.
 
-Takes a second, needs no other program.
+Each entry of the file is a situation: measurements, and the bottleneck that they show. Takes a second, and needs no
+other program.
 
     PYTHONPATH=. .venv/bin/python benchmarks/bottleneck_situations.py
 """

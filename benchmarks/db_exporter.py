@@ -76,7 +76,7 @@ class Side:
 
     @property
     def database_ms(self) -> float:
-        """Return the database time of one refresh."""
+        """Return the database time of one refresh, in milliseconds."""
         return 1000 * self.total.database / self.refreshes
 
 
@@ -104,7 +104,10 @@ def main() -> None:
 
 @contextmanager
 def server(folder: Path) -> Iterator[str]:
-    """Run a PostgreSQL server with its data in `folder`. Yield the URL of its database `postgres`."""
+    """Context manager: run a PostgreSQL server with its data in `folder`, and yield the URL of `postgres`.
+
+    The server gets one read-only user per exporter.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with postgresql.running_server(folder, SERVER) as url:
         with psycopg.connect(url, autocommit=True) as connection:
@@ -129,7 +132,7 @@ def measured(url: str, arguments: argparse.Namespace) -> tuple[Side, Side]:
 
 @contextmanager
 def ours(url: str) -> Iterator[int]:
-    """Run our exporter with its own read-only database user."""
+    """Context manager: run our exporter with its own read-only database user. Yield its process id."""
     database = make_url(url).set(username=OURS).render_as_string()
     environment = {"AFORO_DATABASE_URL": database, "AFORO_EXPORTER_DB_PORT": str(PORTS[OURS])}
     with running([sys.executable, "-m", "exporters", "db"], environment) as process:
@@ -138,7 +141,7 @@ def ours(url: str) -> Iterator[int]:
 
 @contextmanager
 def peer(url: str) -> Iterator[int]:
-    """Run the peer with its own read-only database user."""
+    """Context manager: run `prometheus-sql-exporter` with its own read-only user. Yield its process id."""
     database = make_url(url).set(username=PEER, drivername="postgres").render_as_string()
     config = (ROOT / "benchmarks/sql_exporter.yml").read_text(encoding="utf-8")
     address = f"127.0.0.1:{PORTS[PEER]}"
@@ -177,7 +180,10 @@ def side(watch: CostMeter, work: Work, scrapes: int, seconds: float) -> Side:
 
 
 class CostMeter:
-    """Cost of one exporter, from pg_stat_statements of its user and from /proc."""
+    """Meter of the costs of one exporter.
+
+    Costs are read from pg_stat_statements of its database user `user`, and from /proc of its process.
+    """
 
     def __init__(self, url: str, user: str, pid: int) -> None:
         self.user, self._pid = user, pid

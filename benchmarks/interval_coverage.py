@@ -70,7 +70,10 @@ def unclaimed() -> Iterator[Case]:
 
 
 def estimates(case: Case, repetitions: int, rng: np.random.Generator) -> Iterator[SaturatedThroughput]:
-    """Yield X_sat of simulated bursts, with the first video of each slot slower if they are cold."""
+    """Yield X_sat of `repetitions` simulated bursts.
+
+    With cold slots, the first video of each slot takes longer.
+    """
     for _ in range(repetitions):
         services = lognormal(rng, 1.0, case.cv, case.videos)
         lags, gaps = 0.15 + rng.uniform(0, 0.3, case.slots), rng.uniform(0, LARGEST_GAP, case.videos)

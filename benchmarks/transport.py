@@ -40,7 +40,10 @@ def main() -> None:
 
 
 def rate(queue: Queue, folder: Path, slots: int, prefetch: int, hardened: bool, seconds: float) -> float:
-    """Return the tasks per second in the `seconds` after the first task."""
+    """Run a worker on a full queue, and return its tasks per second in the `seconds` after the first task.
+
+    `hardened` selects our transport, otherwise stock kombu is used.
+    """
     options = {"NOOP_HARDENED": str(int(hardened)), "NOOP_PREFETCH": str(prefetch)}
     tasks = int(seconds * MOST_TASKS_PER_SECOND)
     with worker(queue, folder, tasks, "--concurrency", str(slots), **options) as noop_worker:

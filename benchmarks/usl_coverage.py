@@ -33,7 +33,12 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Case:
-    """Measured curves that are simulated: levels of concurrency, noise, and how the errors are known."""
+    """Kind of simulated curve.
+
+    - `ladder`: the numbers of slots.
+    - `noise`: the standard deviation of a throughput, as a share of the throughput.
+    - `errors`: how the standard errors are known, one of ERRORS.
+    """
 
     ladder: tuple[int, ...]
     noise: float
@@ -46,7 +51,7 @@ def cases() -> Iterator[Case]:
 
 
 def measured_levels(true: Floats, case: Case, rng: np.random.Generator) -> Levels:
-    """Return throughputs with noise, and their standard errors as the case has them."""
+    """Return the throughputs `true` with random noise, and the standard errors that the case knows."""
     n = np.array(case.ladder, dtype=float)
     if case.errors == "three runs":
         runs = true[:, None] * (1 + case.noise * rng.normal(size=(n.size, 3)))
@@ -58,12 +63,12 @@ def measured_levels(true: Floats, case: Case, rng: np.random.Generator) -> Level
 
 
 def fits(true: Floats, case: Case, repetitions: int, draws: int, rng: np.random.Generator) -> list[UslFit]:
-    """Return the fits of simulated ladders."""
+    """Simulate `repetitions` curves with noise around the throughputs `true`, and return the fit of each."""
     return [fit_usl(measured_levels(true, case, rng), draws=draws) for _ in range(repetitions)]
 
 
 def coverage(case: Case, fitted: list[UslFit]) -> tuple[float, float]:
-    """Return the share of intervals that contain the true peak, and the true throughput at the peak."""
+    """Return two shares of intervals: those that contain the true peak n, and those that contain X there."""
     peak = TRUTH.peak or 0.0
     intervals = [fit.intervals for fit in fitted if fit.intervals is not None]
     at_n = [i.peak.low <= peak <= i.peak.high for i in intervals]
