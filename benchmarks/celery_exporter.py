@@ -1,14 +1,14 @@
 """Compare what task metrics cost, and how many tasks they miss: our metrics and celery-exporter's.
 
-Ours are counted in the worker. Celery-exporter counts Celery's events.
-The same worker (prefork, 2 slots) runs the same no-op tasks from its own Redis in three variants:
+Our metrics are counted in the worker. Celery-exporter counts Celery's events. The same worker (prefork, 2 slots) runs
+the same no-op tasks from a separate Redis in three variants:
 
 - without metrics
 - with our metrics (`aforo.instrument`)
 - with Celery's events on and celery-exporter running
 
 Each variant is scraped as in `prometheus/prometheus.yml`: the worker every second, celery-exporter every five seconds.
-CPU is that of the worker with its children, plus celery-exporter's. In the last row celery-exporter is killed and
+CPU is that of the worker with its children, plus celery-exporter's. For the last line, celery-exporter is killed and
 restarted half way, as in a deploy.
 
     .venv/bin/python benchmarks/celery_exporter.py [--tasks 10000] [--repeats 3]

@@ -1,12 +1,13 @@
-"""Measure the false alarms and the detection of `capacity history` on simulated histories, claimed against measured.
+"""Measure false alarms and detection of `capacity history` on simulated histories, against the claims.
 
 A history has two series, ln X_sat and minus ln of the mean service time, which share nine tenths of their variance. The
-spread is that between runs, as a coefficient of variation (CV). Half of its variance comes from within the runs, whose
-standard errors are known. A change falls in the middle of the history, or before its newest three runs (under six
-runs: two). `outliers` are 5 % of the runs, 5 standard deviations slower. `t3` is Student's t of 3 degrees of freedom.
-`drift` is a first-order autocorrelation of 0.5 between neighbouring runs, for which no claim is made.
+spread is that between runs, as a coefficient of variation (CV). Half of this variance comes from within the runs, whose
+standard errors are known. A change falls in the middle of the history, or before the newest three runs. In a history of
+fewer than six runs, it falls before the newest two. `outliers` are 5 % of the runs, 5 standard deviations slower. `t3`
+is Student's t distribution with 3 degrees of freedom. `drift` is a first-order autocorrelation of 0.5 between
+neighbouring runs, for which no claim is made.
 
-Exit code 1 if a measured figure does not hold what is claimed.
+Exit code 1 if a claim does not hold.
 
     PYTHONPATH=. .venv/bin/python benchmarks/change_points.py [--histories 2000]
     PYTHONPATH=. .venv/bin/python benchmarks/change_points.py --quick

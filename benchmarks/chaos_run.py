@@ -41,8 +41,8 @@ START_SECONDS = 300.0
 class Strike:
     """A kill that was done at `at` (epoch seconds), and the ids of the jobs that it may have hit.
 
-    These are the jobs of the killed child process. For any other victim than a child process or its program, they are
-    all jobs in work.
+    If the victim is a child process or its program, `jobs` are the jobs of this child process. For any other victim,
+    `jobs` are all jobs in work.
     """
 
     victim: str

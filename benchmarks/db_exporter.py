@@ -1,9 +1,10 @@
 """Compare the database exporter with Debian's `prometheus-sql-exporter` for the same values.
 
-The two exporters run one after the other on a separate PostgreSQL server. First their values are compared. Then both
-are scraped over HTTP while 8 videos per second change (`big_table.Work`). The peer is `prometheus-sql-exporter`. It
-repeats its queries in the background and answers scrapes from its last result. Our exporter refreshes its values at
-each scrape. So costs are given per refresh of all values.
+The two exporters use a separate PostgreSQL server. First our exporter is scraped over HTTP while 8 videos per second
+change (`big_table.Work`). Then the peer, `prometheus-sql-exporter`, is started, the values of the two exporters are
+compared, and the peer is scraped in the same way. The peer repeats its queries in the background, and answers a scrape
+with its last result. Our exporter refreshes its values at each scrape. So costs are given per refresh of all values.
+
 Database time is planning and execution time in pg_stat_statements, by user. CPU is that of the backends and of the
 parallel workers that ended in the meantime.
 

@@ -1,4 +1,4 @@
-"""Shared parts of the benchmarks: AWS emulator, queues, CPU accounting, formatting of results, claims."""
+"""Run emulators, create queues, measure CPU, and format results and claims, for all benchmarks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Count how many real runs without a fault end invalid, and print the reason of each.
 
-The native stack runs in FOLDER/stack, on free ports. Half of the runs are bursts. The other runs are paced at 30 to 90
-% of the capacity that a short calibration run of the same size and slots measured. Each run lasts 60 to 100 s, with
+The native stack runs in FOLDER/stack, on free ports. Half of the runs are bursts. The other runs are paced at 0.3 to
+0.9 of the capacity that a short calibration run of the same size and slots measured. Each run lasts 60 to 100 s, with
 small videos and 1, 2 or 4 slots. The loads are drawn from --seed. One run goes on at a time.
 
 FOLDER/runs.jsonl has one line per calibration or run that ended. If the benchmark is started again, it continues after

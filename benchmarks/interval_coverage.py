@@ -1,4 +1,4 @@
-"""Coverage of X_sat's 95 % interval on simulated bursts of a known capacity, claimed against measured.
+"""Measure how often X_sat's 95 % interval is right on simulated bursts, and compare it with the claim.
 
 Service times are log-normal. Slots start after 0.15 to 0.45 service times and idle up to 0.04 between two videos. The
 first video of a cold slot takes 1.6 service times, which is what real ffmpeg showed with 4 slots and 24 videos. The

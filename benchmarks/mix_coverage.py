@@ -1,8 +1,8 @@
-"""Coverage of X_sat's 95 % interval on simulated bursts of two sizes, claimed against measured.
+"""Measure how often X_sat's 95 % interval is right on bursts of two sizes, against the claim.
 
-Three videos in four are small, in shuffled order. A large one takes `ratio` times as long. Each size alone has
-log-normal service times with a coefficient of variation of 0.1. Slots are warm, start after 0.15 to 0.45 s and idle up
-to 0.04 s between two videos. The capacity that the interval must contain is that of the exact mix.
+The bursts are simulated. Three videos in four are small, in shuffled order. A large video takes `ratio` times as long.
+Each size alone has log-normal service times with a coefficient of variation of 0.1. Slots are warm, start after 0.15 to
+0.45 s and idle up to 0.04 s between two videos. The capacity that the interval must contain is that of the exact mix.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Compare the whole pipeline with a bare ffmpeg loop: same file, same command line, same concurrency.
 
-The bare side is `xargs -P`. The other side is `python -m worker` behind an SQS emulator, with SQLite and the
-filesystem storage. Its /metrics is read each second. X = videos ÷ (last end − first upload), as in the table.
-The sides take turns. With --together they run at the same time, for a machine with other load.
-A virtual machine can change its speed between turns. A fixed piece of work (a unit) is therefore timed twice per
-second during both sides, and X is also given per unit of that work.
+The bare side is `xargs -P`. The other side is `python -m worker` behind an SQS emulator, with SQLite and the filesystem
+storage. The worker's /metrics is read each second. X = videos ÷ (last end − first upload), as in the table. The sides
+take turns. With --together both sides run at the same time, for a machine with other load. A virtual machine can change
+its speed between turns. A fixed piece of work (a unit) is therefore timed twice per second during both sides, and X is
+also given per unit of that work.
 
     PYTHONPATH=. .venv/bin/python benchmarks/pipeline_efficiency.py [--concurrency 2] [--count 4] [--together]
 """
@@ -134,8 +134,8 @@ def at_once(turns: Mapping[str, Callable[[], Turn]]) -> dict[str, Turn]:
 class Turn:
     """Result of one side's turn: throughput, and CPU seconds per video.
 
-    The CPU is that of ffmpeg in the bare loop, and that of the whole worker in the pipeline. `unit_seconds` is the CPU
-    time of a fixed piece of work during the turn. It shows the machine's speed.
+    `cpu_seconds` is the CPU time of ffmpeg in the bare loop, and of the whole worker in the pipeline. `unit_seconds` is
+    the CPU time of a fixed piece of work during the turn. A slower machine has a longer `unit_seconds`.
     """
 
     per_minute: float

@@ -1,8 +1,8 @@
-"""Accuracy of the waits that `plan` answers, against long simulations of the same queue, claimed against measured.
+"""Measure how close the queue waits of `plan` are to long simulations, against the claim.
 
 Each case is a demand and a number of slots. The reference is the median 95 % wait of several long simulations with
-other seeds. Compared with it are the simulation that `plan` answers with, and the formula that it prints as a check.
-Waits under a hundredth of the service time count as equal, because nobody plans for them.
+other seeds. Two waits of `plan` are compared with the reference: the simulated wait, which is the answer, and the wait
+by the formula, which is printed as a check. Waits under a hundredth of the service time count as equal.
 """
 
 from __future__ import annotations

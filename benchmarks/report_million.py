@@ -1,11 +1,11 @@
-"""Time and memory of `capacity report` with a million recorded videos.
+"""Measure time and memory of `capacity report` with a million recorded videos.
 
     python benchmarks/report_million.py [--videos 1000000] [--runs 1]
 
-A temporary database is filled with `--runs` runs and one execution per video. Then the real command runs in a
-separate process without Prometheus. For comparison, a bare SELECT reads the same rows through the same driver. The
-first report also writes the files of runs up to 200,000 videos. The second report reuses these files. Nothing outside
-a temporary folder changes.
+A temporary database is filled with `--runs` runs and one execution per video. Then the real command runs in a separate
+process without Prometheus. For comparison, a bare SELECT reads the same rows through the same driver. The first report
+also writes the files of runs up to 200,000 videos. The second report reuses these files. Nothing outside a temporary
+folder changes.
 """
 
 from __future__ import annotations

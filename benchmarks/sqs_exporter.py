@@ -2,13 +2,14 @@
 
 The AWS emulator is behind a TCP proxy that delays every request. One run measures:
 
-- sequential reading of all queues, as by an exporter that reads at scrape time
-- from a sent message to the scrape that shows it, while the exporter reads without a pause
-- the scrapes, with and without a pause between readings
+- the time of a sequential reading of all queues, as by an exporter that reads at scrape time
+- the time from a sent message to the scrape that shows it, while the exporter reads without a pause
+- the times of scrapes, with and without a pause between readings
 - how often a thread of the exporter waits during a scrape. While the exporter reads SQS, each of these waits can last
   until ten other threads have had the interpreter. Unlike the times, this number does not depend on other processes.
 
-With `--against`, the exporters of other checkouts take turns with this one, and each round is a pair.
+With `--against`, the exporters of other checkouts take turns with the exporter of this checkout, and each round is a
+pair.
 
     .venv/bin/python benchmarks/sqs_exporter.py [--queues 200] [--latency-ms 30] [--messages 10] [--scrapes 100]
         [--rounds 3] [--against PATH ...]

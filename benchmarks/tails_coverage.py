@@ -1,7 +1,8 @@
-"""Coverage of the 95 % intervals of p50 and p95 of the response time, claimed against measured.
+"""Measure how often the 95 % intervals of p50 and p95 are right, and compare it with the claim.
 
-Runs have 4 slots and log-normal service times of 1 s with a CV of 0.3. The true p50 is the median of the p50 of many
-other runs of the same kind, and so for p95. An interval is right if it contains the true value. Takes about 2 minutes.
+Both are percentiles of the response time. Runs have 4 slots and log-normal service times of 1 s with a CV of 0.3. The
+true p50 is the median of the p50 of many other runs of the same kind, and so for p95. An interval is right if it
+contains the true value. Takes about 2 minutes.
 """
 
 from __future__ import annotations

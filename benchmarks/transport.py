@@ -1,6 +1,6 @@
 """Compare the no-op tasks per second of a worker on our SQS transport and on stock kombu.
 
-Both sides run the same app on queues of one emulator. They take turns. Each turn lasts `--seconds` after the first
+Both sides run the same app on queues of one emulator. The sides take turns. Each turn lasts `--seconds` after the first
 task of the side.
 
     PYTHONPATH=. .venv/bin/python benchmarks/transport.py [--seconds 10] [--repeats 3]

@@ -1,8 +1,9 @@
-"""Coverage of the USL's 90 % intervals, and how often its fit is refused, claimed against measured.
+"""Measure how often the USL's 90 % intervals are right, and how often the law must not be used.
 
-Throughputs follow the law with lambda 2, sigma 0.05 and kappa 0.01, so the peak is at n = 9.75 with X = 8.51. Each
-level has normal noise. Its standard error is unknown, known, or estimated from three runs per level and pooled. Levels
-of a hard ceiling follow no law: 2, 4, 4.4 and 4.4 at 1, 2, 4 and 8 slots.
+Both shares are compared with the claims. Throughputs follow the law with lambda 2, sigma 0.05 and kappa 0.01, so the
+peak is at n = 9.75 with X = 8.51. Each level has normal noise. The standard error of a level is unknown, known, or
+estimated from three runs per level and pooled. Levels of a hard ceiling follow no law: 2, 4, 4.4 and 4.4 at 1, 2, 4 and
+8 slots.
 """
 
 from __future__ import annotations

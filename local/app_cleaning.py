@@ -1,6 +1,6 @@
 """Remove the rows, input files and outputs that runs left in an app's systems, and nothing else.
 
-Each run lists in its results folder what it made.
+Each run has in its results folder lists of what it created.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Programs of Aforo on this machine, each with its port and the setting for that port."""
+"""List the programs of Aforo on this machine, each with its port and the setting for that port."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The example of a team's app (`examples/own_app`) in a folder of its own, with an environment of its own."""
+"""Copy the example of a team's app (`examples/own_app`) into a folder, and install and configure it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run Aforo's native stack in a copy of the source tree, on free ports, beside a running stack."""
+"""Run Aforo's native stack in a copy of the source tree, on free ports, while another stack may run."""
 
 from __future__ import annotations
 

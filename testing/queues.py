@@ -1,4 +1,7 @@
-"""SQS queues for tests, each with a unique name and its own dead-letter queue."""
+"""Create SQS queues for tests, and read their messages and counts.
+
+Each queue has a unique name and a separate dead-letter queue.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs that a report shows: one row of figures per run, and a full analysis of some runs."""
+"""Hold the runs that a report shows, and select from them the table's cells and the best runs."""
 
 from __future__ import annotations
 

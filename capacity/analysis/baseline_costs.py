@@ -1,6 +1,7 @@
-"""Mean cost of one video in a run: seconds per stage, and CPU seconds of ffmpeg.
+"""Compute the mean cost of one video in a run, and select the runs with which to compare it.
 
-The diagnosis of a run compares this cost with the cost in other runs of the same videos under the same conditions.
+The cost is seconds per stage, and CPU seconds of ffmpeg. The diagnosis of a run compares its cost with the cost in
+other runs of the same videos under the same conditions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""History of each cell: its runs in time order, and the runs at which its throughput changed.
+"""Group runs into the history of each cell, and find the runs at which its throughput changed.
 
 A cell is one combination of video size, slots, workers, mode, rate, load shape and app.
 """
@@ -89,7 +89,7 @@ class HistoryKey:
 
 @dataclass(frozen=True)
 class LevelChange:
-    """A change of a figure's mean in a history: the runs beside it, the two means, and their ratio.
+    """A change of a figure's mean in a history: the runs before and after it, the means, and their ratio.
 
     - `before`, `after`: the last run before the change, and the first run after the change.
     - `from_level`: geometric mean of the figure from the previous change, or from the first run, to this change.

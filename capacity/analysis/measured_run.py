@@ -1,4 +1,4 @@
-"""Figures that are computed from the records of one run: throughput, times, stability and result row."""
+"""Compute the figures of one run from its records: throughput, times, stability and result row."""
 
 from __future__ import annotations
 
@@ -123,8 +123,8 @@ class MeasuredRun:
 def measure(recorded: RecordedRun, figures: ScenarioFigures = UNKNOWN_FIGURES) -> MeasuredRun:
     """Compute throughput, service times and stability of a run from its records.
 
-    `figures` has X (videos per minute) and S (mean response time) of the run, as Prometheus computed them. They are
-    stored in the result unchanged.
+    `figures` has X (videos per minute) and S (mean response time) of the run, as Prometheus computed them. These
+    figures are stored in the result unchanged.
     """
     executions, slots = recorded.executions, recorded.run.slots
     cycles = throughput.slot_cycles(executions, slots, recorded.run.concurrency)

@@ -1,4 +1,4 @@
-"""Scalability curves: X_sat against the number of slots, and the law fitted to the points.
+"""Build scalability curves: X_sat against the number of slots, and the law fitted to the points.
 
 X_sat is the throughput with every slot busy. There is one curve per video size and number of nodes.
 """

@@ -1,4 +1,4 @@
-"""Verdict on each row of a published result table: ok, suspicious or impossible.
+"""Judge each row of a published result table: ok, suspicious or impossible.
 
 An impossible row breaks an identity that holds for every system, such as S <= 60 N / X. A suspicious row shows a
 possible but rare pattern.

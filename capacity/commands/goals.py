@@ -1,4 +1,7 @@
-"""Options `--fail-if`, `--junit` and `--summary`: the user's goals, judged for continuous integration."""
+"""Read the options `--fail-if`, `--junit` and `--summary`, and judge the user's goals for CI.
+
+CI is continuous integration.
+"""
 
 from __future__ import annotations
 

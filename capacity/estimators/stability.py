@@ -31,7 +31,7 @@ class Stability(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StabilityVerdict:
-    """Whether the workers kept up with a sustained run, with the evidence.
+    """Verdict on whether the workers kept up with a sustained run, with the evidence.
 
     - `growth_ratio`: growth of the queue divided by the offered rate. At 0.1, the queue grows by one video for ten
       sent.

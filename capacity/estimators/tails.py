@@ -1,4 +1,4 @@
-"""Median and 95th percentile of response times and queue waits, and the share of videos within a goal."""
+"""Compute median and 95th percentile of response times and queue waits, and the share within a goal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Early stop of a burst: detect that X_sat is known precisely enough, and cancel the queued videos.
+"""Stop a burst early: detect that X_sat is known precisely enough, and cancel the queued videos.
 
 No video is ever both cancelled and processed (docs/adr/0031).
 """

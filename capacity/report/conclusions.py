@@ -1,4 +1,4 @@
-"""Conclusions that the measurements support, and questions that they leave open.
+"""Draw the conclusions that the measurements support, and list the questions that they leave open.
 
 Each conclusion or question is a code with values. The file templates/conclusiones.es.md.j2 has one sentence per code.
 """

@@ -1,4 +1,4 @@
-"""Charts of the report: select the data of each chart, and draw it as HTML."""
+"""Draw the charts of the report as HTML, each from the data of a run or of scalability curves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sentences and table about the history of a cell, in the user's language."""
+"""Write sentences and a table about the history of a cell, in the user's language."""
 
 from __future__ import annotations
 
