@@ -137,7 +137,7 @@ class Subject(Protocol):
     program: str
 
     def start(self) -> None:
-        """Start a worker."""
+        """Start a worker, without waiting until it is ready."""
 
     def send(self, count: int) -> None:
         """Record `count` new jobs in the database, and send their messages."""
@@ -165,16 +165,16 @@ class OurWorker:
         self._stored = self.rig.store(clip)
 
     def start(self) -> None:
-        """Start the worker."""
+        """Start a worker with SLOTS slots, without waiting until it is ready."""
         self.worker = self.rig.start(SLOTS)
 
     def send(self, count: int) -> None:
-        """Record and send videos, as the injector does."""
+        """Record and send `count` videos in a new run, as the injector does."""
         self.rig.send(self._stored, count, f"batch-{self._batches}")
         self._batches += 1
 
     def jobs(self) -> list[Job]:
-        """Return every video."""
+        """Return one job per video that was sent."""
         done = select(ExecutionRow.video_id, func.count()).where(ExecutionRow.outcome == Outcome.DONE)
         columns = (VideoRow.id, VideoRow.state, VideoRow.owner, VideoRow.execution_number, VideoRow.updated_at)
         with self.rig.sessions() as session:
@@ -182,7 +182,7 @@ class OurWorker:
             return [_job_of(*row, completed.get(row[0], 0)) for row in session.execute(select(*columns)).tuples()]
 
     def end(self) -> None:
-        """Kill the worker and its children."""
+        """Kill all started workers and their children."""
         self.rig.end()
 
 
@@ -206,7 +206,7 @@ class ForeignWorker:
         JOBS.metadata.create_all(self._engine)
 
     def start(self) -> None:
-        """Start the worker."""
+        """Start a worker with SLOTS slots, without waiting until it is ready."""
         output = self.site.folder / f"worker-{len(self._workers)}.out"
         flags = ["-c", str(SLOTS), "--without-gossip", "--without-mingle", "-l", "INFO", "-n", f"w{len(self._workers)}"]
         command = [sys.executable, "-m", "celery", "-A", "benchmarks.chaos_app", "worker", *flags]
@@ -218,7 +218,7 @@ class ForeignWorker:
         self._workers.append(self.worker)
 
     def send(self, count: int) -> None:
-        """Record and send jobs."""
+        """Record `count` new jobs in the app's table, and send their messages."""
         ids = [uuid.uuid4().hex for _ in range(count)]
         with self._engine.begin() as connection:
             connection.execute(insert(JOBS), [{"id": job} for job in ids])
@@ -227,13 +227,13 @@ class ForeignWorker:
             self.site.queue.client.send_message_batch(QueueUrl=self.site.queue.url, Entries=entries)
 
     def jobs(self) -> list[Job]:
-        """Return every job."""
+        """Return all jobs that were sent, as the app's table records them."""
         columns = (JOBS.c.id, JOBS.c.state, JOBS.c.pid, JOBS.c.executions, JOBS.c.done_count, JOBS.c.ended_at)
         with self._engine.connect() as connection:
             return [Job(*row) for row in connection.execute(select(*columns))]
 
     def end(self) -> None:
-        """Kill the workers and their children."""
+        """Kill all started workers and their children."""
         for worker in self._workers:
             worker.kill()
         self._engine.dispose()

@@ -98,9 +98,10 @@ class Laboratory:
     results: Path
 
     def measure(self, run_id: str, options: dict[str, str]) -> tuple[float, dict[str, Any]]:
-        """Run one run. Return the load of the machine before it, and its report.
+        """Carry out one run with the injector's options `options`. Return two things: load and report.
 
-        Raise RunNotMeasured when a program fails.
+        The load is the load average of the machine before the run. The report is the JSON of `capacity report`. Raise
+        RunNotMeasured when a program fails.
         """
         environment = self.stack.environment | options | {"RUN_ID": run_id, "PYTHON": str(ROOT / ".venv/bin/python")}
         command = [*self.prefix, "sh", "-ec", STEPS]
@@ -121,7 +122,10 @@ class Laboratory:
             raise RunNotMeasured(f"{run_id} ended with {done.returncode}; see {log.name}") from error
 
     def record(self, key: str, options: dict[str, str], entry: dict[str, Any]) -> dict[str, Any]:
-        """Run one run and add its line to the results. Return the line."""
+        """Carry out one run, and append one line about it to the file of the results. Return the line.
+
+        The line has `entry`, and the figures of the run. Raise RunNotMeasured when a program fails.
+        """
         run_id = f"honest-{key}-{int(time.time())}".lower()
         load_before, report = self.measure(run_id, options)
         flags = {flag["name"]: f"{flag['severity']}: {flag['evidence']['text']}" for flag in report["flags"]}

@@ -37,7 +37,8 @@ TRUE_CYCLE = 1 + LARGEST_GAP / 2
 class Case:
     """Bursts that are simulated: warm or cold slots, their number, videos per slot, and CV of the service time.
 
-    `drift` is that of the host's speed: its standard deviation, and its correlation time in service times.
+    `drift` describes how the speed of the host drifts: the standard deviation of the speed, and its correlation time in
+    service times.
     """
 
     start: str

@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def fill(path: Path, environment: dict[str, str], runs: int, videos: int) -> None:
-    """Create the schema with the real program, then insert the rows in bulk."""
+    """Create the database with the real program, then insert `runs` runs with `videos` videos each."""
     subprocess.run(
         [sys.executable, "-m", "capacity", "table"], cwd=ROOT, env=environment, check=True, capture_output=True
     )

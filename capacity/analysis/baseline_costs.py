@@ -68,7 +68,7 @@ def comparable_costs(row: ResultRow, others: Iterable[tuple[ResultRow, VideoCost
 
     Valid and indicative runs come before invalid ones, and then the nearest in time first. `others` has pairs: the
     figures of a run, and its cost. Comparable runs are finished bursts of the same videos, under the same conditions,
-    on equally many nodes.
+    on equally many nodes. If the run of `row` is such a burst and is in `others`, it is in the result too.
     """
     near = [
         ((cost.is_invalid, abs(other.created_at - row.created_at)), cost)

@@ -216,8 +216,8 @@ def saturated_throughput(
     """Compute X_sat from the executions of a run in which messages waited all the time.
 
     `slots` is the number of slots of all workers, and `slots_per_worker` that of one worker. `is_warm` means that the
-    slots processed warm-up videos before. X_sat is unknown if a slot never worked or stopped early, among other reasons
-    (`NoCapacity`).
+    slots processed warm-up videos before. `cycles` are the slot cycles of the executions, if the caller has them
+    already. X_sat is unknown if a slot never worked or stopped early, among other reasons (`NoCapacity`).
     """
     cycles = cycles or slot_cycles(executions, slots, slots_per_worker)
     working = working_slots(executions, slots, slots_per_worker or slots)
