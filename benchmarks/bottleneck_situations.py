@@ -22,7 +22,11 @@ SITUATIONS = Path(__file__).with_suffix(".toml")
 
 @dataclass(frozen=True)
 class Situation:
-    """A described situation: its measurements, its label, and other verdicts that are acceptable."""
+    """A described situation, with the verdict that the diagnosis should return.
+
+    `given` are the measurements. `label` is the bottleneck that they show. `also` are other verdicts that count as
+    right.
+    """
 
     name: str
     label: str
@@ -30,7 +34,7 @@ class Situation:
     given: CellEvidence
 
     def judge(self) -> Judged:
-        """Return the verdict on the measurements."""
+        """Diagnose the measurements, and return the situation with the verdict."""
         return Judged(self, find_bottleneck(self.given))
 
 

@@ -64,7 +64,11 @@ class Cost:
 
 @dataclass(frozen=True)
 class Side:
-    """Measurements of one exporter at one table size."""
+    """Measurements of one exporter at one table size.
+
+    `start_seconds` and `start` are time and cost until the first values. `scrapes` are the durations of the scrapes in
+    seconds. `total` is the cost of `refreshes` refreshes, one every `refresh_seconds`.
+    """
 
     name: str
     start_seconds: float

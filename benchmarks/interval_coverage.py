@@ -35,10 +35,10 @@ TRUE_CYCLE = 1 + LARGEST_GAP / 2
 
 @dataclass(frozen=True)
 class Case:
-    """Bursts that are simulated: warm or cold slots, their number, videos per slot, and CV of the service time.
+    """Bursts that are simulated: warm or cold slots, their number, videos per slot, and CV.
 
-    `drift` describes how the speed of the host drifts: the standard deviation of the speed, and its correlation time in
-    service times.
+    `cv` is the coefficient of variation of the service time. `drift` describes how the speed of the host drifts: the
+    standard deviation of the speed, and its correlation time in service times.
     """
 
     start: str

@@ -34,7 +34,11 @@ LONGEST_SECONDS = 1800
 
 @dataclass(frozen=True)
 class Drain:
-    """What the worker of one side did with the messages of its queue. Without metrics, the last two are None."""
+    """What the worker of one side did with the messages of its queue.
+
+    `done` counts the tasks that ran, and `executions` how often they ran. `seconds` is the time from the first to the
+    last execution. `most_pending_deletes` and `failed_delete_calls` are None for a worker without metrics.
+    """
 
     messages: int
     done: int

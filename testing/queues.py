@@ -18,7 +18,10 @@ from testing.polling import until
 
 @dataclass(frozen=True)
 class TestQueue:
-    """An SQS queue of a test, with its dead-letter queue."""
+    """An SQS queue of a test, with its dead-letter queue.
+
+    `client` is a boto3 client. `dead_letter_url` is None if there is no dead-letter queue.
+    """
 
     __test__ = False
 

@@ -111,7 +111,9 @@ class LevelChange:
 class Series:
     """One figure of a cell over time: the runs in which it is known, oldest first, and its changes.
 
-    `changes` is None if there are too few runs to detect a change.
+    `changes` and `level` are None if there are too few runs to detect a change. `level` is the geometric mean of the
+    figure since the newest change. `visible_ratio` is the smallest loss in the newest runs that would probably be
+    detected: 0.1 is 10 %. It is None with too few runs since the newest change.
     """
 
     measure: Measure

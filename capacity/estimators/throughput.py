@@ -120,7 +120,8 @@ class SaturatedThroughput:
     """X_sat in videos per minute, with its 95 % interval.
 
     If X_sat is unknown, `per_minute` is None and `reason` says why. The interval does not include the variation of
-    X_sat between runs.
+    X_sat between runs. `first_videos` says whether the first video of each slot was used. `source` says from which
+    times X_sat was computed.
     """
 
     per_minute: float | None

@@ -20,7 +20,10 @@ REFINE_RATIO = 1.05
 
 @dataclass(frozen=True, slots=True)
 class SearchStep:
-    """One run of a rate search, to be carried out. A rate of None means a burst."""
+    """One run of a rate search, to be carried out: a burst or a sustained run of `videos` videos.
+
+    `rate_per_minute` is in videos per minute, or None for a burst.
+    """
 
     kind: Mode
     videos: int
