@@ -1,7 +1,4 @@
-"""Tables with millions of videos in PostgreSQL, and a stream of changes to their rows.
-
-The changes are like those that the injector and the workers make.
-"""
+"""Fill PostgreSQL with millions of videos, and change rows as the injector and the workers do."""
 
 from __future__ import annotations
 
@@ -43,7 +40,10 @@ EXECUTIONS = """
 
 
 def fill(server: str, videos: int) -> float:
-    """Create the database `videos_<number>` if it is missing. Return the seconds that this took."""
+    """Create the database `videos_<number>` with this many videos if it is missing.
+
+    Return how many seconds that took, or 0 if the database exists.
+    """
     name, started = f"videos_{videos}", time.monotonic()
     with psycopg.connect(server, autocommit=True) as connection:
         if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
@@ -88,7 +88,10 @@ def _without_indexes(connection: psycopg.Connection) -> Iterator[None]:
 
 
 class Work:
-    """A run in progress. Each `tick` uploads, claims and finishes a few videos."""
+    """A run in progress, whose rows are changed by each call of `tick`.
+
+    Creating an instance inserts the run with 1,000 waiting videos.
+    """
 
     def __init__(self, url: str, per_tick: int) -> None:
         self.connection, self.per_tick = psycopg.connect(url, autocommit=True), per_tick
@@ -99,7 +102,7 @@ class Work:
         self._upload(WAITING, time.time() - 60)
 
     def tick(self) -> None:
-        """Upload `per_tick` videos, claim as many, finish as many, and add `per_tick` executions."""
+        """Upload `per_tick` videos, set twice as many to processing, and finish half of these."""
         self._upload(self.per_tick, time.time())
         claimed = range(self.finished, self.finished + 2 * self.per_tick)
         now = time.time()

@@ -1,7 +1,7 @@
-"""Diagnose random modelled cells, and compare each verdict with what removing the limit would give in the model.
+"""Diagnose random modelled cells, and compare each verdict with the gain from removing the limit.
 
 A cell is a closed queueing network, solved by mean value analysis: slots that poll, download, wait for the database,
-compute, lock, write and upload. Its label is no opinion: it is the part whose doubling raises the throughput most.
+compute, lock, write and upload. The label of a cell is the part whose doubling raises the throughput of the model most.
 Takes 10 seconds.
 
     PYTHONPATH=. .venv/bin/python benchmarks/bottleneck_counterfactuals.py [--quick]
@@ -25,9 +25,11 @@ STATIONS = ("cpu", "disk", "download", "upload", "db", "lock", "poll")
 
 @dataclass(frozen=True)
 class Cell:
-    """A modelled cell: seconds that one video needs alone at each station, and the delays that never queue.
+    """A modelled cell: the seconds that one video needs at each station if it is alone, and two delays.
 
-    `cpu` is the wall time of one ffmpeg on `threads` of the `cores`. `lock` is unmeasured, `poll` is the receive call.
+    `cpu` is the wall time of one ffmpeg with `threads` threads on `cores` cores. `lock` is a wait that Aforo does not
+    measure. `poll` is the call that receives a message. The delays `latency` and `poll_delay` do not grow with the
+    number of slots.
     """
 
     slots: int
@@ -57,7 +59,10 @@ class Solution:
 
 
 def solve(cell: Cell, slots: int) -> Solution:
-    """Return throughput and residence times by exact mean value analysis; k servers as one fast one and a delay."""
+    """Return throughput and time per station of a cell with `slots` slots, by exact mean value analysis.
+
+    A station with k servers is modelled as one server that is k times as fast, and a delay.
+    """
     servers = {station: cell.servers(station) for station in STATIONS}
     alone = {station: getattr(cell, station) for station in STATIONS}
     queued, seconds, throughput = dict.fromkeys(STATIONS, 0.0), alone, 0.0
@@ -74,7 +79,7 @@ def solve(cell: Cell, slots: int) -> Solution:
 
 
 def gains(cell: Cell) -> dict[Cause, float]:
-    """Return the gain in throughput from doubling each part of the cell."""
+    """Return the gain in throughput from doubling each part of the cell: 0.5 is 50 %."""
     now = solve(cell, cell.slots).throughput
     changed = {
         Cause.CPU: replace(cell, cores=2 * cell.cores),
@@ -91,7 +96,10 @@ def gains(cell: Cell) -> dict[Cause, float]:
 
 
 def evidence(cell: Cell, *, knows_more_slots: bool) -> CellEvidence:
-    """Return what Aforo would measure in the cell, compared with one slot."""
+    """Return what Aforo would measure in the cell, compared with one slot and with half the slots.
+
+    With `knows_more_slots`, the throughput with twice the slots is known too.
+    """
     now, one = solve(cell, cell.slots), solve(cell, 1)
     half = solve(cell, cell.slots // 2).throughput if cell.slots > 1 else None
     more = solve(cell, 2 * cell.slots).throughput if knows_more_slots else None
@@ -144,7 +152,7 @@ def _stages(cell: Cell, solution: Solution) -> dict[str, float]:
 
 
 def draw(rng: np.random.Generator) -> Cell:
-    """Draw a cell; in half of them one part besides the CPU is large."""
+    """Draw a random cell. In seven of ten cells, one part besides the CPU is large."""
     small = dict(zip(("disk", "download", "upload", "db", "lock", "poll", "latency", "poll_delay"),
                      rng.exponential(0.04, 8), strict=True))  # fmt: skip
     if rng.random() < 0.7:
@@ -154,7 +162,7 @@ def draw(rng: np.random.Generator) -> Cell:
 
 
 def main() -> None:
-    """Print the share of verdicts that name a part worth doubling, and the verdicts that send the wrong way."""
+    """Print the share of each outcome, and how often a confident verdict named a part that gains nothing."""
     rng, cells = np.random.default_rng(0), 200 if "--quick" in sys.argv else 5000
     outcomes: Counter[str] = Counter()
     wrong: Counter[tuple[Cause, Cause]] = Counter()
@@ -173,7 +181,11 @@ def main() -> None:
 
 
 def judge(named: Cause, confidence: Confidence, gained: Mapping[Cause, float], best: Cause) -> str:
-    """Classify a verdict by the gain from doubling the part that it names."""
+    """Return the outcome of a verdict: right, weak, unclear or confident opposite.
+
+    `gained` is the gain from doubling each part, and `best` the part with the highest gain. The verdict names the part
+    `named`.
+    """
     if named is Cause.UNCLEAR:
         return "unclear"
     gain = gained.get(named, 0.0)

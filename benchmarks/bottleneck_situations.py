@@ -1,6 +1,7 @@
-"""Compare the diagnosis with the labels of the described situations, and print the confusion table.
+"""Compare the diagnosis with the labels in bottleneck_situations.toml, and print the confusion table.
 
-Takes a second, needs no other program.
+Each entry of the file is a situation: measurements, and the bottleneck that they show. Takes a second, and needs no
+other program.
 
     PYTHONPATH=. .venv/bin/python benchmarks/bottleneck_situations.py
 """
@@ -21,7 +22,11 @@ SITUATIONS = Path(__file__).with_suffix(".toml")
 
 @dataclass(frozen=True)
 class Situation:
-    """A described situation: its measurements, its label, and other verdicts that are acceptable."""
+    """A described situation, with the verdict that the diagnosis should return.
+
+    `given` are the measurements. `label` is the bottleneck that they show. `also` are other verdicts that count as
+    right.
+    """
 
     name: str
     label: str
@@ -29,7 +34,7 @@ class Situation:
     given: CellEvidence
 
     def judge(self) -> Judged:
-        """Return the verdict on the measurements."""
+        """Diagnose the measurements, and return the situation with the verdict."""
         return Judged(self, find_bottleneck(self.given))
 
 

@@ -19,7 +19,7 @@ from testing.native_stack import Stack, copied_stack
 
 
 def main() -> None:
-    """Run the given cases, or all cases."""
+    """Run the cases that the command line names, or all cases. Print one table row per case."""
     if (reason := hardware_limits.missing_requirement()) is not None:
         raise SystemExit(f"error: {reason}")
     is_example, names = "--example" in sys.argv, [word for word in sys.argv[1:] if word != "--example"]

@@ -1,14 +1,14 @@
 """Compare what task metrics cost, and how many tasks they miss: our metrics and celery-exporter's.
 
-Ours are counted in the worker. Celery-exporter counts Celery's events.
-The same worker (prefork, 2 slots) runs the same no-op tasks from its own Redis in three variants:
+Our metrics are counted in the worker. Celery-exporter counts Celery's events. The same worker (prefork, 2 slots) runs
+the same no-op tasks from a separate Redis in three variants:
 
 - without metrics
 - with our metrics (`aforo.instrument`)
 - with Celery's events on and celery-exporter running
 
 Each variant is scraped as in `prometheus/prometheus.yml`: the worker every second, celery-exporter every five seconds.
-CPU is that of the worker with its children, plus celery-exporter's. In the last row celery-exporter is killed and
+CPU is that of the worker with its children, plus celery-exporter's. For the last line, celery-exporter is killed and
 restarted half way, as in a deploy.
 
     .venv/bin/python benchmarks/celery_exporter.py [--tasks 10000] [--repeats 3]
@@ -91,7 +91,7 @@ def noop() -> None:
 
 
 def run_worker(kind: str, broker: str) -> None:
-    """Run a worker until SIGTERM."""
+    """Run the worker of the variant `kind` until SIGTERM."""
     app = application(broker)
     if kind == OURS:
         aforo.instrument(app, port=PORTS[OURS])
@@ -100,7 +100,11 @@ def run_worker(kind: str, broker: str) -> None:
 
 
 def measured(kind: str, tasks: int) -> tuple[float, float]:
-    """Return the CPU seconds of worker and exporter for the tasks, and the number of counted tasks."""
+    """Run the variant `kind` with this many tasks. Return two numbers: CPU seconds and counted tasks.
+
+    The CPU seconds are those of the worker and its children, and of celery-exporter if it runs. The counted tasks are
+    those in the metrics.
+    """
     with ExitStack() as stack:
         broker = stack.enter_context(redis_server())
         exporter = stack.enter_context(celery_exporter(broker)) if kind in {PEER, RESTARTED} else None
@@ -140,7 +144,10 @@ def wait_until_done(broker: str) -> None:
 
 
 def final_count(kind: str, tasks: int) -> float:
-    """Return the number of tasks in the metrics when all tasks are counted, or after FINAL_COUNT_SECONDS."""
+    """Return the number of tasks in the metrics when all tasks are counted, or after FINAL_COUNT_SECONDS.
+
+    For the variant without metrics, return `tasks`.
+    """
     if kind not in PORTS:
         return tasks
     end = time.monotonic() + FINAL_COUNT_SECONDS
@@ -156,7 +163,7 @@ def counted(kind: str) -> float:
 
 @contextmanager
 def redis_server() -> Iterator[str]:
-    """Run a Redis that stores nothing on disk."""
+    """Context manager: run a Redis that stores nothing on disk, and yield its URL."""
     port = free_port()
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     with running(command):
@@ -167,7 +174,7 @@ def redis_server() -> Iterator[str]:
 
 @contextmanager
 def celery_exporter(broker: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run celery-exporter, connected to the broker."""
+    """Context manager: run celery-exporter on the broker, and yield its process when its port is open."""
     program = [str(EXPORTER / "bin/python"), "-I", "-c", "from src.cli import cli; cli()"]
     address = ["--host=127.0.0.1", f"--port={PORTS[PEER]}"]
     with running([*program, f"--broker-url={broker}", "--retry-interval=1", *address]) as process:
@@ -177,7 +184,7 @@ def celery_exporter(broker: str) -> Iterator[subprocess.Popen[bytes]]:
 
 @contextmanager
 def scraping(kind: str) -> Iterator[None]:
-    """Scrape in a thread, at Prometheus' scrape interval for this kind."""
+    """Context manager: scrape the metrics of the variant `kind` in a thread, as often as Prometheus would."""
     stop = threading.Event()
 
     def keep_scraping() -> None:
@@ -198,7 +205,7 @@ def cpu_seconds(process: psutil.Process) -> float:
 
 
 def peer_version() -> str:
-    """Return celery-exporter's version."""
+    """Return celery-exporter's version, or a text that says that it is unknown."""
     command = [str(EXPORTER / "bin/pip"), "show", "prometheus-exporter-celery"]
     output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     return next((line.split()[1] for line in output.splitlines() if line.startswith("Version")), "(version unknown)")

@@ -1,12 +1,13 @@
-"""Measure the false alarms and the detection of `capacity history` on simulated histories, claimed against measured.
+"""Measure false alarms and detection of `capacity history` on simulated histories, against the claims.
 
 A history has two series, ln X_sat and minus ln of the mean service time, which share nine tenths of their variance. The
-spread is that between runs, as a coefficient of variation (CV). Half of its variance comes from within the runs, whose
-standard errors are known. A change falls in the middle of the history, or before its newest three runs (under six
-runs: two). `outliers` are 5 % of the runs, 5 standard deviations slower. `t3` is Student's t of 3 degrees of freedom.
-`drift` is a first-order autocorrelation of 0.5 between neighbouring runs, for which no claim is made.
+spread is that between runs, as a coefficient of variation (CV). Half of this variance comes from within the runs, whose
+standard errors are known. A change falls in the middle of the history, or before the newest three runs. In a history of
+fewer than six runs, it falls before the newest two. `outliers` are 5 % of the runs, 5 standard deviations slower. `t3`
+is Student's t distribution with 3 degrees of freedom. `drift` is a first-order autocorrelation of 0.5 between
+neighbouring runs, for which no claim is made.
 
-Exit code 1 if a measured figure does not hold what is claimed.
+Exit code 1 if a claim does not hold.
 
     PYTHONPATH=. .venv/bin/python benchmarks/change_points.py [--histories 2000]
     PYTHONPATH=. .venv/bin/python benchmarks/change_points.py --quick
@@ -53,7 +54,7 @@ DETECTION = (
 
 
 def main() -> int:
-    """Simulate and print."""
+    """Simulate all histories, and print one line per claim. Return 1 if a claim does not hold, else 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--histories", type=int, default=2000)
     parser.add_argument("--quick", action="store_true")
@@ -72,7 +73,10 @@ def main() -> int:
 
 
 def false_alarms(rng: np.random.Generator, count: int, counts: Sequence[int]) -> Iterator[Claim]:
-    """Yield how many histories without a change show one."""
+    """Yield one claim per number of runs and shape: how many histories without a change show one.
+
+    Further claims say how often `--fail-if-worse 5%` would fail.
+    """
     for runs, shape in itertools.product(counts, SHAPES):
         batch = [analysed(rng, runs, 0.02, shape=shape, measures=2) for _ in range(count // (1 + runs // 50))]
         hits = sum(any(series.changes for series in history) for history in batch)
@@ -85,7 +89,10 @@ def false_alarms(rng: np.random.Generator, count: int, counts: Sequence[int]) ->
 
 
 def nightly(rng: np.random.Generator, count: int) -> Iterator[Claim]:
-    """Yield in how many histories without a change the gate fails at least once, asked after each of 40 runs."""
+    """Yield in how many histories without a change `--fail-if-worse 5%` fails at least once in 40 nights.
+
+    Each night adds one run, and the history is judged after it.
+    """
     histories = math.ceil(count / 5)
     for cv in (0.02, 0.03):
         hits = sum(fails_once(cv * rng.standard_normal(NIGHTS), cv) for _ in range(histories))
@@ -93,7 +100,10 @@ def nightly(rng: np.random.Generator, count: int) -> Iterator[Claim]:
 
 
 def fails_once(deviations: Floats, cv: float) -> bool:
-    """Return True if the gate fails in any beginning of the history."""
+    """Return True if `--fail-if-worse 5%` fails after at least one of the runs of a history.
+
+    `deviations` has the deviation of ln X_sat of each run, and `cv` the spread between runs.
+    """
     errors = np.full(deviations.size, cv * math.sqrt(WITHIN_VARIANCE))
     beginnings = (slice(runs) for runs in range(FEWEST_RUNS, deviations.size + 1))
     segmentations = (change_points(40 * np.exp(deviations[part]), errors[part]) for part in beginnings)
@@ -101,7 +111,11 @@ def fails_once(deviations: Floats, cv: float) -> bool:
 
 
 def detection(rng: np.random.Generator, count: int, counts: Sequence[int]) -> Iterator[Claim]:
-    """Yield how many histories with a loss show it in X_sat, and how often its place and its interval are right."""
+    """Yield how many histories with a loss show it in X_sat.
+
+    If most of these histories show one change, also yield how often its place is right, and how often its interval
+    contains the true loss.
+    """
     claims = {case[:4]: case[4] for case in DETECTION}
     for runs, cv, loss, place in itertools.product(
         (runs for runs in counts if runs < 100), (0.02, 0.05), (0.1, 0.2), ("middle", "newest")
@@ -131,7 +145,10 @@ def drift(rng: np.random.Generator, count: int) -> Iterator[Claim]:
 
 
 def reduced(count: int, runs: int) -> int:
-    """Return the number of simulated histories of `runs` runs, fewer of long ones, whose permutations take longer."""
+    """Return how many histories of `runs` runs to simulate.
+
+    There are fewer of the long ones, because each takes longer.
+    """
     return math.ceil(count / (1 + (runs / 20) ** 2))
 
 
@@ -150,7 +167,10 @@ def analysed(
     index: int = 0,
     measures: int = 1,
 ) -> list[Segmentation]:
-    """Return the changes of X_sat, and with two `measures` of the service rate, with a loss from `index` on."""
+    """Simulate a history, and return the changes of X_sat. With two `measures`, add the service rate.
+
+    `cv` is the spread between runs. From the run `index` on, the values are lower by the share `loss`.
+    """
     shared = deviations(rng, runs, shape)
     errors = np.full(runs, cv * math.sqrt(WITHIN_VARIANCE))
     segmentations = []
@@ -165,7 +185,10 @@ def analysed(
 
 
 def deviations(rng: np.random.Generator, runs: int, shape: str) -> Floats:
-    """Return one deviation per run with the standard deviation 1, outliers apart."""
+    """Return one random deviation per run, with a standard deviation of 1. Outliers are 5 lower.
+
+    `shape` is the kind of randomness that the first lines of this file explain.
+    """
     noise = rng.standard_normal(runs)
     if shape == "t3":
         return np.asarray(rng.standard_t(3, runs) / math.sqrt(3))

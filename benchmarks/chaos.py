@@ -1,28 +1,29 @@
-"""Kill worker, child processes, child programs and servers by seeded schedules, and count the jobs that are lost.
+"""Kill processes and servers of workers by seeded schedules, and count the jobs that are lost.
 
 Four subjects get the same schedule of each seed:
 
 - `worker`: our worker. Its jobs are real videos of four seconds, which ffmpeg transcodes in real time.
 - `hardened`: a team's app (`chaos_app.py`) on the hardened transport, with `acks_late`, `reject_on_worker_lost`, no
-  acknowledgement of failed tasks, and a claim that can be entered again.
-- `not-reentrant`: the same with a claim that cannot be entered again. What it loses, its claim loses.
-- `stock`: the same as `hardened` on stock Celery.
+  acknowledgement of failed tasks, and a claim that a later delivery can take over.
+- `not-reentrant`: the same app, but a later delivery cannot take over a claim. Jobs that only this subject loses are
+  lost by the claim, and not by the transport.
+- `stock`: the same app as `hardened`, on stock Celery.
 
 The jobs of the app run `sleep` for one second, so its figures are about messages and not about ffmpeg.
 
 A victim is a child process, the child program of a task (ffmpeg, `sleep`), the main process, the network between worker
 and SQS (up to 2.5 s), PostgreSQL (stopped as by a crash, with what it committed), or the SQS emulator. The emulator
-holds its messages in memory. So it is ended by SIGTERM, writes them to a file and reads them at its start: a restart is
-some seconds without SQS after connections were reset, and never a loss of messages by SQS. Should a message be missing
-afterwards, it is counted as lost by the emulator.
+holds its messages in memory. It is ended by SIGTERM, so it writes the messages to a file, and reads them at its start.
+Its restart is therefore some seconds without SQS after connections were reset, and no loss of messages by SQS. Should a
+message be missing afterwards, it is counted as lost by the emulator.
 
 A job is lost if it has no final state and no message is left for it in the queue or the dead-letter queue, after the
-queue was empty for 15 s. It is duplicated if it was completed again, and recovered if a kill hit it and it is done. The
-longest recovery is from a kill until the final state of a job that was in work on what was killed: its child process,
-or all child processes.
+queue was empty for 15 s. A job is duplicated if it was completed again, and recovered if a kill hit it and it is done.
+A recovery lasts from a kill until the final state of a job that the killed process worked on. After a kill of the main
+process or a server, all jobs in work count. The table shows the longest recovery.
 
-A worker that has ended by itself is counted and replaced. So is one that has stalled: it has a free slot, messages are
-visible, and for 60 s no task starts or ends.
+A worker that has ended by itself is counted and replaced. So is a worker that has stalled: it has a free slot, messages
+are visible, and for 60 s no task starts or ends.
 
 Exit code 1 if `worker` or `hardened` lost a job, 0 otherwise. Each result is appended to the file --results.
 
@@ -79,9 +80,9 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def run(cells: list[tuple[str, int]], kills: int, parallel: int, file: Path | None) -> list[Result]:
-    """Run the cells, `parallel` processes at a time. Print each result and append it to `file`.
+    """Run each pair of subject and seed in `cells`, `parallel` processes at a time.
 
-    A cell that fails writes its error to standard error and has no result.
+    Print each result and append it to `file`. A pair that fails writes its error to standard error and has no result.
     """
     waiting, running, results = list(cells), set[subprocess.Popen[str]](), list[Result]()
     try:

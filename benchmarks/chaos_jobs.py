@@ -1,4 +1,4 @@
-"""The table of the foreign app of `chaos_app.py`: one row per job, with the claim of its task."""
+"""Table of jobs of the app in `chaos_app.py`: one row per job, with the claim of its task."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ JOBS = Table(
 
 @dataclass(frozen=True)
 class Jobs:
-    """Database access of the app. With `is_reentrant`, a claim whose task died can be entered again."""
+    """Access of the app to its table of jobs.
+
+    With `is_reentrant`, a task can claim a job that is being processed already, because the earlier task may have died.
+    """
 
     engine: Engine
     is_reentrant: bool
@@ -36,11 +39,11 @@ class Jobs:
             return connection.execute(query).rowcount == 1
 
     def release(self, job: str) -> None:
-        """Give up a claim before the task is retried."""
+        """Set a claimed job back to `uploaded`, before its task is retried."""
         self._write(job, state="uploaded", pid=None)
 
     def finish(self, job: str) -> None:
-        """Mark a job as done, and count it."""
+        """Mark a job as done, and increase its column `done_count` by one."""
         self._write(job, state="done", pid=None, done_count=JOBS.c.done_count + 1, ended_at=time.time())
 
     def fail(self, job: str) -> None:

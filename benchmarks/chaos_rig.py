@@ -1,4 +1,4 @@
-"""Programs for `chaos.py`: emulator, proxy and PostgreSQL of one rig, and the workers that are attacked."""
+"""Run what one attack of `chaos.py` needs: emulator, proxy, PostgreSQL and the attacked worker."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Job:
 
 @dataclass
 class Site:
-    """The servers of one rig. The worker reaches SQS through `proxy`, this process reaches it directly."""
+    """The servers of one attack. The worker reaches SQS through `proxy`, and this process without it."""
 
     folder: Path
     emulator: Emulator
@@ -104,7 +104,10 @@ class Site:
         postgresql.restart(self.folder / "pg")
 
     def texts_left(self) -> list[str]:
-        """Return the texts of all messages in the queue and its dead-letter queue. No worker may run."""
+        """Receive all messages of the queue and its dead-letter queue, and return their decoded texts.
+
+        Wait up to 60 s per queue for messages that are in flight. No worker may run.
+        """
         texts: list[str] = []
         for url in (self.queue.url, self.queue.dead_letter_url):
             texts += _texts(self.queue.client, str(url))
@@ -113,7 +116,7 @@ class Site:
 
 @contextmanager
 def running_site(folder: Path) -> Iterator[Site]:
-    """Run an emulator with one queue, a proxy and PostgreSQL in `folder`."""
+    """Context manager: run an emulator with one queue, a proxy and PostgreSQL in `folder`. Yield the Site."""
     (folder / "emulator").mkdir()
     (folder / "pg").mkdir()
     emulator = Emulator(program() or "ministack", folder / "emulator")
@@ -134,16 +137,16 @@ class Subject(Protocol):
     program: str
 
     def start(self) -> None:
-        """Start a worker."""
+        """Start a worker, without waiting until it is ready."""
 
     def send(self, count: int) -> None:
-        """Record and send jobs."""
+        """Record `count` new jobs in the database, and send their messages."""
 
     def jobs(self) -> list[Job]:
-        """Return every job."""
+        """Return all jobs that were sent, as the database records them."""
 
     def end(self) -> None:
-        """Kill the worker and its children."""
+        """Kill all started workers and their children."""
 
 
 @dataclass
@@ -162,16 +165,16 @@ class OurWorker:
         self._stored = self.rig.store(clip)
 
     def start(self) -> None:
-        """Start the worker."""
+        """Start a worker with SLOTS slots, without waiting until it is ready."""
         self.worker = self.rig.start(SLOTS)
 
     def send(self, count: int) -> None:
-        """Record and send videos, as the injector does."""
+        """Record and send `count` videos in a new run, as the injector does."""
         self.rig.send(self._stored, count, f"batch-{self._batches}")
         self._batches += 1
 
     def jobs(self) -> list[Job]:
-        """Return every video."""
+        """Return one job per video that was sent."""
         done = select(ExecutionRow.video_id, func.count()).where(ExecutionRow.outcome == Outcome.DONE)
         columns = (VideoRow.id, VideoRow.state, VideoRow.owner, VideoRow.execution_number, VideoRow.updated_at)
         with self.rig.sessions() as session:
@@ -179,13 +182,16 @@ class OurWorker:
             return [_job_of(*row, completed.get(row[0], 0)) for row in session.execute(select(*columns)).tuples()]
 
     def end(self) -> None:
-        """Kill the worker and its children."""
+        """Kill all started workers and their children."""
         self.rig.end()
 
 
 @dataclass
 class ForeignWorker:
-    """The app of `chaos_app.py`, on our transport or on kombu's."""
+    """The worker of the app in `chaos_app.py`, on our transport (`is_hardened`) or on stock Celery.
+
+    `is_reentrant` is explained in the class Jobs.
+    """
 
     site: Site
     is_hardened: bool
@@ -200,7 +206,7 @@ class ForeignWorker:
         JOBS.metadata.create_all(self._engine)
 
     def start(self) -> None:
-        """Start the worker."""
+        """Start a worker with SLOTS slots, without waiting until it is ready."""
         output = self.site.folder / f"worker-{len(self._workers)}.out"
         flags = ["-c", str(SLOTS), "--without-gossip", "--without-mingle", "-l", "INFO", "-n", f"w{len(self._workers)}"]
         command = [sys.executable, "-m", "celery", "-A", "benchmarks.chaos_app", "worker", *flags]
@@ -212,7 +218,7 @@ class ForeignWorker:
         self._workers.append(self.worker)
 
     def send(self, count: int) -> None:
-        """Record and send jobs."""
+        """Record `count` new jobs in the app's table, and send their messages."""
         ids = [uuid.uuid4().hex for _ in range(count)]
         with self._engine.begin() as connection:
             connection.execute(insert(JOBS), [{"id": job} for job in ids])
@@ -221,13 +227,13 @@ class ForeignWorker:
             self.site.queue.client.send_message_batch(QueueUrl=self.site.queue.url, Entries=entries)
 
     def jobs(self) -> list[Job]:
-        """Return every job."""
+        """Return all jobs that were sent, as the app's table records them."""
         columns = (JOBS.c.id, JOBS.c.state, JOBS.c.pid, JOBS.c.executions, JOBS.c.done_count, JOBS.c.ended_at)
         with self._engine.connect() as connection:
             return [Job(*row) for row in connection.execute(select(*columns))]
 
     def end(self) -> None:
-        """Kill the workers and their children."""
+        """Kill all started workers and their children."""
         for worker in self._workers:
             worker.kill()
         self._engine.dispose()
@@ -260,7 +266,10 @@ SUBJECTS = {
 
 @contextmanager
 def running_subject(name: str, folder: Path) -> Iterator[tuple[Site, Subject]]:
-    """Run the servers of a subject of SUBJECTS. Yield them and the subject, whose worker is not started."""
+    """Context manager: run the servers of the subject `name` of SUBJECTS. Yield them and the subject.
+
+    The worker of the subject is not started.
+    """
     with running_site(folder) as site, ExitStack() as stack:
         subject: Subject
         if name == "worker":
@@ -273,7 +282,7 @@ def running_subject(name: str, folder: Path) -> Iterator[tuple[Site, Subject]]:
 
 
 def programs_of(subject: Subject) -> list[psutil.Process]:
-    """Return the child programs of the running tasks."""
+    """Return the processes of the programs that the running tasks have started: ffmpeg or `sleep`."""
     programs = []
     for process in subject.worker.descendants():
         with suppress(psutil.NoSuchProcess):

@@ -1,4 +1,4 @@
-"""One seed of `chaos.py` on one subject: kill by the schedule, drain the queue, and judge each job."""
+"""Run one seed of `chaos.py` on one subject: do the kills, drain the queue, and judge each job."""
 
 from __future__ import annotations
 
@@ -39,7 +39,11 @@ START_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class Strike:
-    """A kill that was done at `at` (epoch seconds), and the jobs that were in work on what it hit."""
+    """A kill that was done at `at` (epoch seconds), and the ids of the jobs that it may have hit.
+
+    If the victim is a child process or its program, `jobs` are the jobs of this child process. For any other victim,
+    `jobs` are all jobs in work.
+    """
 
     victim: str
     at: float
@@ -81,7 +85,11 @@ class Result:
 
 @dataclass
 class Attack:
-    """Kills on one subject, and what was observed meanwhile."""
+    """Attack on one subject: do the kills, keep the worker running, and count what happens.
+
+    `strikes` are the kills that were done. `ended` counts the workers that ended by themselves, and `stalled` those
+    that were replaced because they did nothing.
+    """
 
     site: Site
     subject: Subject
@@ -106,7 +114,10 @@ class Attack:
         self.subject.end()
 
     def start(self) -> None:
-        """Start the worker, and wait until it takes messages. One that ends before is counted and started again."""
+        """Start the worker, and wait until it takes messages.
+
+        A worker that ends before is counted in `ended`, and started again. Raise RuntimeError after five such starts.
+        """
         for _ in range(STARTS):
             self.subject.start()
             until(self._has_started_or_ended, "the worker is ready", START_SECONDS, 0.2)
@@ -117,7 +128,11 @@ class Attack:
         raise RuntimeError(f"the worker does not start, see {self.site.folder}")
 
     def drain(self) -> None:
-        """Wait until no message is in the queue and no job is in work."""
+        """Wait until the queue is empty and every job is done or failed.
+
+        Return too if the queue has been empty for 15 s, or after 400 s. A worker that ends in the meantime is started
+        again.
+        """
         deadline, quiet_since = time.monotonic() + DRAIN_SECONDS, None
         while time.monotonic() < deadline:
             self._tick(fill=False)

@@ -1,9 +1,10 @@
 """Compare the database exporter with Debian's `prometheus-sql-exporter` for the same values.
 
-The two exporters run one after the other on a separate PostgreSQL server. First their values are compared. Then both
-are scraped over HTTP while 8 videos per second change (`big_table.Work`). The peer is `prometheus-sql-exporter`. It
-repeats its queries in the background and answers scrapes from its last result. Our exporter refreshes its values at
-each scrape. So costs are given per refresh of all values.
+The two exporters use a separate PostgreSQL server. First our exporter is scraped over HTTP while 8 videos per second
+change (`big_table.Work`). Then the peer, `prometheus-sql-exporter`, is started, the values of the two exporters are
+compared, and the peer is scraped in the same way. The peer repeats its queries in the background, and answers a scrape
+with its last result. Our exporter refreshes its values at each scrape. So costs are given per refresh of all values.
+
 Database time is planning and execution time in pg_stat_statements, by user. CPU is that of the backends and of the
 parallel workers that ended in the meantime.
 
@@ -63,7 +64,11 @@ class Cost:
 
 @dataclass(frozen=True)
 class Side:
-    """Measurements of one exporter at one table size."""
+    """Measurements of one exporter at one table size.
+
+    `start_seconds` and `start` are time and cost until the first values. `scrapes` are the durations of the scrapes in
+    seconds. `total` is the cost of `refreshes` refreshes, one every `refresh_seconds`.
+    """
 
     name: str
     start_seconds: float
@@ -76,7 +81,7 @@ class Side:
 
     @property
     def database_ms(self) -> float:
-        """Return the database time of one refresh."""
+        """Return the database time of one refresh, in milliseconds."""
         return 1000 * self.total.database / self.refreshes
 
 
@@ -104,7 +109,10 @@ def main() -> None:
 
 @contextmanager
 def server(folder: Path) -> Iterator[str]:
-    """Run a PostgreSQL server with its data in `folder`. Yield the URL of its database `postgres`."""
+    """Context manager: run a PostgreSQL server with its data in `folder`, and yield the URL of `postgres`.
+
+    The server gets one read-only user per exporter.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with postgresql.running_server(folder, SERVER) as url:
         with psycopg.connect(url, autocommit=True) as connection:
@@ -129,7 +137,7 @@ def measured(url: str, arguments: argparse.Namespace) -> tuple[Side, Side]:
 
 @contextmanager
 def ours(url: str) -> Iterator[int]:
-    """Run our exporter with its own read-only database user."""
+    """Context manager: run our exporter with its own read-only database user. Yield its process id."""
     database = make_url(url).set(username=OURS).render_as_string()
     environment = {"AFORO_DATABASE_URL": database, "AFORO_EXPORTER_DB_PORT": str(PORTS[OURS])}
     with running([sys.executable, "-m", "exporters", "db"], environment) as process:
@@ -138,7 +146,7 @@ def ours(url: str) -> Iterator[int]:
 
 @contextmanager
 def peer(url: str) -> Iterator[int]:
-    """Run the peer with its own read-only database user."""
+    """Context manager: run `prometheus-sql-exporter` with its own read-only user. Yield its process id."""
     database = make_url(url).set(username=PEER, drivername="postgres").render_as_string()
     config = (ROOT / "benchmarks/sql_exporter.yml").read_text(encoding="utf-8")
     address = f"127.0.0.1:{PORTS[PEER]}"
@@ -177,7 +185,10 @@ def side(watch: CostMeter, work: Work, scrapes: int, seconds: float) -> Side:
 
 
 class CostMeter:
-    """Cost of one exporter, from pg_stat_statements of its user and from /proc."""
+    """Meter of the costs of one exporter.
+
+    Costs are read from pg_stat_statements of its database user `user`, and from /proc of its process.
+    """
 
     def __init__(self, url: str, user: str, pid: int) -> None:
         self.user, self._pid = user, pid

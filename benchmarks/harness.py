@@ -1,4 +1,4 @@
-"""Shared parts of the benchmarks: AWS emulator, queues, CPU accounting, formatting of results, claims."""
+"""Run emulators, create queues, measure CPU, and format results and claims, for all benchmarks."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def cpu_seconds(main: psutil.Process) -> float:
 
 @dataclass(frozen=True)
 class Queue:
-    """A queue with messages in it."""
+    """An SQS queue of a benchmark, without a dead-letter queue."""
 
     url: str
     name: str
@@ -64,7 +64,7 @@ class Queue:
 
     @classmethod
     def make(cls, endpoint_url: str, name: str) -> Queue:
-        """Create a queue."""
+        """Create the queue `name` in the emulator at `endpoint_url`, and return it."""
         return cls(sqs_client(endpoint_url).create_queue(QueueName=name)["QueueUrl"], name, endpoint_url)
 
     def send(self, bodies: Sequence[str]) -> None:
@@ -77,7 +77,10 @@ class Queue:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claimed bound of a share, and the measured share. A `least` and `most` of 0 and 1 claim nothing."""
+    """Claim that a share is from `least` to `most`, and the measured share: `hits` of `of`.
+
+    From 0 to 1 claims nothing.
+    """
 
     text: str
     least: float

@@ -1,14 +1,14 @@
 """Count how many real runs without a fault end invalid, and print the reason of each.
 
-The native stack runs in FOLDER/stack, on free ports. Half of the runs are bursts. The others are paced at 30 to 90 %
-of the capacity that a short calibration run of the same size and slots measured. Each lasts 60 to 100 s, with small
-videos and 1, 2 or 4 slots. The loads are drawn from --seed. One run goes on at a time.
+The native stack runs in FOLDER/stack, on free ports. Half of the runs are bursts. The other runs are paced at 0.3 to
+0.9 of the capacity that a short calibration run of the same size and slots measured. Each run lasts 60 to 100 s, with
+small videos and 1, 2 or 4 slots. The loads are drawn from --seed. One run goes on at a time.
 
-FOLDER/runs.jsonl has one line per calibration or run that ended. Started again, the benchmark goes on after the last
-one. A run that failed, because a program of it did, is no result: it is printed, and repeated at the next start.
+FOLDER/runs.jsonl has one line per calibration or run that ended. If the benchmark is started again, it continues after
+the last line. A run in which a program failed has no line. It is printed, and repeated at the next start.
 
-A machine that other virtual machines share may change its speed during a run. The CPU seconds that ffmpeg took for the
-same file show it. Each run is printed with their change along the run, by the same fit of a line as for drift.
+A machine that other virtual machines share may change its speed during a run. The CPU seconds that ffmpeg takes for the
+same file show such a change. Each run is printed with the change of these CPU seconds along the run, by a fitted line.
 
 Exit code 0 if the claim holds, 1 if more runs ended invalid than claimed, or if runs are missing.
 
@@ -88,16 +88,20 @@ class Load:
 
 @dataclass(frozen=True)
 class Laboratory:
-    """The stack, the words before each of its commands, and the file of the results."""
+    """Stack in which the runs of this benchmark are carried out, and the file that gets their results.
+
+    `prefix` are the words before the command of each run, such as `nice`.
+    """
 
     stack: Stack
     prefix: Sequence[str]
     results: Path
 
     def measure(self, run_id: str, options: dict[str, str]) -> tuple[float, dict[str, Any]]:
-        """Run one run. Return the load of the machine before it, and its report.
+        """Carry out one run with the injector's options `options`. Return two things: load and report.
 
-        Raise RunNotMeasured when a program fails.
+        The load is the load average of the machine before the run. The report is the JSON of `capacity report`. Raise
+        RunNotMeasured when a program fails.
         """
         environment = self.stack.environment | options | {"RUN_ID": run_id, "PYTHON": str(ROOT / ".venv/bin/python")}
         command = [*self.prefix, "sh", "-ec", STEPS]
@@ -118,7 +122,10 @@ class Laboratory:
             raise RunNotMeasured(f"{run_id} ended with {done.returncode}; see {log.name}") from error
 
     def record(self, key: str, options: dict[str, str], entry: dict[str, Any]) -> dict[str, Any]:
-        """Run one run and add its line to the results. Return the line."""
+        """Carry out one run, and append one line about it to the file of the results. Return the line.
+
+        The line has `entry`, and the figures of the run. Raise RunNotMeasured when a program fails.
+        """
         run_id = f"honest-{key}-{int(time.time())}".lower()
         load_before, report = self.measure(run_id, options)
         flags = {flag["name"]: f"{flag['severity']}: {flag['evidence']['text']}" for flag in report["flags"]}
@@ -161,9 +168,10 @@ def main() -> int:
 
 
 def fresh_stack(folder: Path) -> Stack:
-    """Copy the source tree to `folder`/stack, after stopping the stack that an earlier start may have left there.
+    """Copy the source tree to `folder`/stack, and return a stack there.
 
-    The database and the results are next to it, so that they outlive it.
+    The stack that an earlier start may have left in this place is stopped before. The database, the results and the
+    videos are in `folder`, so that they stay when the copy is replaced.
     """
     place = folder / "stack"
     if place.exists():
@@ -191,7 +199,10 @@ def drawn_loads(seed: int, runs: int) -> dict[str, Load]:
 
 
 def measure_missing(laboratory: Laboratory, loads: dict[str, Load]) -> None:
-    """Measure the runs that have no result, each after the calibration of its size and slots."""
+    """Measure the runs that have no result, each after the calibration of its size and slots.
+
+    Stop after three failed runs in a row.
+    """
     failures = 0
     for key, load in loads.items():
         ended = recorded(laboratory.results)

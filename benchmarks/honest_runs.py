@@ -40,7 +40,7 @@ SHORT_SECONDS = 150.0
 
 
 def main() -> int:
-    """Simulate, count and print."""
+    """Simulate runs, and print one line per claim. Return 1 if a claim does not hold, else 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def honest_runs(rng: np.random.Generator, count: int) -> Iterator[Claim]:
-    """Yield the claims about runs without a fault, and about Little's law on the same runs with one."""
+    """Yield claims about runs without a fault, and about Little's law on the same runs with a fault."""
     invalid: Counter[str] = Counter()
     alarms: Counter[bool] = Counter()
     lengths: Counter[bool] = Counter()
@@ -137,13 +137,13 @@ def analysed(run: SimulatedRun) -> RunAnalysis:
 
 
 def more_messages(run: SimulatedRun, factor: float = 1.15) -> SimulatedRun:
-    """Return the run with a queue that counts more messages."""
+    """Return the run with a queue that counts `factor` times as many messages."""
     samples = run.resources.samples | {"messages": factor * run.resources.samples["messages"]}
     return replace(run, resources=replace(run.resources, samples=samples))
 
 
 def fewer_messages(run: SimulatedRun) -> SimulatedRun:
-    """Return the run with a queue that counts fewer messages."""
+    """Return the run with a queue that counts 15 % fewer messages."""
     return more_messages(run, 0.85)
 
 

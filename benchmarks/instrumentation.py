@@ -65,7 +65,10 @@ def main() -> None:
 
 
 def cost(queue: Queue, folder: Path, tasks: int, attached: bool) -> Cost:
-    """Return the cost per task over `tasks` tasks, after a warm-up."""
+    """Run a worker, and return the cost per task over `tasks` tasks, after a warm-up.
+
+    With `attached`, the worker has our metrics and execution records.
+    """
     port = free_port() if attached else 0
     with worker(queue, folder, WARM_UP_TASKS, *FLAGS, NOOP_HARDENED="1", NOOP_PORT=str(port)) as noop_worker:
         seconds_until(lambda: len(noop_worker.moments()) == WARM_UP_TASKS, "the tasks for warming up")
@@ -90,7 +93,10 @@ def scrape_cost(process, port: int) -> float:
 
 
 def read_executions(port: int, spool: str, after: int) -> dict[str, Any]:
-    """Return one page of execution records."""
+    """Return the page of execution records that a worker serves at /executions.
+
+    `spool` is the id of the worker's spool. Only records with a number above `after` are returned.
+    """
     with urlopen(f"http://127.0.0.1:{port}/executions?spool={spool}&after={after}", timeout=10) as answer:
         return dict(json.load(answer))
 

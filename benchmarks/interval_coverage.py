@@ -1,4 +1,4 @@
-"""Coverage of X_sat's 95 % interval on simulated bursts of a known capacity, claimed against measured.
+"""Measure how often X_sat's 95 % interval is right on simulated bursts, and compare it with the claim.
 
 Service times are log-normal. Slots start after 0.15 to 0.45 service times and idle up to 0.04 between two videos. The
 first video of a cold slot takes 1.6 service times, which is what real ffmpeg showed with 4 slots and 24 videos. The
@@ -35,9 +35,10 @@ TRUE_CYCLE = 1 + LARGEST_GAP / 2
 
 @dataclass(frozen=True)
 class Case:
-    """Bursts that are simulated: warm or cold slots, their number, videos per slot, and CV of the service time.
+    """Bursts that are simulated: warm or cold slots, their number, videos per slot, and CV.
 
-    `drift` is that of the host's speed: its standard deviation, and its correlation time in service times.
+    `cv` is the coefficient of variation of the service time. `drift` describes how the speed of the host drifts: the
+    standard deviation of the speed, and its correlation time in service times.
     """
 
     start: str
@@ -70,7 +71,10 @@ def unclaimed() -> Iterator[Case]:
 
 
 def estimates(case: Case, repetitions: int, rng: np.random.Generator) -> Iterator[SaturatedThroughput]:
-    """Yield X_sat of simulated bursts, with the first video of each slot slower if they are cold."""
+    """Yield X_sat of `repetitions` simulated bursts.
+
+    With cold slots, the first video of each slot takes longer.
+    """
     for _ in range(repetitions):
         services = lognormal(rng, 1.0, case.cv, case.videos)
         lags, gaps = 0.15 + rng.uniform(0, 0.3, case.slots), rng.uniform(0, LARGEST_GAP, case.videos)

@@ -1,8 +1,9 @@
-"""Measure how long KEDA and Kubernetes take from a backlog to the replicas that `capacity plan` computed for it.
+"""Measure how long KEDA and Kubernetes take from a backlog to the planned number of replicas.
 
-The manifests of deploy/kubernetes are applied with their own times on a real control plane. Each repetition installs
-them anew, waits a random part of KEDA's polling interval, and sends all messages at once. No container is started, so
-that the figure ends when the Deployment has the number of replicas. The output is seconds per repetition.
+The command `capacity plan` computes this number. The manifests of deploy/kubernetes are applied with their own times on
+a real control plane. Each repetition installs the manifests again, waits a random part of KEDA's polling interval, and
+sends all messages at once. No container is started, so the measured time ends when the Deployment has the number of
+replicas. The output is seconds per repetition.
 
     PYTHONPATH=. .venv/bin/python benchmarks/kubernetes_scaling.py [--messages 60] [--repeats 3]
 """
@@ -56,7 +57,10 @@ def main() -> None:
 
 
 def measured(installation: Installation, messages: int) -> tuple[int, float]:
-    """Install and send. Return the planned replicas, and the seconds until the autoscaler wants them."""
+    """Install Aforo, wait until one worker pod is ready, and send `messages` messages.
+
+    Return the planned number of replicas, and the seconds from sending until the autoscaler wants this number.
+    """
     installation.install()
     installation.await_condition("Ready", seconds=120)
     until(lambda: installation.ready_pods() == 1, "one worker pod is ready", 60, 0.5)

@@ -34,7 +34,11 @@ LONGEST_SECONDS = 1800
 
 @dataclass(frozen=True)
 class Drain:
-    """What the worker of one side did with the messages of its queue. Without metrics, the last two are None."""
+    """What the worker of one side did with the messages of its queue.
+
+    `done` counts the tasks that ran, and `executions` how often they ran. `seconds` is the time from the first to the
+    last execution. `most_pending_deletes` and `failed_delete_calls` are None for a worker without metrics.
+    """
 
     messages: int
     done: int
@@ -84,14 +88,21 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class Drains:
-    """Workers that drain queues of one emulator, each a queue of its own. `options` has the command line's options."""
+    """Runs workers that drain queues of one emulator. Each call of `drain` creates a new queue.
+
+    `options` has the options of the command line.
+    """
 
     endpoint_url: str
     folder: Path
     options: argparse.Namespace
 
     def drain(self, worker_endpoint_url: str, messages: int, *, is_hardened: bool = True) -> Drain:
-        """Run a worker until its queue is empty. It reaches SQS at `worker_endpoint_url`."""
+        """Run a worker on a new queue with `messages` messages until the queue is empty. Return the result.
+
+        The worker reaches SQS at `worker_endpoint_url`. `is_hardened` selects our transport, otherwise stock kombu is
+        used.
+        """
         queue = QueueFactory(self.endpoint_url)(self.options.visibility, self.options.receives)
         target = Queue(queue.url, queue.name, worker_endpoint_url)
         port = free_port()

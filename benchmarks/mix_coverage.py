@@ -1,8 +1,8 @@
-"""Coverage of X_sat's 95 % interval on simulated bursts of two sizes, claimed against measured.
+"""Measure how often X_sat's 95 % interval is right on bursts of two sizes, against the claim.
 
-Three videos in four are small, in shuffled order. A large one takes `ratio` times as long. Each size alone has
-log-normal service times with a coefficient of variation of 0.1. Slots are warm, start after 0.15 to 0.45 s and idle up
-to 0.04 s between two videos. The capacity that the interval must contain is that of the exact mix.
+The bursts are simulated. Three videos in four are small, in shuffled order. A large video takes `ratio` times as long.
+Each size alone has log-normal service times with a coefficient of variation of 0.1. Slots are warm, start after 0.15 to
+0.45 s and idle up to 0.04 s between two videos. The capacity that the interval must contain is that of the exact mix.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ FEWEST_VIDEOS = 8
 
 @dataclass(frozen=True)
 class Case:
-    """Runs of a mix that are simulated: size of the large video, slots, and number of videos."""
+    """Bursts of a mix that are simulated.
+
+    `ratio` is how many times as long a large video takes as a small one. `videos` is the number of videos of a burst.
+    """
 
     ratio: int
     slots: int
@@ -67,7 +70,10 @@ def cases() -> Iterator[Case]:
 
 
 def estimates(case: Case, repetitions: int, rng: np.random.Generator) -> Iterator[SaturatedThroughput]:
-    """Yield X_sat of simulated bursts with the exact shares in an order of its own."""
+    """Yield X_sat of `repetitions` simulated bursts.
+
+    Each burst has the exact shares of the mix, in another random order.
+    """
     for seed in range(repetitions):
         order = np.array(MIX.positions(case.videos, seed))
         services = case.service_means[order] * lognormal(rng, 1.0, CV_OF_A_SIZE, case.videos)

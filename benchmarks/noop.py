@@ -1,4 +1,4 @@
-"""A worker of `noop_app` on a full queue, and the run times of its tasks."""
+"""Run a worker of `noop_app` on a full queue, and read when its tasks ran."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ class NoopWorker:
 
 @contextmanager
 def worker(queue: Queue, folder: Path, tasks: int, *flags: str, **environment: str) -> Iterator[NoopWorker]:
-    """Send `tasks` messages and start a worker. Yield the worker when its first task has run."""
+    """Context manager: start a worker on `tasks` messages. Yield the worker when its first task has run.
+
+    `flags` are options of `celery worker`. `environment` are additional environment variables.
+    """
     queue.send([message(queue) for _ in range(tasks)])
     log = folder / f"{queue.name}.log"
     variables = {

@@ -1,10 +1,10 @@
 """Compare the whole pipeline with a bare ffmpeg loop: same file, same command line, same concurrency.
 
-The bare side is `xargs -P`. The other side is `python -m worker` behind an SQS emulator, with SQLite and the
-filesystem storage. Its /metrics is read each second. X = videos ÷ (last end − first upload), as in the table.
-The sides take turns. With --together they run at the same time, for a machine with other load.
-A virtual machine can change its speed between turns. A fixed piece of work (a unit) is therefore timed twice per
-second during both sides, and X is also given per unit of that work.
+The bare side is `xargs -P`. The other side is `python -m worker` behind an SQS emulator, with SQLite and the filesystem
+storage. The worker's /metrics is read each second. X = videos ÷ (last end − first upload), as in the table. The sides
+take turns. With --together both sides run at the same time, for a machine with other load. A virtual machine can change
+its speed between turns. A fixed piece of work (a unit) is therefore timed twice per second during both sides, and X is
+also given per unit of that work.
 
     PYTHONPATH=. .venv/bin/python benchmarks/pipeline_efficiency.py [--concurrency 2] [--count 4] [--together]
 """
@@ -116,12 +116,15 @@ def main() -> None:
 
 
 def one_by_one(turns: Mapping[str, Callable[[], Turn]], backwards: bool) -> dict[str, Turn]:
-    """Run the turns one after the other."""
+    """Run the turns one after the other, with `backwards` in reverse order. Return the results by side."""
     return {side: turns[side]() for side in (reversed(list(turns)) if backwards else turns)}
 
 
 def at_once(turns: Mapping[str, Callable[[], Turn]]) -> dict[str, Turn]:
-    """Run all turns at the same time, so that other load affects both sides equally."""
+    """Run all turns at the same time. Return the results by side.
+
+    Other load of the machine then affects both sides equally.
+    """
     with ThreadPoolExecutor(len(turns)) as pool:
         running_turns = {side: pool.submit(turn) for side, turn in turns.items()}
         return {side: turn.result() for side, turn in running_turns.items()}
@@ -131,8 +134,8 @@ def at_once(turns: Mapping[str, Callable[[], Turn]]) -> dict[str, Turn]:
 class Turn:
     """Result of one side's turn: throughput, and CPU seconds per video.
 
-    The CPU is that of ffmpeg in the bare loop, and that of the whole worker in the pipeline. `unit_seconds` is the CPU
-    time of a fixed piece of work during the turn. It shows the machine's speed.
+    `cpu_seconds` is the CPU time of ffmpeg in the bare loop, and of the whole worker in the pipeline. `unit_seconds` is
+    the CPU time of a fixed piece of work during the turn. A slower machine has a longer `unit_seconds`.
     """
 
     per_minute: float
@@ -153,7 +156,7 @@ class Turn:
 
 
 def timed(turn: Callable[[], Turn]) -> Callable[[], Turn]:
-    """Run `turn` and return its result, with a measurement of the machine's speed during the turn."""
+    """Return a function that calls `turn` and adds the machine's speed during the turn to the result."""
 
     def measured() -> Turn:
         stop, units = threading.Event(), list[float]()
@@ -256,7 +259,10 @@ class Pipeline:
 
 @contextmanager
 def pipeline(settings: Settings, environment: dict[str, str], folder: Path) -> Iterator[Pipeline]:
-    """Run a worker and read its /metrics each second."""
+    """Context manager: run a worker and read its /metrics each second. Yield the Pipeline.
+
+    The queue and the tables are created before. The worker serves /metrics when the Pipeline is yielded.
+    """
     client = aws.client(settings, "sqs")
     url = ensure_queue(client, settings.queue)
     engine = open_engine(settings.database.url)
@@ -275,7 +281,7 @@ def pipeline(settings: Settings, environment: dict[str, str], folder: Path) -> I
 
 @contextmanager
 def read_each_second(port: int) -> Iterator[None]:
-    """Read /metrics as Prometheus would."""
+    """Context manager: read /metrics on `port` each second in a thread, as Prometheus would."""
     stop = threading.Event()
 
     def read() -> None:
@@ -292,7 +298,10 @@ def read_each_second(port: int) -> Iterator[None]:
 
 
 def surroundings(folder: Path, endpoint_url: str, concurrency: int) -> tuple[Settings, dict[str, str]]:
-    """Return the settings that both sides use, and the environment that gives them to the worker."""
+    """Return the settings that both sides use, and the environment that gives them to the worker.
+
+    Also set AWS_ENDPOINT_URL_SQS in the environment of this process.
+    """
     environment = {
         **KEYS,
         "AWS_ENDPOINT_URL": endpoint_url,

@@ -1,8 +1,8 @@
-"""Accuracy of the waits that `plan` answers, against long simulations of the same queue, claimed against measured.
+"""Measure how close the queue waits of `plan` are to long simulations, against the claim.
 
 Each case is a demand and a number of slots. The reference is the median 95 % wait of several long simulations with
-other seeds. Compared with it are the simulation that `plan` answers with, and the formula that it prints as a check.
-Waits under a hundredth of the service time count as equal, because nobody plans for them.
+other seeds. Two waits of `plan` are compared with the reference: the simulated wait, which is the answer, and the wait
+by the formula, which is printed as a check. Waits under a hundredth of the service time count as equal.
 """
 
 from __future__ import annotations
@@ -54,13 +54,20 @@ def cases(arrivals: str) -> Iterator[Case]:
 
 
 def p95(case: Case, seed: int, arrivals: int = SIMULATED_ARRIVALS) -> float:
-    """Return the simulated 95 % wait."""
+    """Return the simulated 95th percentile of the queue wait, in seconds.
+
+    The result is NaN if the case cannot be simulated.
+    """
     simulated = simulate(case.demand, case.slots, seed, arrivals)
     return float("nan") if simulated is None else simulated.wait_p95_seconds
 
 
 def reference(case: Case, seeds: int, arrivals: int) -> float:
-    """Return the median over simulations that are longer than those of `plan`."""
+    """Return the median of the 95th percentile of the queue wait over several long simulations.
+
+    `seeds` is the number of simulations, and `arrivals` the number of videos in each. Their seeds differ from those of
+    `plan`.
+    """
     return float(np.median([p95(case, len(SEEDS) + seed, arrivals) for seed in range(seeds)]))
 
 

@@ -30,7 +30,11 @@ def exit_on_sigterm() -> None:
 def running(
     command: Sequence[str], environment: Mapping[str, str] | None = None, log: Path | None = None
 ) -> Iterator[psutil.Popen]:
-    """Run a program from the root of the project, in its own process group. Kill that group at the end."""
+    """Context manager: run a program from the root of the project, and yield its process.
+
+    The program has a process group of its own, which is killed at the end of the block. Its output goes to `log`, or
+    nowhere without `log`.
+    """
     exit_on_sigterm()
     settings = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
     output = log.open("ab") if log else subprocess.DEVNULL
@@ -56,7 +60,7 @@ def scrape(port: int, timeout_seconds: float = 10) -> str:
 
 
 def timed_scrape(port: int, timeout_seconds: float = 10) -> float:
-    """Return the duration of one scrape in seconds."""
+    """Return the duration of one scrape in seconds. Raise AssertionError if the exporter does not answer."""
     started = time.perf_counter()
     assert scrape(port, timeout_seconds), "no answer"
     return time.perf_counter() - started

@@ -62,7 +62,10 @@ def main() -> None:
 
 @contextmanager
 def delayed(upstream: str, seconds: float) -> Iterator[str]:
-    """Run a proxy to `upstream` in a process of its own, so that it takes no time from the senders. Yield its URL."""
+    """Context manager: run a proxy to `upstream` that delays each call by `seconds`. Yield its URL.
+
+    The proxy is a process of its own, so that it takes no CPU time from the senders.
+    """
     address = urlsplit(upstream)
     code = "import sys,time;from testing.tcp_proxy import TcpProxy\nwith TcpProxy(sys.argv[1],int(sys.argv[2]),"
     code += "float(sys.argv[3])) as proxy:\n print(proxy.port,flush=True);sys.stdin.read()"

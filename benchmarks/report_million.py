@@ -1,11 +1,11 @@
-"""Time and memory of `capacity report` with a million recorded videos.
+"""Measure time and memory of `capacity report` with a million recorded videos.
 
     python benchmarks/report_million.py [--videos 1000000] [--runs 1]
 
-A temporary database is filled with `--runs` runs and one execution per video. Then the real command runs in a
-separate process without Prometheus. For comparison, a bare SELECT reads the same rows through the same driver. The
-first report also writes the files of runs up to 200,000 videos. The second report reuses these files. Nothing outside
-a temporary folder changes.
+A temporary database is filled with `--runs` runs and one execution per video. Then the real command runs in a separate
+process without Prometheus. For comparison, a bare SELECT reads the same rows through the same driver. The first report
+also writes the files of runs up to 200,000 videos. The second report reuses these files. Nothing outside a temporary
+folder changes.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def fill(path: Path, environment: dict[str, str], runs: int, videos: int) -> None:
-    """Create the schema with the real program, then insert the rows in bulk."""
+    """Create the database with the real program, then insert `runs` runs with `videos` videos each."""
     subprocess.run(
         [sys.executable, "-m", "capacity", "table"], cwd=ROOT, env=environment, check=True, capture_output=True
     )

@@ -1,15 +1,15 @@
 """Run the native stack for an hour at 70 % of its capacity, and see whether anything in it grows.
 
-Short videos first keep each slot busy until its memory stays: in its first 1,000 videos it grows by 2 MiB. Then videos
-of 0.5 MB arrive at a fixed rate on two slots. Every 10 s this reads: memory and open files of each program (of the
-slots in sum), the size of the database's write-ahead log and of all logs, and the number of time series in Prometheus.
-The first tenth of the time is left out. The rest is cut into 20 parts. The growth per hour is the slope of their lowest
-values, with the 95 % interval of a straight line: the lowest value of a part is what is left between two videos.
+First, short videos keep each slot busy until its memory has stopped growing: it grows by 2 MiB in the first 1,000
+videos. Then videos of 0.5 MB arrive at a fixed rate on two slots. Every 10 s this reads: memory and open files of each
+program (of the slots in sum), the size of the database's write-ahead log and of all logs, and the number of time series
+in Prometheus. The first tenth of the time is left out. The rest is cut into 20 parts. The growth per hour is the slope
+of a straight line through the lowest values of the parts, with its 95 % interval. The lowest value of a part is what is
+left between two videos.
 
-Exit code 0 if no memory grows by more than 1 MiB per hour, and no number of open files or series by more than 1 % of
-its mean; a growth whose interval reaches below that is not shown to be one. Exit code 1 otherwise. The memory of
-Prometheus is printed and not judged: it holds the samples of the last two to three hours, so it grows in the first
-ones.
+Exit code 1 if the whole interval of a growth is above its limit: 1 MiB per hour for a memory, 1 % of the mean per hour
+for open files and time series. Exit code 0 otherwise. The memory of Prometheus is printed and not judged: it holds the
+samples of the last two to three hours, so it grows in the first ones.
 
     .venv/bin/python -m benchmarks.soak [--minutes 60] [--slots 2] [--load 0.7] [--samples FILE]
 """
@@ -55,7 +55,11 @@ COUNT_LIMIT_RATIO = 0.01
 
 @dataclass(frozen=True)
 class Growth:
-    """Growth per hour of one quantity, with its 95 % interval, and the mean of the quantity."""
+    """Growth per hour of one quantity, with its 95 % interval, and the mean of the quantity.
+
+    The interval is from `low` to `high`. `unit` is MiB for memory, MB for logs, and empty for a number of files or
+    series.
+    """
 
     name: str
     unit: str
@@ -66,7 +70,10 @@ class Growth:
 
     @property
     def is_growing(self) -> bool:
-        """Return True if even the low end of the interval is above the limit of the unit. Logs and WAL have none."""
+        """Return True if the whole interval is above the limit of the unit.
+
+        Logs, the write-ahead log and the memory of Prometheus have no limit, so the result is False.
+        """
         limits = {"MiB": MEMORY_LIMIT_MIB, "": COUNT_LIMIT_RATIO * self.mean}
         return self.name != NOT_JUDGED and self.low > limits.get(self.unit, np.inf)
 
@@ -76,7 +83,7 @@ class Growth:
 
 
 def main() -> int:
-    """Run the hour and print the growth of each quantity."""
+    """Run the test and print the growth of each quantity. Return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--slots", type=int, default=2)
@@ -107,7 +114,7 @@ def main() -> int:
 
 
 def warm_up(stack: Stack, slots: int) -> None:
-    """Process so many videos of 0.2 s that the memory of each slot grows no more."""
+    """Process 1,500 videos of 0.2 s per slot, after which the memory of a slot grows no more."""
     picture = ("-f", "lavfi", "-i", "testsrc2=size=64x64:rate=10:duration=0.2")
     clip = clips.make(stack.folder / "short.mp4", *picture, *clips.H264)
     options = ("--file", str(clip), "--count", str(WARM_UP_BURST * slots), "--concurrency", str(slots))
@@ -117,7 +124,7 @@ def warm_up(stack: Stack, slots: int) -> None:
 
 
 def capacity(stack: Stack, slots: int) -> float:
-    """Return X_sat of a short burst, in videos per minute."""
+    """Run a short burst, and return its X_sat in videos per minute."""
     options = ("--size", SIZE, "--count", str(CALIBRATION_VIDEOS), "--concurrency", str(slots))
     stack.done("injector", *options, "--run-id", "calibration", "--monitor")
     stack.done("capacity", "wait")
@@ -128,9 +135,10 @@ def capacity(stack: Stack, slots: int) -> float:
 def soak(
     stack: Stack, rate: float, arguments: argparse.Namespace
 ) -> tuple[Sequence[float], Mapping[tuple[str, str], Sequence[float]], str]:
-    """Send videos at `rate` per minute, and sample until the last one is sent.
+    """Send videos at `rate` per minute, and sample every 10 s until the last video is sent.
 
-    Return the times in seconds, the samples by (quantity, unit), and the number of videos in each state.
+    Return the times in seconds, the samples by (quantity, unit), and a text with the number of videos in each state. A
+    value that was not read is NaN. Raise RuntimeError if the injector fails.
     """
     count = max(1, round(rate * arguments.minutes))
     pace = ("--mode", "sustained", "--rate", f"{rate:.2f}", "--count", str(count))

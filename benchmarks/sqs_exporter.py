@@ -2,13 +2,14 @@
 
 The AWS emulator is behind a TCP proxy that delays every request. One run measures:
 
-- sequential reading of all queues, as by an exporter that reads at scrape time
-- from a sent message to the scrape that shows it, while the exporter reads without a pause
-- the scrapes, with and without a pause between readings
+- the time of a sequential reading of all queues, as by an exporter that reads at scrape time
+- the time from a sent message to the scrape that shows it, while the exporter reads without a pause
+- the times of scrapes, with and without a pause between readings
 - how often a thread of the exporter waits during a scrape. While the exporter reads SQS, each of these waits can last
   until ten other threads have had the interpreter. Unlike the times, this number does not depend on other processes.
 
-With `--against`, the exporters of other checkouts take turns with this one, and each round is a pair.
+With `--against`, the exporters of other checkouts take turns with the exporter of this checkout, and each round is a
+pair.
 
     .venv/bin/python benchmarks/sqs_exporter.py [--queues 200] [--latency-ms 30] [--messages 10] [--scrapes 100]
         [--rounds 3] [--against PATH ...]
@@ -61,7 +62,7 @@ VISIBLE = "\naforo_sqs_messages_visible{"
 
 @dataclass
 class Times:
-    """Times in seconds of one checkout's exporter."""
+    """Measurements of one checkout's exporter: times in seconds, and the waits of its threads per scrape."""
 
     first_readings: list[float] = field(default_factory=list)
     readings: list[float] = field(default_factory=list)
@@ -74,7 +75,7 @@ class Times:
 
 
 def main() -> None:
-    """Print the delay of a reading and the times of the scrapes."""
+    """Measure all checkouts in turns, and print their times and waits."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--queues", type=int, default=200)
     parser.add_argument("--latency-ms", type=float, default=30)
@@ -123,7 +124,11 @@ def measure(
     sampled: Sequence[str],
     scrapes: int,
 ) -> None:
-    """Measure the exporter of a checkout once. It reads SQS at `distant`. Send messages to the sampled queues."""
+    """Run the exporter of a checkout three times, and add the measurements to `times`.
+
+    The exporter reads the queues `urls` at the address `distant`. The messages are sent with the client `near` to the
+    queues `sampled`. `scrapes` is the number of scrapes per run of the exporter.
+    """
 
     def shows_all() -> bool:
         return scrape(PORT).count(VISIBLE) == len(urls)
@@ -164,7 +169,10 @@ def p99(values: Sequence[float]) -> float:
 
 @contextmanager
 def proxied(endpoint: str, delay_seconds: float) -> Iterator[str]:
-    """Run the delaying proxy in another process, so that its CPU time is not measured."""
+    """Context manager: run a proxy that delays each request to `endpoint`, and yield its URL.
+
+    The proxy is another process, so that its CPU time is not measured.
+    """
     upstream, spawning = urlsplit(endpoint), multiprocessing.get_context("spawn")
     here, there = spawning.Pipe()
     address = (str(upstream.hostname), int(upstream.port or 0), delay_seconds)
@@ -186,7 +194,10 @@ def serve_proxy(host: str, port: int, delay_seconds: float, parent: Connection) 
 
 @contextmanager
 def exporter(checkout: Path, endpoint: str, schedule: dict[str, str]) -> Iterator[psutil.Popen]:
-    """Run the SQS exporter of a checkout on all queues of the benchmark."""
+    """Context manager: run the SQS exporter of a checkout on all queues. Yield its process.
+
+    `schedule` are the settings for the pauses between two readings.
+    """
     settings = {
         "AWS_ENDPOINT_URL": endpoint,
         "AFORO_DATABASE_URL": "sqlite:////nonexistent/bench.db",
@@ -215,7 +226,7 @@ def timed_loop(sqs: SQSClient, urls: Sequence[str]) -> float:
 
 
 def timed_message(sqs: SQSClient, url: str) -> float:
-    """Return the seconds from sending a message to the scrape that shows it."""
+    """Purge a queue, and return the seconds from sending a message to the scrape that shows it."""
     sample = f'{VISIBLE}queue="{url.rpartition("/")[2]}"}} 1.0'
     sqs.purge_queue(QueueUrl=url)
     seconds_until(lambda: f"{sample[:-3]}0.0" in scrape(PORT), "the empty queue")
@@ -224,9 +235,10 @@ def timed_message(sqs: SQSClient, url: str) -> float:
 
 
 def timed_readings(number: int) -> list[float]:
-    """Return the durations in seconds of `number` readings of all queues.
+    """Wait for `number` readings of all queues, and return their durations in seconds.
 
-    A reading sets the same success time for all queues, so one queue shows when a reading ends.
+    The pause between two readings does not count. A reading sets the same success time for all queues, so one queue
+    shows when a reading ends.
     """
     sample = 'aforo_sqs_last_success_timestamp_seconds{queue="bench-000"}'
     moments = [value_of(sample)]

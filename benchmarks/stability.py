@@ -1,4 +1,4 @@
-"""Simulate sustained runs whose true load is known, and print what is claimed against what was measured.
+"""Simulate sustained runs whose true load is known, and compare the verdicts with what is claimed.
 
 Slots are idle for 5 % of each cycle while a message waits, as between two polls. The exit code is 1 if a claim is not
 met. Takes about 5 minutes.
@@ -47,7 +47,10 @@ POISSON_CLAIMS = (
 
 
 def simulate(rng: np.random.Generator, sent: Floats, cv: float) -> Executions:
-    """Return the executions of videos that are sent at these times; a slot cycle is 1 s on average."""
+    """Return the executions of videos that are sent at the times `sent` (seconds) to SLOTS slots.
+
+    A slot cycle is 1 s on average. `cv` is the coefficient of variation of the slot cycles.
+    """
     cycle = lognormal(rng, 1.0, cv, sent.size)
     started = ggc(sent, cycle, SLOTS) + GAP * cycle
     return Executions(started, started + (1 - GAP) * cycle, np.ones(sent.size, bool), uploaded_at=sent)
@@ -62,9 +65,10 @@ def verdict(
     poisson: bool = False,
     without_gaps: bool = False,
 ) -> StabilityVerdict:
-    """Return the verdict on a paced or a Poisson run at this share of the true capacity.
+    """Simulate a run at the share `load` of the true capacity, and return its stability verdict.
 
-    `without_gaps` computes the utilisation from the service times alone, without the slots' idle time.
+    The videos are sent at equal intervals, or at random times with `poisson`. `without_gaps` computes the utilisation
+    from the service times alone, without the slots' idle time.
     """
     sent = (np.sort(rng.random(arrivals) * arrivals) if poisson else np.arange(arrivals)) / (load * SLOTS)
     run = simulate(rng, sent, cv)

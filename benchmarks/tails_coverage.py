@@ -1,7 +1,8 @@
-"""Coverage of the 95 % intervals of p50 and p95 of the response time, claimed against measured.
+"""Measure how often the 95 % intervals of p50 and p95 are right, and compare it with the claim.
 
-Runs have 4 slots and log-normal service times of 1 s with a CV of 0.3. The interval must contain the median percentile
-of other runs of the same kind. Takes about 2 minutes.
+Both are percentiles of the response time. Runs have 4 slots and log-normal service times of 1 s with a CV of 0.3. The
+true p50 is the median of the p50 of many other runs of the same kind, and so for p95. An interval is right if it
+contains the true value. Takes about 2 minutes.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ SLOTS, CV, SEED = 4, 0.3, 0
 class Case:
     """Runs of one kind, and the lowest share of their intervals that docs/method.md claims to be right.
 
-    `load` is the share of the capacity that arrives. `claim` is None where no claim is made.
+    `load` is the arriving work as a share of the capacity, or None for a burst. `claim` is None where no claim is made.
     """
 
     arrivals: str
@@ -65,7 +66,11 @@ def truth(case: Case, runs: int, rng: np.random.Generator) -> tuple[float, float
 
 
 def coverage(case: Case, runs: int, rng: np.random.Generator) -> tuple[float, float, float]:
-    """Return the share of runs with intervals, and the shares of these whose interval of p50 and of p95 is right."""
+    """Return the share of runs that have intervals, and two shares of these runs.
+
+    The two are the runs whose interval of p50 is right, and those whose interval of p95 is right. Both are NaN if no
+    run has intervals.
+    """
     p50, p95 = truth(case, runs, rng)
     shown = [t for t in (_tail(case, rng) for _ in range(runs)) if t.p50_interval != UNBOUNDED]
     right = [(_contains(t.p50_interval, p50), _contains(t.p95_interval, p95)) for t in shown]

@@ -1,6 +1,6 @@
 """Compare the no-op tasks per second of a worker on our SQS transport and on stock kombu.
 
-Both sides run the same app on queues of one emulator. They take turns. Each turn lasts `--seconds` after the first
+Both sides run the same app on queues of one emulator. The sides take turns. Each turn lasts `--seconds` after the first
 task of the side.
 
     PYTHONPATH=. .venv/bin/python benchmarks/transport.py [--seconds 10] [--repeats 3]
@@ -40,7 +40,10 @@ def main() -> None:
 
 
 def rate(queue: Queue, folder: Path, slots: int, prefetch: int, hardened: bool, seconds: float) -> float:
-    """Return the tasks per second in the `seconds` after the first task."""
+    """Run a worker on a full queue, and return its tasks per second in the `seconds` after the first task.
+
+    `hardened` selects our transport, otherwise stock kombu is used.
+    """
     options = {"NOOP_HARDENED": str(int(hardened)), "NOOP_PREFETCH": str(prefetch)}
     tasks = int(seconds * MOST_TASKS_PER_SECOND)
     with worker(queue, folder, tasks, "--concurrency", str(slots), **options) as noop_worker:

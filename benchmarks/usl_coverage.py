@@ -1,8 +1,9 @@
-"""Coverage of the USL's 90 % intervals, and how often its fit is refused, claimed against measured.
+"""Measure how often the USL's 90 % intervals are right, and how often the law must not be used.
 
-Throughputs follow the law with lambda 2, sigma 0.05 and kappa 0.01, so the peak is at n = 9.75 with X = 8.51. Each
-level has normal noise. Its standard error is unknown, known, or estimated from three runs per level and pooled. Levels
-of a hard ceiling follow no law: 2, 4, 4.4 and 4.4 at 1, 2, 4 and 8 slots.
+Both shares are compared with the claims. Throughputs follow the law with lambda 2, sigma 0.05 and kappa 0.01, so the
+peak is at n = 9.75 with X = 8.51. Each level has normal noise. The standard error of a level is unknown, known, or
+estimated from three runs per level and pooled. Levels of a hard ceiling follow no law: 2, 4, 4.4 and 4.4 at 1, 2, 4 and
+8 slots.
 """
 
 from __future__ import annotations
@@ -33,7 +34,12 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Case:
-    """Measured curves that are simulated: levels of concurrency, noise, and how the errors are known."""
+    """Kind of simulated curve.
+
+    - `ladder`: the numbers of slots.
+    - `noise`: the standard deviation of a throughput, as a share of the throughput.
+    - `errors`: how the standard errors are known, one of ERRORS.
+    """
 
     ladder: tuple[int, ...]
     noise: float
@@ -46,7 +52,7 @@ def cases() -> Iterator[Case]:
 
 
 def measured_levels(true: Floats, case: Case, rng: np.random.Generator) -> Levels:
-    """Return throughputs with noise, and their standard errors as the case has them."""
+    """Return the throughputs `true` with random noise, and the standard errors that the case knows."""
     n = np.array(case.ladder, dtype=float)
     if case.errors == "three runs":
         runs = true[:, None] * (1 + case.noise * rng.normal(size=(n.size, 3)))
@@ -58,12 +64,12 @@ def measured_levels(true: Floats, case: Case, rng: np.random.Generator) -> Level
 
 
 def fits(true: Floats, case: Case, repetitions: int, draws: int, rng: np.random.Generator) -> list[UslFit]:
-    """Return the fits of simulated ladders."""
+    """Simulate `repetitions` curves with noise around the throughputs `true`, and return the fit of each."""
     return [fit_usl(measured_levels(true, case, rng), draws=draws) for _ in range(repetitions)]
 
 
 def coverage(case: Case, fitted: list[UslFit]) -> tuple[float, float]:
-    """Return the share of intervals that contain the true peak, and the true throughput at the peak."""
+    """Return two shares of intervals: those that contain the true peak n, and those that contain X there."""
     peak = TRUTH.peak or 0.0
     intervals = [fit.intervals for fit in fitted if fit.intervals is not None]
     at_n = [i.peak.low <= peak <= i.peak.high for i in intervals]

@@ -1,6 +1,6 @@
 """Remove the rows, input files and outputs that runs left in an app's systems, and nothing else.
 
-Each run lists in its results folder what it made.
+Each run has in its results folder lists of what it created.
 """
 
 from __future__ import annotations
@@ -55,8 +55,9 @@ def leftovers(settings: Settings, app: AppFile) -> Leftovers:
 def clean_app(settings: Settings, app: AppFile, *, rows: bool, outputs: bool, ask: Callable[[str], bool]) -> str:
     """Remove what runs left in an app's systems. Return a text that says what was removed.
 
-    With `rows`, remove rows and input files. With `outputs`, remove output files. `ask` puts a question to the user.
-    Raise UsageError if the answer is no, or if `rows` and `outputs` are both False.
+    With `rows`, remove rows and input files, and rename the lists of the runs, so that the next call does not find
+    them. With `outputs`, remove output files. `ask` puts a question to the user. Raise UsageError if the answer is no,
+    or if `rows` and `outputs` are both False.
     """
     if not rows and not outputs:
         remedy = "give ARGS=--rows, ARGS=--outputs or both"

@@ -30,8 +30,8 @@ def findings(settings: Settings, app: AppFile, user_id: str | None, *, with_star
     """Check an app's aforo.toml, worker, queue, database and videos. Yield a finding for each check.
 
     A finding says OK, or names a problem and its remedy. `user_id` is the owner of the row that one check inserts and
-    rolls back. `user_id` is None if the app needs no owner. If `with_start` is True, the worker is started
-    once where none runs and no message waits, and stopped again.
+    rolls back, or None if the app needs no owner. With `with_start`, one check starts the worker and stops it again,
+    but only if no worker runs and the app's queue is on this machine and empty.
     """
     yield Finding(app.path.name, Level.OK, f"{app.name}, every line is known")
     yield from _worker(app)

@@ -26,10 +26,11 @@ ERROR_WORDS = ("raised unexpected", "Received unregistered task", "Error", "Exce
 
 
 def send_one(settings: Settings, app: AppFile, user_id: str | None) -> None:
-    """Send one small video with the injector, and wait at most 120 s until the app has processed it.
+    """Send one small video with the injector, and wait until the app has processed it.
 
-    `user_id` is the owner of its row, or None. Raise RunFailed if the video is `failed` or still open after the wait.
-    If the injector fails, exit with the injector's exit code.
+    The wait ends after 120 s, or after AFORO_APP_STUCK_SECONDS if that is shorter. `user_id` is the owner of the
+    video's row, or None. Raise RunFailed if the video is `failed` or still open after the wait. If the injector fails,
+    exit with the injector's exit code.
     """
     start = LOG.stat().st_size if LOG.exists() else 0
     wait_seconds = min(WAIT_SECONDS, settings.app_stuck_seconds)

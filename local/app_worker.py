@@ -44,10 +44,12 @@ SOURCES = frozenset({".py", ".toml", ".cfg", ".ini", ".yml", ".yaml", ".env"})
 
 
 def run_app_worker(settings: Settings, app: AppFile, concurrency: int, workers: int) -> None:
-    """Start `workers` workers of the app with `concurrency` slots each. Wait until they receive messages.
+    """Start the app's workers with `concurrency` slots each, and wait until they receive messages.
 
-    If aforo.toml has a `worker.command`, only one worker starts. Raise EnvironmentFault if a worker ends, or is not
-    ready after `worker.ready_seconds`.
+    With `worker.command` in aforo.toml, one worker starts, unless it runs already with the same slots and unchanged
+    files. With `worker.scale`, this shell command starts `workers` workers. After a worker was stopped, wait up to 20 s
+    more, because its last poll could still take a message. Raise EnvironmentFault if a worker ends, or is not ready
+    after `worker.ready_seconds`.
     """
     if app.worker.command is None:
         _scale(settings, app, concurrency, workers)
@@ -174,9 +176,12 @@ def _wait(settings: Settings, app: AppFile, concurrency: int, workers: int, log_
 
 @dataclass(frozen=True)
 class Start:
-    """Start of an app's workers: the number of slots of each, and the time of `time.monotonic`.
+    """Facts about a start of an app's workers, by which the function `is_ready` judges them.
 
-    `log` returns what the worker has written since then. `is_alive` returns False if the worker has ended.
+    - `slots`: number of slots of each started worker.
+    - `at`: time of the start by `time.monotonic`.
+    - `log`: function that returns what the worker has written since the start.
+    - `is_alive`: function that returns False if the worker has ended.
     """
 
     slots: Sequence[int]
@@ -186,7 +191,15 @@ class Start:
 
 
 def is_ready(settings: Settings, app: AppFile, start: Start) -> bool:
-    """Return True if the workers that were started receive messages, as far as aforo.toml lets this be known."""
+    """Return True if the workers that were started receive messages.
+
+    The first of these facts that applies decides:
+
+    - aforo.toml has `worker.ready`: this shell command succeeds in the time that is left of `worker.ready_seconds`.
+    - The worker is instrumented: the /metrics pages show the expected numbers of slots.
+    - `worker.scale` started the workers: they count as ready.
+    - `worker.command` started the worker: its log says `ready.`, or it has run for 10 s.
+    """
     seconds = time.monotonic() - start.at
     if app.worker.ready is not None:
         return _succeeds(app, app.worker.ready, max(0.0, app.worker.ready_seconds - seconds))
@@ -247,12 +260,18 @@ def _log_since(start: int) -> str:
 
 
 def last_line(start: int = 0) -> str:
-    """Return the last line that the worker has written into its log since the position `start` in bytes."""
+    """Return the last line that the worker has written into its log since the position `start` in bytes.
+
+    If there is none, return a text that says so.
+    """
     return last_line_of(_log_since(start)) or "without a line in its log"
 
 
 def last_line_of(text: str) -> str:
-    """Return the last line of `text` that is not blank, shortened for an error message. It is empty without one."""
+    """Return the last line of `text` that is not blank, shortened for an error message.
+
+    Return '' if there is no such line.
+    """
     lines = [line for line in text.splitlines() if line.strip()]
     return first_line(lines[-1]) if lines else ""
 

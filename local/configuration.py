@@ -1,4 +1,4 @@
-"""Configuration of Aforo's programs on this machine: environment, worker options and Prometheus."""
+"""Build the configuration of Aforo's programs on this machine: environment, worker and Prometheus."""
 
 from __future__ import annotations
 

@@ -38,7 +38,8 @@ ANSWER_SECONDS = 3.0
 def findings(settings: Settings) -> Iterator[Finding]:
     """Check tools, disk, stack, storage, database, queue and clock. Yield a finding for each check.
 
-    A finding says OK, or names a problem and its remedy.
+    A finding says OK, or names a problem and its remedy. The checks upload and delete small objects in the storage, and
+    update the schema of the database.
     """
     yield _run("tools", preflight.check_tools)
     yield _run("encoders", preflight.check_encoders)

@@ -1,4 +1,4 @@
-"""Programs of Aforo on this machine, each with its port and the setting for that port."""
+"""List the programs of Aforo on this machine, each with its port and the setting for that port."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class Program:
 
 
 def programs(settings: Settings) -> list[Program]:
-    """Return the programs that run on this machine, in the order in which they are started.
+    """Return the programs that run on this machine.
 
-    Programs that a setting places on another machine are left out.
+    Programs that a setting places on another machine are left out. Grafana is left out if it is not installed.
     """
     return [*_foundations(settings), *_observers(settings), *_worker(settings)]
 

@@ -48,8 +48,9 @@ class WorkerOptions:
 def up(settings: Settings, options: WorkerOptions) -> None:
     """Start Aforo's programs with `settings`, and the worker with `options`. Wait until all are ready.
 
-    If the settings have changed, a running stack is restarted. Raise EnvironmentFault if a program does not become
-    ready.
+    The function `create_resources` creates what is missing, such as the queue. For an app, only the tables of Aforo's
+    own database and their read-only user are created. If the settings have changed, a running stack is restarted. Raise
+    EnvironmentFault if a program does not become ready, and UsageError if `settings.stack` is compose.
     """
     if settings.stack == "compose":
         raise UsageError("STACK", "this starts the native stack", "use `make up STACK=compose`", value=settings.stack)

@@ -18,7 +18,8 @@ RETENTION_SECONDS = 14 * 24 * 3600
 def ensure_queue(client: SQSClient, settings: Queue) -> str:
     """Return the URL of the SQS queue that `settings` names. Create the queue if it is missing.
 
-    The new queue gets a dead-letter queue. Raise EnvironmentFault if SQS does not answer.
+    The new queue gets a dead-letter queue. An existing queue is not changed. Raise EnvironmentFault if SQS does not
+    answer.
     """
     try:
         return find_queue(client, settings.name)

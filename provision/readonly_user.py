@@ -23,8 +23,9 @@ COMMENT = "Made by Aforo for its exporters, which read only."
 def ensure_readonly_user(settings: Settings) -> None:
     """Make sure that the user in AFORO_DATABASE_READONLY_URL can read Aforo's tables.
 
-    A missing user is created. Raise EnvironmentFault if the user cannot be created or cannot read the tables. Do
-    nothing if the database is not PostgreSQL, or if no separate user is set.
+    A missing user is created. A user that Aforo created before, but that cannot read, gets the password in this URL.
+    Raise EnvironmentFault if the user cannot be created or cannot read the tables. Do nothing if the database is not
+    PostgreSQL, or if no separate user is set.
     """
     owner, reader = make_url(settings.database.url), make_url(settings.database.reading_url)
     is_separate_user = owner.get_backend_name() in POSTGRESQL and reader.username not in {None, owner.username}

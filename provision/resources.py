@@ -1,4 +1,4 @@
-"""Create all resources of a stack, in the right order."""
+"""Create all resources of a stack: queue, bucket, tables and read-only database user."""
 
 from __future__ import annotations
 

@@ -63,7 +63,10 @@ class Advisory:
 
 
 def advisories(database: Path, package: str, version: str) -> Iterator[Advisory]:
-    """Yield each advisory that affects this version of the package."""
+    """Yield each advisory that affects this version of the package, except withdrawn advisories.
+
+    `database` is the folder with the checkout of advisory-database.
+    """
     for file in sorted((database / "vulns" / package).glob("*.yaml")):
         advisory = yaml.safe_load(file.read_text(encoding="utf-8"))
         if "withdrawn" in advisory:

@@ -1,7 +1,7 @@
 """Our worker with altered parts: `python -m testing.altered no_queue_contract,… --concurrency 1`.
 
-A name that starts with `no_` removes a protection, for the controls. `loses_one_poll` is a fault. Every other name
-shortens a time that would take minutes.
+A name that starts with `no_` removes a protection, so that a test can show what happens without it. `loses_one_poll` is
+a fault. Every other name shortens a time that would take minutes.
 """
 
 from __future__ import annotations

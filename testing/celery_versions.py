@@ -1,4 +1,4 @@
-"""Virtual environments for tests of the package `aforo` with different versions of Celery and Python.
+"""Install the package `aforo` in virtual environments with different versions of Celery and Python.
 
 Each tested pair of a Celery version and a Python version has its own virtual environment. `python -m
 testing.celery_versions` prints the names of the oldest and the newest pair for pytest's option `-k`.

@@ -1,4 +1,4 @@
-"""Schedules of random kills, which a seed repeats."""
+"""Make a schedule of random kills. The same seed gives the same schedule."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ LONGEST_PAUSE_SECONDS = 0.8
 class Kill:
     """One kill of the schedule.
 
-    `victim` is the kind of process to kill. `choice` selects one of those processes. `pause_seconds` is the pause after
-    the previous kill.
+    `victim` is the kind of process to kill. `choice`, a number from 0 to below 1, selects one of the processes of this
+    kind. `pause_seconds` is the pause after the previous kill.
     """
 
     victim: str
@@ -23,7 +23,10 @@ class Kill:
 
 
 def schedule(chance: random.Random, victims: Sequence[str], count: int) -> list[Kill]:
-    """Return `count` kills. A victim that occurs twice in `victims` is killed twice as often."""
+    """Return `count` random kills, drawn with the random numbers of `chance`.
+
+    `victims` has the kinds of process to kill. A kind that occurs twice in `victims` is killed twice as often.
+    """
     return [
         Kill(chance.choice(victims), chance.uniform(0, LONGEST_PAUSE_SECONDS), chance.random()) for _ in range(count)
     ]

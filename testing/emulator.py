@@ -51,7 +51,7 @@ class Emulator:
 
     @property
     def url(self) -> str:
-        """Endpoint URL of SQS and S3."""
+        """Return the endpoint URL of SQS and S3."""
         return f"http://{self.host}:{self.port}"
 
     def start(self) -> None:

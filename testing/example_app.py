@@ -1,4 +1,4 @@
-"""The example of a team's app (`examples/own_app`) in a folder of its own, with an environment of its own."""
+"""Copy the example of a team's app (`examples/own_app`) into a folder, and install and configure it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ NOT_COPIED = (".venv", ".env", "*.db", "uploads", "processed")
 
 @dataclass(frozen=True)
 class ExampleApp:
-    """A copy of the example app in `folder`. `endpoint_url` is that of its SQS emulator."""
+    """A copy of the example app in `folder`. The app's queue is in the SQS emulator at `endpoint_url`."""
 
     folder: Path
     endpoint_url: str
 
     def configure(self, settings: Mapping[str, str]) -> None:
-        """Write the app's `.env`: that of the example, with the emulator's endpoint and these `settings`."""
+        """Write the file `.env` of the app.
+
+        It has the lines of `.env.example`, but with the URL of the SQS emulator and the values in `settings`.
+        """
         example = (APP / ".env.example").read_text(encoding="utf-8")
         changed = {"AWS_ENDPOINT_URL": self.endpoint_url, **settings}
         unchanged = [line for line in example.splitlines() if line.partition("=")[0] not in changed]
@@ -33,13 +36,21 @@ class ExampleApp:
         (self.folder / ".env").write_text(f"{text}\n", encoding="utf-8")
 
     def python(self, *arguments: str) -> None:
-        """Run the app's Python in its folder, without our settings."""
+        """Run the Python of the app's virtual environment in the app's folder.
+
+        The variables AWS_*, AFORO_* and PYTHON* of this process are not passed on. Raise CalledProcessError if Python
+        fails.
+        """
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "AFORO_", "PYTHON"))}
         subprocess.run([self.folder / ".venv/bin/python", *arguments], cwd=self.folder, env=inherited, check=True)
 
 
 def copied_example(folder: Path, stack: Stack) -> ExampleApp:
-    """Copy the example app to `folder`, create its tables, and let the programs of `stack` measure it."""
+    """Copy the example app to `folder`, create its tables, and let the programs of `stack` measure it.
+
+    `stack.environment` is changed: AFORO_APP_FILE is set to the app's aforo.toml, and AWS_ENDPOINT_URL is moved into
+    the app's `.env`.
+    """
     shutil.copytree(APP, folder, ignore=shutil.ignore_patterns(*NOT_COPIED))
     app = ExampleApp(folder, stack.environment.pop("AWS_ENDPOINT_URL"))
     app.configure({})

@@ -1,4 +1,4 @@
-"""HTTP proxy between a worker and SQS or S3 that injects faults.
+"""Run an HTTP proxy between a worker and SQS or S3 that injects faults.
 
 A fault applies to one SQS action, to one HTTP method, or to all requests.
 """

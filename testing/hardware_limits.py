@@ -1,4 +1,4 @@
-"""Limit the CPU or the disk of running processes, for tests. Both need root and cgroup v1."""
+"""Limit the CPU or the disk of running processes, for tests. Both limits need root and cgroup v1."""
 
 from __future__ import annotations
 

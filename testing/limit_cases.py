@@ -1,7 +1,7 @@
-"""Test cases in which an imposed limit makes one known resource the bottleneck.
+"""Carry out test cases in which an imposed limit makes one known resource the bottleneck.
 
-The worker is ours, or that of the example app. The real programs run each case. The test compares the bottleneck that
-the command `report` names with the known one.
+The worker is ours, or that of the example app. The real programs run each case. A test compares the bottleneck that the
+command `report` names with the known bottleneck.
 """
 
 from __future__ import annotations
@@ -90,9 +90,9 @@ class Diagnosis:
 def diagnose(case: Case, base: Stack, configure: Configure = dict) -> Diagnosis:
     """Carry out both runs of a test case under its limit, and return the verdicts.
 
-    The runs use the programs of the stack `base`, with a separate database. `configure` gets the settings that belong
-    to the limit, under the names of the reference worker's settings. It returns the environment variables of the stack
-    that give them to the worker under test.
+    The runs use the programs of the stack `base`, with a separate database. The function `configure` gets the settings
+    that belong to the limit, under the names of the reference worker's settings. It returns the environment variables
+    of the stack that pass these settings to the worker under test.
     """
     with case.limit(base) as (settings, limit_worker):
         database = {"AFORO_DATABASE_URL": f"sqlite:///{base.folder}/.local/{case.name}.db"}
@@ -279,7 +279,11 @@ EXAMPLE_CASES = {
 
 
 def example_stack(folder: Path) -> tuple[Stack, Configure]:
-    """Return a stack in `folder` that measures the example app, and the function that gives settings to the app."""
+    """Return a stack in `folder` that measures the example app, and the function that configures the app.
+
+    This function gives the settings of a limit to the app, and returns the environment variables for the stack. The
+    package `aforo` is built and installed in the virtual environment of the app before.
+    """
     install_aforo(folder / "dist")
     stack = copied_stack(folder / "s")
     app = copied_example(folder / "service", stack)

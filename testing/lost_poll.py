@@ -14,7 +14,10 @@ MARK = "AFORO_TEST_POLL_IS_LOST"
 
 
 def lose_one_poll() -> None:
-    """Make this process ignore the callback of its second poll, so that it polls no more. It restarts after 3 s."""
+    """Make this process ignore the callback of its second poll, so that the process polls no more.
+
+    The worker then restarts itself after 3 s. In the restarted program, this function does nothing.
+    """
     if MARK in os.environ:
         return
     stall.STALL_SECONDS, stall.CHECK_SECONDS = 3.0, 0.5

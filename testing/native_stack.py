@@ -1,4 +1,4 @@
-"""Run Aforo's native stack in a copy of the source tree, on free ports, beside a running stack."""
+"""Run Aforo's native stack in a copy of the source tree, on free ports, while another stack may run."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Stack:
 def copied_stack(folder: Path) -> Stack:
     """Copy the source tree to `folder`, and return a native stack there with free ports. Start nothing.
 
-    The folder `tests` is not copied.
+    The folder `tests` and files that git ignores are not copied. The folder `.tools` is linked.
     """
     files = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True

@@ -29,8 +29,8 @@ def binaries() -> Path | None:
 def running_server(folder: Path, more: str = "", port: int | None = None) -> Iterator[str]:
     """Context manager: run PostgreSQL with its data in `folder`. Yield the URL of its database `postgres`.
 
-    `more` are additional options of the server. Without `port`, it listens on a free one. A second server in the same
-    folder continues with the data of the first.
+    `more` are additional options of the server. Without `port`, the server listens on a free port. A second server in
+    the same folder continues with the data of the first.
     """
     tools = binaries()
     assert tools is not None
@@ -50,7 +50,8 @@ def running_server(folder: Path, more: str = "", port: int | None = None) -> Ite
 def restart(folder: Path) -> None:
     """Kill the server whose data is in `folder`, and start it again with the same options.
 
-    The server recovers as after a crash. What it committed is there only with `synchronous_commit=on`.
+    The server recovers as after a crash. Transactions that it had committed are kept for certain only with
+    `synchronous_commit=on`.
     """
     tools = binaries()
     assert tools is not None

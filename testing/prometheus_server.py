@@ -20,8 +20,8 @@ def running_prometheus(folder: Path, targets_file: Path, port: int | None = None
     """Context manager: run Prometheus with Aforo's rules, and yield the URL of Prometheus.
 
     Prometheus writes its data and log to `folder`. A second Prometheus in the same folder continues with that data. The
-    file `targets_file` has the addresses of the workers that Prometheus scrapes. Without `port`, it listens on a free
-    port.
+    file `targets_file` has the addresses of the workers that Prometheus scrapes. Without `port`, Prometheus listens on
+    a free port.
     """
     folder.mkdir(exist_ok=True)
     configuration = {

@@ -1,4 +1,7 @@
-"""SQS queues for tests, each with a unique name and its own dead-letter queue."""
+"""Create SQS queues for tests, and read their messages and counts.
+
+Each queue has a unique name and a separate dead-letter queue.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ from testing.polling import until
 
 @dataclass(frozen=True)
 class TestQueue:
-    """An SQS queue of a test, with its dead-letter queue."""
+    """An SQS queue of a test, with its dead-letter queue.
+
+    `client` is a boto3 client. `dead_letter_url` is None if there is no dead-letter queue.
+    """
 
     __test__ = False
 
@@ -59,7 +65,11 @@ def _reason(message: dict[str, Any]) -> str:
 
 @dataclass
 class QueueFactory:
-    """Create SQS queues with unique names for tests."""
+    """Creator of SQS queues with unique names. Each call, such as `QueueFactory(url)(30)`, creates one queue.
+
+    The arguments of the call are the visibility timeout in seconds and the number of receives after which SQS
+    dead-letters a message. With None for this number, the queue has no dead-letter queue.
+    """
 
     endpoint_url: str
     numbers: Any = field(default_factory=lambda: itertools.count(1))

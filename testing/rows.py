@@ -1,4 +1,4 @@
-"""Database rows of a small run, for tests and benchmarks. A caller can change each column."""
+"""Make database rows of a small run, for tests and benchmarks. A caller can change each column."""
 
 from __future__ import annotations
 

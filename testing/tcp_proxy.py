@@ -1,4 +1,4 @@
-"""TCP proxy for tests, with latency, limited bandwidth, stalls and broken connections."""
+"""Run a TCP proxy for tests, with latency, limited bandwidth, stalls and broken connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our real worker with its own queue, database and storage folder.
+"""Run our real worker in a test, with its own queue, database and storage folder.
 
 There is no supervisor and no Prometheus.
 """
@@ -43,7 +43,10 @@ READY = " ready."
 
 @dataclass
 class Worker:
-    """A started worker. `output` is the file with its output."""
+    """A started worker, by which a test observes, signals and kills its processes.
+
+    `output` is the file with the worker's output.
+    """
 
     process: subprocess.Popen[bytes]
     output: Path
@@ -59,14 +62,17 @@ class Worker:
         return self.process.poll() is None
 
     def children(self) -> list[psutil.Process]:
-        """Return the worker's task processes."""
+        """Return the worker's child processes other than ffmpeg: its task processes."""
         try:
             return [p for p in self.descendants(recursive=False) if "ffmpeg" not in p.name()]
         except psutil.NoSuchProcess:
             return []
 
     def descendants(self, *, recursive: bool = True) -> list[psutil.Process]:
-        """Return the worker's children, and with `recursive` their children too."""
+        """Return the worker's child processes, and with `recursive` their descendants too.
+
+        Return an empty list if the worker has ended.
+        """
         if self.process.returncode is not None:  # its process id may belong to another program by now
             return []
         try:
@@ -75,21 +81,30 @@ class Worker:
             return []
 
     def is_ready(self) -> bool:
-        """Return True if the worker has written that it takes messages."""
+        """Return True if the worker's output says that it is ready for messages."""
         return READY in self.log_text()
 
     def await_ready(self) -> Worker:
-        """Wait until the worker takes messages. Return the worker."""
+        """Wait until the worker takes messages. Return the worker.
+
+        Raise AssertionError if the worker ends, or after 60 s.
+        """
         until(lambda: self.is_ready() or not self.is_alive(), "the worker is ready", seconds=60)
         assert self.is_alive(), self.log_text()
         return self
 
     def await_end(self, seconds: float = 40.0) -> int:
-        """Wait until the worker ends. Return its exit status."""
+        """Wait until the worker ends. Return its exit status.
+
+        Raise subprocess.TimeoutExpired after `seconds`.
+        """
         return self.process.wait(timeout=seconds)
 
     def count(self, metric: str, **labels: str) -> float:
-        """Return one value of the worker's /metrics. Return 0 while there is none."""
+        """Return the sum of a metric's samples with these labels, read from the worker's /metrics.
+
+        Return 0 if there is no such sample.
+        """
         with urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=5) as answer:
             families = text_string_to_metric_families(answer.read().decode())
             samples = [s for family in families for s in family.samples if s.name == metric]
@@ -114,7 +129,10 @@ class Worker:
 
 @dataclass
 class Rig:
-    """The environment of a worker, and its state after a test."""
+    """Settings, queue, database and workers of one test, with methods that send videos and read results.
+
+    `variables` are the environment variables of the workers.
+    """
 
     folder: Path
     queue: TestQueue
@@ -131,13 +149,14 @@ class Rig:
 
     @property
     def work_path(self) -> Path:
-        """Return the folder of temporary files."""
+        """Return the folder in which the workers keep temporary files."""
         return self.settings.worker.work_path
 
     def start(self, concurrency: int = 1, altered: str = "", pool: str = "prefork", **variables: str) -> Worker:
-        """Start a worker, altered as `testing.altered` describes.
+        """Start a worker without waiting until it is ready. Return the worker.
 
-        A second worker needs its own AFORO_WORKER_WORK_PATH.
+        `altered` is a comma-separated list of alterations, which the module `testing.altered` describes. `variables`
+        are additional environment variables. A second worker needs its own AFORO_WORKER_WORK_PATH.
         """
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("AFORO_", "AWS_"))}
         environment |= self.variables | {"AFORO_WORKER_METRICS_PORT": str(free_port())} | variables
@@ -161,7 +180,10 @@ class Rig:
         return DirectoryStorage(self.settings.storage.path).upload(clip, key)
 
     def send(self, stored: StoredObject, count: int = 1, run_id: str = "run", endpoint_url: str = "") -> list[str]:
-        """Record and send videos of one source as the injector does. Return their ids, in order."""
+        """Record and send `count` videos of one input file as the injector does. Return their ids, in order.
+
+        The row of the run is created if it is missing. `endpoint_url` is the URL of SQS, by default that of the queue.
+        """
         with self.sessions.begin() as session:
             if session.get(RunRow, run_id) is None:
                 session.add(_run(run_id, count, stored))
@@ -171,7 +193,10 @@ class Rig:
             return list(session.scalars(query))
 
     def video_sender(self, endpoint_url: str = "") -> VideoSender:
-        """Return the injector's own sender."""
+        """Return the injector's sender for the queue of this rig.
+
+        `endpoint_url` is the URL of SQS, by default that of the queue.
+        """
         client = sqs_client(endpoint_url or self.queue.endpoint_url)
         return VideoSender(make_celery(self.settings, self.queue.url), Sender(client, self.queue.url), self.sessions)
 
@@ -181,7 +206,7 @@ class Rig:
             return session.get_one(VideoRow, video_id)
 
     def videos(self) -> list[VideoRow]:
-        """Return every video."""
+        """Return the rows of all videos, ordered by run and number."""
         with self.sessions() as session:
             return list(session.scalars(select(VideoRow).order_by(VideoRow.run_id, VideoRow.sequence)))
 
@@ -191,7 +216,7 @@ class Rig:
             return session.get_one(RunRow, run_id)
 
     def executions(self, video_id: str | None = None) -> list[ExecutionRow]:
-        """Return the executions of one video, or of all videos, in order."""
+        """Return the execution rows of one video, or of all videos, in the order in which they were recorded."""
         with self.sessions() as session:
             query = select(ExecutionRow).order_by(ExecutionRow.id)
             rows = session.scalars(query if video_id is None else query.where(ExecutionRow.video_id == video_id))
@@ -202,7 +227,7 @@ class Rig:
         return [execution.outcome for execution in self.executions(video_id)]
 
     def states(self) -> Counter[str]:
-        """Return the number of videos by state. A failed video counts under its reason."""
+        """Return the number of videos by state. A video with a reason counts as `failed(REASON)`."""
         return Counter(f"failed({v.reason})" if v.reason else v.state for v in self.videos())
 
     def has_ended(self) -> bool:
@@ -210,7 +235,10 @@ class Rig:
         return all(video.state in {"done", "failed"} for video in self.videos())
 
     def await_states(self, seconds: float = 40.0, **expected: int) -> None:
-        """Wait until the videos have these states, such as `done=3, failed_corrupt=1`."""
+        """Wait until the numbers of videos by state are exactly these, such as `done=3, failed_corrupt=1`.
+
+        `failed_corrupt` stands for the state `failed(corrupt)`. Fail the test after `seconds`.
+        """
         states = {k if not k.startswith("failed_") else f"failed({k[7:]})": v for k, v in expected.items()}
         try:
             until(lambda: self.states() == states, f"videos are {states}", seconds, 0.1)
@@ -219,12 +247,12 @@ class Rig:
             pytest.fail(f"{late}: {dict(self.states())}; log of the worker:\n{log}")
 
     def await_running(self) -> ExecutionRow:
-        """Wait for an execution whose ffmpeg runs. Return the execution."""
+        """Wait until an ffmpeg runs in this rig. Return the newest execution that has no outcome yet."""
         until(self.ffmpegs, "an ffmpeg runs", seconds=30)
         return next(execution for execution in reversed(self.executions()) if execution.outcome is None)
 
     def task_process(self, execution: ExecutionRow) -> psutil.Process:
-        """Return the task process of a running execution. Its pid is in the claim."""
+        """Return the task process of a running execution, by the process id in the claim of its video."""
         owner = self.video(execution.video_id).owner
         assert owner is not None
         return psutil.Process(int(owner.rsplit("|", 2)[1]))
@@ -248,13 +276,21 @@ class Rig:
         return counts["visible"] + counts["in_flight"]
 
     def leftovers(self) -> list[Path]:
-        """Return the files that must not be left: temporary, partial, and outputs that belong to no video."""
+        """Return the files that must not be left: temporary files, and outputs that belong to no video."""
         outputs = {self.settings.storage.path / v.output_key for v in self.videos() if v.output_key}
         unused = [p for p in (self.settings.storage.path / "processed").rglob("*") if p.is_file() and p not in outputs]
         return unused + [p for p in self.work_path.rglob("*") if p.is_file() and p.name != ".lock"]
 
     def check(self) -> None:
-        """Assert the four invariants, after every video has ended."""
+        """Check that every video has ended, and that nothing was lost, repeated or left behind.
+
+        Wait up to 20 s until the queue is empty. Then raise AssertionError unless all of this is true:
+
+        - Every video is done or failed.
+        - Each done video has exactly one execution with the outcome done, and an output of the recorded size.
+        - Each failed video has a reason. No video has more executions than the setting allows.
+        - After 10 s at most, no ffmpeg process, temporary file or unused output is left.
+        """
         self.await_empty()
         videos, executions = self.videos(), self.executions()
         done = Counter(a.video_id for a in executions if a.outcome == "done")
@@ -272,7 +308,10 @@ class Rig:
 
 @contextmanager
 def new_rig(folder: Path, queue: TestQueue, *, slow: bool = False, **variables: str) -> Iterator[Rig]:
-    """Yield a rig. With `slow`, its ffmpeg takes as long as the video lasts."""
+    """Context manager: yield a rig with its database and files in `folder`. Kill its workers at the end.
+
+    With `slow`, ffmpeg takes as long as the video lasts. `variables` replace the environment variables of the workers.
+    """
     environment = {
         "STACK": "native",
         "AWS_ENDPOINT_URL": queue.endpoint_url,

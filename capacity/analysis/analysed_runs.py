@@ -1,4 +1,4 @@
-"""Runs that a report shows: one row of figures per run, and a full analysis of some runs."""
+"""Hold the runs that a report shows, and select from them the table's cells and the best runs."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ class AnalysedRuns:
     def best(self) -> RunAnalysis | None:
         """Return the run whose figures are the answer of a report, or None if there is no such run.
 
-        The result is one of the runs in the property `best_of_sizes`. Of their video sizes, the size of the newest run
-        with an X_sat is chosen.
+        The result is one of the runs in the property `best_of_sizes`. Its video size is that of the newest analysed run
+        with an X_sat. Sizes that `best_of_sizes` leaves out are skipped.
         """
         best = {run.row.size_label: run for run in self.best_of_sizes}
         newest = [run.row.size_label for run in self.runs if run.row.x_sat_per_minute]

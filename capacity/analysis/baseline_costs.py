@@ -1,6 +1,7 @@
-"""Mean cost of one video in a run: seconds per stage, and CPU seconds of ffmpeg.
+"""Compute the mean cost of one video in a run, and select the runs with which to compare it.
 
-The diagnosis of a run compares this cost with the cost in other runs of the same videos under the same conditions.
+The cost is seconds per stage, and CPU seconds of ffmpeg. The diagnosis of a run compares its cost with the cost in
+other runs of the same videos under the same conditions.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ UNMEASURED = VideoCost(1, None, dict.fromkeys(CRITERION_STAGES, float("nan")), f
 def video_cost(measured: MeasuredRun) -> VideoCost:
     """Return the mean cost of one video in this run: seconds per stage, and CPU seconds of ffmpeg.
 
-    Only executions that ended a task of a video as done count.
+    Failed, repeated and retried executions do not count. If a video has several tasks, the result is a mean over these
+    tasks. A cost that was not recorded is NaN.
     """
     recorded, row = measured.recorded, measured.row
     ended = recorded.executions.counted | recorded.is_part
@@ -66,7 +68,7 @@ def comparable_costs(row: ResultRow, others: Iterable[tuple[ResultRow, VideoCost
 
     Valid and indicative runs come before invalid ones, and then the nearest in time first. `others` has pairs: the
     figures of a run, and its cost. Comparable runs are finished bursts of the same videos, under the same conditions,
-    on equally many nodes.
+    on equally many nodes. If the run of `row` is such a burst and is in `others`, it is in the result too.
     """
     near = [
         ((cost.is_invalid, abs(other.created_at - row.created_at)), cost)

@@ -1,4 +1,4 @@
-"""History of each cell: its runs in time order, and the runs at which its throughput changed.
+"""Group runs into the history of each cell, and find the runs at which its throughput changed.
 
 A cell is one combination of video size, slots, workers, mode, rate, load shape and app.
 """
@@ -89,7 +89,7 @@ class HistoryKey:
 
 @dataclass(frozen=True)
 class LevelChange:
-    """A change of a figure's mean in a history: the runs beside it, the two means, and their ratio.
+    """A change of a figure's mean in a history: the runs before and after it, the means, and their ratio.
 
     - `before`, `after`: the last run before the change, and the first run after the change.
     - `from_level`: geometric mean of the figure from the previous change, or from the first run, to this change.
@@ -111,7 +111,9 @@ class LevelChange:
 class Series:
     """One figure of a cell over time: the runs in which it is known, oldest first, and its changes.
 
-    `changes` is None if there are too few runs to detect a change.
+    `changes` and `level` are None if there are too few runs to detect a change. `level` is the geometric mean of the
+    figure since the newest change. `visible_ratio` is the smallest loss in the newest runs that would probably be
+    detected: 0.1 is 10 %. It is None with too few runs since the newest change.
     """
 
     measure: Measure

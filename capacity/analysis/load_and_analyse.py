@@ -42,8 +42,9 @@ HELD_VIDEOS = 1_000_000
 def load_rows(settings: Settings, run_ids: Sequence[str] | None = None) -> list[ResultRow]:
     """Load runs from the database, and return one ResultRow (figures and their validity) per run.
 
-    The rows are in the order of `run_ids`. None loads all runs that the function `runs_of` returns, oldest first. Raise
-    UsageError for an unknown id.
+    The rows are in the order of `run_ids`. None loads all runs that the function `runs_of` returns, oldest first. X and
+    S of the recording rules are read from Prometheus, and stay unknown if Prometheus does not answer. Raise UsageError
+    for an unknown id.
     """
     figures = read_figures(settings.prometheus.url)
     with reading(open_store(settings)) as session:
@@ -55,9 +56,10 @@ def load_rows(settings: Settings, run_ids: Sequence[str] | None = None) -> list[
 
 
 def analyse_runs(session: Session, settings: Settings, run_ids: Sequence[str]) -> list[RunAnalysis]:
-    """Analyse each of these runs on its own, without comparing it with other runs.
+    """Analyse each of these runs, and return the analyses in the order of `run_ids`.
 
-    Raise UsageError for an unknown id.
+    The bottleneck of a run is found without other runs. Only its CPU calibration is compared with that of all runs on
+    the same machine. Raise UsageError for an unknown id.
     """
     loader = _Loader(session, settings, read_figures(settings.prometheus.url))
     runs = list(session.scalars(select(RunRow)))
@@ -82,7 +84,9 @@ def load_and_analyse(session: Session, settings: Settings, run_id: str | None = 
     """Load all runs of one app or of our reference worker, and analyse some of them for a report.
 
     At most ANALYSED_RUNS are analysed: first the run `run_id`, then the runs whose figures are in the result table,
-    then the newest others. The function `runs_of` selects the loaded runs.
+    then the newest other runs. A run without an ended video is not analysed, and neither is a run that would bring the
+    analysed videos above HELD_VIDEOS. Both limits do not apply to `run_id`. The function `runs_of` selects the loaded
+    runs.
     """
     runs = {run.id: run for run in runs_of(session, settings, run_id)}
     loader = _Loader(session, settings, read_figures(settings.prometheus.url))
@@ -118,7 +122,10 @@ def analyse_archives(folder: Path) -> AnalysedRuns:
 
 
 def analyse_archive(folder: Path) -> RunAnalysis:
-    """Analyse a run from the files in its archive folder. It is not compared with other runs."""
+    """Analyse a run from the files in its archive folder, without comparing it with other runs.
+
+    X and S of the recording rules stay unknown. X and S are computed from the archived records instead.
+    """
     recorded, resources = read_archive(folder)
     return analyse(measure(recorded), resources)
 

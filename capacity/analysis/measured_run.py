@@ -1,4 +1,4 @@
-"""Figures that are computed from the records of one run: throughput, times, stability and result row."""
+"""Compute the figures of one run from its records: throughput, times, stability and result row."""
 
 from __future__ import annotations
 
@@ -38,11 +38,15 @@ UNKNOWN_FIGURES = ScenarioFigures()
 
 @dataclass(frozen=True)
 class MeasuredRun:
-    """A recorded run with its throughput, service times and stability.
+    """A recorded run with the figures that are computed from its records.
 
-    `service` is about the done videos, which are those that X counts: the time from the start of the execution that
-    ended the video to the end of the video. Failed and repeated executions do not count. `stability` is None for a
-    burst, and for a run whose sending rate changed on purpose.
+    - `figures`: X and S as Prometheus computed them.
+    - `scenario`: X and S, computed from the records.
+    - `cycles`: the slot cycles.
+    - `saturated`: X_sat, or the reason why it is unknown. None for a sustained run.
+    - `service`: service times of the done videos, each from the start of the execution that ended the video to the end
+      of the video. Failed and repeated executions do not count.
+    - `stability`: the stability verdict. None for a burst, and for a run whose sending rate changed on purpose.
     """
 
     recorded: RecordedRun
@@ -119,8 +123,8 @@ class MeasuredRun:
 def measure(recorded: RecordedRun, figures: ScenarioFigures = UNKNOWN_FIGURES) -> MeasuredRun:
     """Compute throughput, service times and stability of a run from its records.
 
-    `figures` has X (videos per minute) and S (mean response time) of the run, as Prometheus computed them. They are
-    stored in the result unchanged.
+    `figures` has X (videos per minute) and S (mean response time) of the run, as Prometheus computed them. These
+    figures are stored in the result unchanged.
     """
     executions, slots = recorded.executions, recorded.run.slots
     cycles = throughput.slot_cycles(executions, slots, recorded.run.concurrency)

@@ -1,4 +1,4 @@
-"""Read what Prometheus' recording rules computed: X and S of each run, and the slots per worker node."""
+"""Read X and S of each run, which recording rules of Prometheus compute, and wait for final values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does one run show? Its figures, bottleneck and data-quality warnings."""
+"""Analyse one run: its figures, its bottleneck and its data-quality warnings."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class RunAnalysis(MeasuredRun):
     """A measured run with all results of its analysis, such as its bottleneck.
 
     `parts` divides the mean response time into queue wait, stages and the rest. `little` is the check of Little's law.
-    `offered` says at which rate and how late the videos were uploaded, or is None for a burst.
+    `offered` says at which rate and how late the videos were uploaded, or is None for a burst. `resources` has the CPU,
+    disk, network and queue samples. `warnings` are the data-quality warnings.
     """
 
     resources: Resources

@@ -143,7 +143,7 @@ def clock_difference(recorded: RecordedRun) -> float | None:
 def conservation(recorded: RecordedRun) -> Conservation:
     """Return the counts that show whether a video of the run was lost or processed in vain.
 
-    The class Conservation explains each count. Its field `lost_messages` is None if it is unknown.
+    The class Conservation explains each count. In the result, `lost_messages` is None if it is unknown.
     """
     counts, counted = recorded.video_counts, recorded.run.environment.get("messages")
     messages = MessageCounts(counted["in_queue"], counted["dead_lettered"]) if counted else None

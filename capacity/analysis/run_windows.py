@@ -1,4 +1,4 @@
-"""Time windows of a run in epoch seconds: the whole run, and the part in which every slot was busy."""
+"""Compute two time windows of a run: the whole run, and the part in which every slot was busy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scalability curves: X_sat against the number of slots, and the law fitted to the points.
+"""Build scalability curves: X_sat against the number of slots, and the law fitted to the points.
 
 X_sat is the throughput with every slot busy. There is one curve per video size and number of nodes.
 """
@@ -29,7 +29,9 @@ class Point:
     - `capacities`: the X_sat of each run, in videos per minute.
     - `capacity`: the geometric mean of `capacities`.
     - `interval`: the 95 % interval of `capacity`. None if unknown, for example with two runs.
-    - `between_runs`: true if there are three runs or more.
+    - `between_runs`: True if there are three runs or more.
+    - `is_valid`: False if one of the runs is only indicative.
+    - `nodes`: the number of workers that share the slots.
     """
 
     slots: int

@@ -1,4 +1,4 @@
-"""Which rows of a published result table contradict each other? Checks across slots, sizes and modes."""
+"""Find rows of a published result table that contradict each other, across slots, sizes and modes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verdict on each row of a published result table: ok, suspicious or impossible.
+"""Judge each row of a published result table: ok, suspicious or impossible.
 
 An impossible row breaks an identity that holds for every system, such as S <= 60 N / X. A suspicious row shows a
 possible but rare pattern.
@@ -27,9 +27,10 @@ class Plausibility(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """Verdict of the audit on one row of a published table, with all reasons for the verdict.
+    """Verdict of the audit on one row of a published table, with the reasons for the verdict.
 
-    In `reasons`, broken identities (such as S <= 60 N / X) come before unlikely patterns.
+    `reasons` has the broken identities (such as S <= 60 N / X), then the unlikely patterns in the row, then the
+    contradictions with other rows. An impossible row lists no unlikely patterns.
     """
 
     verdict: Plausibility

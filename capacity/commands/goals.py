@@ -1,4 +1,7 @@
-"""Options `--fail-if`, `--junit` and `--summary`: the user's goals, judged for continuous integration."""
+"""Read the options `--fail-if`, `--junit` and `--summary`, and judge the user's goals for CI.
+
+CI is continuous integration.
+"""
 
 from __future__ import annotations
 
@@ -107,7 +110,7 @@ def require_met(results: Sequence[GoalResult]) -> None:
 
 
 def goals_as_json(results: Sequence[GoalResult]) -> list[dict[str, object]]:
-    """Return the outcome of each goal, such as `x_sat<20`, as a JSON object."""
+    """Return one JSON object per outcome of a goal, such as `x_sat<20`, on a run or cell."""
     return [
         {"condition": r.goal.text, "subject": r.subject, "outcome": r.outcome.value, "value": r.value} for r in results
     ]

@@ -1,4 +1,4 @@
-"""Where can the user look at a run? Its files, dashboards and live page."""
+"""Tell the user where to look at a run: its files, dashboards and live page."""
 
 from __future__ import annotations
 

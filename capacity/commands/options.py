@@ -96,9 +96,10 @@ class Percentage(click.ParamType[float]):
 
 
 class Quantity(click.ParamType[float]):
-    """Type of a command-line option: a rate or a duration.
+    """Type of a command-line option: a rate (with `rate=True`) or a duration.
 
-    A rate such as `30/min` becomes videos per minute. A duration such as `60s` becomes seconds.
+    A rate such as `30/min` becomes videos per minute. A duration such as `60s` becomes seconds. `name` is the word for
+    the value in error messages.
     """
 
     def __init__(self, name: str, *, rate: bool) -> None:

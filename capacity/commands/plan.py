@@ -1,4 +1,4 @@
-"""`plan`: how many workers a demand needs, what they cost, and which limit is reached first."""
+"""`plan`: compute how many workers a demand needs, what they cost, and which limit is reached first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress bar on the terminal while a run is carried out."""
+"""Show a progress bar on the terminal while a run is carried out."""
 
 from __future__ import annotations
 

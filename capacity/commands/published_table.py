@@ -55,7 +55,10 @@ _NOTES = {
 
 
 def published_rows(path: Path) -> list[PublishedRow]:
-    """Read the rows of a published result table. Raise UsageError for a file that is not such a table."""
+    """Read the rows of a published result table.
+
+    Raise UsageError for a file that is not such a table, and EnvironmentFault for a file that cannot be read.
+    """
     return [_row(line) for line in read_table(path, COLUMNS, most_lines=MOST_ROWS)]
 
 

@@ -112,7 +112,10 @@ def _analyse_recorded(launcher: RunLauncher, run_id: str | None, tasks_log: str 
 
 
 def analysis_as_json(analysis: RunAnalysis, lang: Language) -> dict[str, object]:
-    """Return the result row of a run and the figures, checks and advice about it as one JSON object."""
+    """Return the content of a run's JSON report: its result row, figures, checks and advice.
+
+    Some values are objects of this package. The function `print_json` converts them to JSON.
+    """
     return row_to_json(analysis.row, lang) | {
         "x_sat_missing": missing_capacity(analysis),
         "service": analysis.service,

@@ -110,7 +110,8 @@ def _print(results: Mapping[SearchedCell, RateSearch], judged: list[GoalResult],
 class SearchedCell:
     """Size, slots and workers for which the highest stable rate is searched.
 
-    If `workers` is None, the workers that are running already are used. `profile` is None for an app.
+    `concurrency` is the number of slots of one worker. If `workers` is None, the workers that are running already are
+    used. `profile` is None for an app.
     """
 
     size: str

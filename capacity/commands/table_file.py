@@ -42,7 +42,7 @@ class Columns:
     ignored: frozenset[str] = frozenset()
 
     def names(self, header: Sequence[str]) -> list[str]:
-        """Return the names of the columns in a header row, with other spellings replaced."""
+        """Return the names of the columns in a header row, in lower case and with other spellings replaced."""
         lower = [cell.casefold() for cell in header]
         return [self.spellings.get(cell, cell) for cell in lower]
 
@@ -115,7 +115,7 @@ def read_table(path: Path, columns: Columns, *, most_lines: int) -> list[Line]:
     """Read the data lines of a table with a header. Skip blank lines, and # comments of a CSV file.
 
     In a Markdown document, the first table with the required columns is read. Raise UsageError if the file is not a
-    table, or has more than `most_lines` lines.
+    table, or has more than `most_lines` lines. Raise EnvironmentFault if the file cannot be read.
     """
     text = _text(path).splitlines()
     table = _markdown_table(text, columns) if _is_markdown(text) else _csv_table(path, text)

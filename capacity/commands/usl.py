@@ -77,9 +77,10 @@ def usl(file: Path | None, runs: str | None, unweighted: bool, as_json: bool, la
 
 
 def fit_as_json(levels: Levels, fit: UslFit) -> dict[str, Any]:
-    """Return the fitted scalability law as a JSON object, with its coefficients sigma, kappa and lambda.
+    """Return the content of the JSON output for a fitted scalability law, with sigma, kappa and lambda.
 
-    `n_peak`, the concurrency with the highest throughput, is not rounded. It is null when kappa is 0.
+    `n_peak`, the concurrency with the highest throughput, is not rounded. It is None when kappa is 0. The function
+    `print_json` converts reasons and NaN to JSON.
     """
     model = fit.model
     return {
@@ -145,7 +146,8 @@ def read_levels(file: Path) -> Levels:
     """Read the points to fit from a CSV file with the header n,x or n,x,se or n,x,se,runs.
 
     The columns are concurrency, throughput, its standard error, and the number of averaged runs. With `runs`, new
-    standard errors assume that runs vary by the same percentage at every point. Raise UsageError for an invalid line.
+    standard errors assume that runs vary by the same percentage at every point. Without any `se`, the column `runs` is
+    ignored. Raise UsageError for an invalid line.
     """
     lines = read_table(file, COLUMNS, most_lines=MOST_POINTS)
     n = [_number(line, "n", at_least=1) for line in lines]

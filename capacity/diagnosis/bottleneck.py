@@ -109,8 +109,8 @@ class CellEvidence:
     def share(self, *stages: str) -> float | None:
         """Return the share of the mean service time that these stages take: 1 is 100 %, None is unknown.
 
-        Three stages have other names than in the glossary: `download` is fetch, `upload` is publish, and `db` is claim
-        plus finish.
+        The names are those in `stage_seconds`. Three of them stand for other stages of the worker: `download` for
+        fetch, `upload` for publish, and `db` for claim plus finish.
         """
         seconds = [self.stage_seconds[stage] for stage in stages if stage in self.stage_seconds]
         return sum(seconds) / self.service_seconds if seconds and self.service_seconds else None

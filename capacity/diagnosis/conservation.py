@@ -1,4 +1,4 @@
-"""Was a message lost? Compares the videos in the database with the messages in the queue."""
+"""Check that no message was lost: compare the videos in the database with the messages in the queue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Criteria for a bottleneck: comparisons of a measured value with a limit, and their combinations.
+"""Compare measured values with limits, and combine the comparisons into criteria for a bottleneck.
 
 A criterion whose value was not measured is unknown.
 """

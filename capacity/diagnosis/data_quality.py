@@ -1,4 +1,4 @@
-"""Data-quality warnings: find the facts that weaken the figures of a run, or make the run invalid."""
+"""Find the facts that weaken the figures of a run, or make the run invalid: data-quality warnings."""
 
 from __future__ import annotations
 

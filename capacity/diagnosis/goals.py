@@ -1,4 +1,7 @@
-"""Did a result meet the user's goals? A goal such as `x_sat<20` is missed if its comparison is true."""
+"""Judge whether a result meets the user's goals.
+
+The user writes a goal, such as `x_sat<20`, as a comparison. The goal is missed if the comparison is true.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to try against each bottleneck, and which result would disprove the verdict."""
+"""Advise what to try against each bottleneck, and which result would disprove the verdict."""
 
 from __future__ import annotations
 

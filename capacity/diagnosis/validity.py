@@ -1,4 +1,4 @@
-"""Validity of a result: whether its figures may be an answer to the user.
+"""Judge the validity of a result: whether its figures may be an answer to the user.
 
 A valid result may be an answer. An indicative result may be an answer only if no result is valid, and the answer says
 so. An invalid result is never an answer.
@@ -28,7 +28,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Validity:
-    """Whether a result is valid, indicative or invalid, with the codes of the warnings that say why."""
+    """Validity of a result: valid, indicative or invalid, with the codes of the warnings that say why."""
 
     level: Level = Level.VALID
     reasons: tuple[str, ...] = ()

@@ -53,8 +53,9 @@ class NotComparable(StrEnum):
 class Comparison:
     """Outcome of comparing the X_sat of runs of system A with that of runs of system B.
 
-    `ratio` is X_sat of B divided by X_sat of A. `interval` is the 95 % interval of `ratio`. Both are None if the runs
-    must not be compared. `extra_runs_per_side` is the number of runs to add to A, and to B, before the next comparison.
+    `gate` is the verdict. `ratio` is X_sat of B divided by X_sat of A. `interval` is the 95 % interval of `ratio`. If
+    the runs must not be compared, `ratio` and `interval` are None, and `reason` says why. `extra_runs_per_side` is the
+    number of runs to add to A, and to B, before the next comparison.
     """
 
     gate: Gate

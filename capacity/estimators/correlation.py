@@ -66,9 +66,9 @@ def drifts(values: Floats) -> bool:
 
 
 def batch_half_width(values: Floats) -> float:
-    """Return half the width of the 95 % confidence interval of the mean of `values`, which are in time order.
+    """Return half the width of the 95 % confidence interval of the mean of `values`, in time order.
 
-    It is the t interval of the means of six batches (Schmeiser 1982), for values whose neighbours correlate, or that
-    drift.
+    The interval is the t interval of the means of six batches (Schmeiser 1982). It is for values whose neighbours
+    correlate, or that drift.
     """
     return t_half_width(np.array([batch.mean() for batch in np.array_split(values, BATCHES)]))

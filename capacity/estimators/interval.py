@@ -1,4 +1,4 @@
-"""Confidence intervals of a mean, a difference and a quantile, and the types of numeric arrays."""
+"""Compute confidence intervals of a mean, a difference and a quantile. Define types of arrays."""
 
 from __future__ import annotations
 

@@ -100,9 +100,9 @@ def check_littles_law(
 def early_arrivals(readings: QueueReadings, arrived_at: Floats, left_at: Floats) -> float | None:
     """Return by how many seconds all arrivals are recorded too early, if that explains the readings.
 
-    It is the shift of the arrivals with which the mean number of videos present equals that of the messages. It
-    explains the readings if it halves their mean absolute difference. Otherwise the result is None. All times are in
-    seconds.
+    Find the smallest delay of all arrivals with which the mean number of videos present is no longer above the mean
+    number of messages. Return this delay if it at least halves the mean absolute difference between videos and
+    messages. Otherwise return None. All times are in seconds. `left_at` is infinite for a video that has not left.
     """
     known = np.isfinite(left_at)
 
@@ -132,7 +132,8 @@ def videos_present(arrived_at: Floats, left_at: Floats, moments: Floats) -> Floa
 def implied_mean(arrived_at: Floats, left_at: Floats, window_start: float, window_end: float) -> float:
     """Return the mean number of videos present in a time window, from the times of the videos.
 
-    All times are in seconds. The result is NaN for an empty window.
+    All times are in seconds. `left_at` is infinite, not NaN, for a video that has not left. The result is NaN for an
+    empty window.
     """
     inside = np.minimum(left_at, window_end) - np.maximum(arrived_at, window_start)
     window = window_end - window_start

@@ -1,4 +1,4 @@
-"""Standard errors of mean throughputs, one per number of slots, from only a few runs each."""
+"""Compute standard errors of mean throughputs, one per number of slots, from only a few runs each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simulation of a queue with several slots. It shows how many workers a demand needs."""
+"""Simulate a queue with several slots, and draw random service times for it."""
 
 from __future__ import annotations
 

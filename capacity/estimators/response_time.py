@@ -35,7 +35,8 @@ def decompose(uploaded_at: Floats, started_at: Floats, ended_at: Floats, stages:
     """Split the mean response time into queue wait, the mean of each stage, and the rest.
 
     All arrays have one entry per video, in seconds. `stages` maps the name of each stage to its durations. Videos
-    without an upload, start or end time are ignored. NaN in the result means that no time is known.
+    without an upload, start or end time are ignored. A video without a duration of a stage counts as 0 s in the mean of
+    that stage. NaN in the result means that no time is known.
     """
     complete = np.isfinite(uploaded_at) & np.isfinite(started_at) & np.isfinite(ended_at)
     if not complete.any():

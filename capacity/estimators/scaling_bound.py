@@ -1,4 +1,4 @@
-"""Upper bound on the throughput at any number of slots, from the measured levels alone.
+"""Compute an upper bound on the throughput at any number of slots, from the measured levels alone.
 
 The bound grows in proportion to the slots, up to a ceiling if the measurements reached one.
 """

@@ -63,8 +63,9 @@ def successors(finished: Executions, slots: int, slots_per_worker: int) -> Integ
 def working_slots(executions: Executions, slots: int, slots_per_worker: int) -> int:
     """Return how many slots were still working when the last execution started.
 
-    A slot counts as stopped if it was idle for too long while the last video waited. If the slots of the executions are
-    unknown (the function `known_slots` returns None), the result is `slots`.
+    A slot counts as stopped if it was idle for too long while the last video waited: longer than the mean service time
+    plus the longest idle time between two executions on one slot. If the slots of the executions are unknown (the
+    function `known_slots` returns None), the result is `slots`.
     """
     finished = executions.finished()
     slot = known_slots(finished, slots_per_worker)

@@ -31,7 +31,7 @@ class Stability(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StabilityVerdict:
-    """Whether the workers kept up with a sustained run, with the evidence.
+    """Verdict on whether the workers kept up with a sustained run, with the evidence.
 
     - `growth_ratio`: growth of the queue divided by the offered rate. At 0.1, the queue grows by one video for ten
       sent.
@@ -57,8 +57,9 @@ class StabilityVerdict:
 class OfferedRate:
     """Rate at which the injector really uploaded videos, and how late it uploaded them.
 
-    `on_target` is True if the rate is within 1 % of the planned rate. `generator_limited` is True if the injector was
-    too slow for the planned rate.
+    `per_minute` is the real rate, and `target_per_minute` the planned rate. The two lateness fields are the 99th
+    percentile and the maximum of upload time minus planned upload time. `on_target` is True if the rate is within 1 %
+    of the planned rate. `generator_limited` is True if the injector was too slow for the planned rate.
     """
 
     per_minute: float

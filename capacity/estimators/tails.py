@@ -1,4 +1,4 @@
-"""Median and 95th percentile of response times and queue waits, and the share of videos within a goal."""
+"""Compute median and 95th percentile of response times and queue waits, and the share within a goal."""
 
 from __future__ import annotations
 
@@ -89,8 +89,8 @@ class Goodput:
 def goodput(response_seconds: Floats, count: int, goal_seconds: float) -> Goodput:
     """Return how many videos of a run were done within the goal, and their share of all its videos.
 
-    `response_seconds` is the response time of each done video. `count` is the number of all videos of the run, done or
-    not.
+    `response_seconds` is the response time of each done video. A time equal to `goal_seconds` is within the goal.
+    `count` is the number of all videos of the run, done or not.
     """
     within = int(np.count_nonzero(response_seconds <= goal_seconds))
     return Goodput(goal_seconds, within, count, _wilson(within, count))

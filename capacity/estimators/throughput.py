@@ -120,7 +120,8 @@ class SaturatedThroughput:
     """X_sat in videos per minute, with its 95 % interval.
 
     If X_sat is unknown, `per_minute` is None and `reason` says why. The interval does not include the variation of
-    X_sat between runs.
+    X_sat between runs. `first_videos` says whether the first video of each slot was used. `source` says from which
+    times X_sat was computed.
     """
 
     per_minute: float | None
@@ -216,8 +217,8 @@ def saturated_throughput(
     """Compute X_sat from the executions of a run in which messages waited all the time.
 
     `slots` is the number of slots of all workers, and `slots_per_worker` that of one worker. `is_warm` means that the
-    slots processed warm-up videos before. X_sat is unknown if a slot never worked or stopped early, among other reasons
-    (`NoCapacity`).
+    slots processed warm-up videos before. `cycles` are the slot cycles of the executions, if the caller has them
+    already. X_sat is unknown if a slot never worked or stopped early, among other reasons (`NoCapacity`).
     """
     cycles = cycles or slot_cycles(executions, slots, slots_per_worker)
     working = working_slots(executions, slots, slots_per_worker or slots)

@@ -96,11 +96,14 @@ class UslIntervals:
 class UslFit:
     """A fitted Universal Scalability Law, its quality, and the reasons against using it.
 
+    - `dof`: number of points minus the three coefficients.
+    - `standard_errors`: those of lambda, sigma and kappa, in this order.
+    - `max_relative_residual`: largest distance of a point from the law, as a share of the measured throughput.
     - `unusable`: the reason why the law must not be used, or None.
     - `peak_reason`: the reason why the peak of the law must not be quoted, or None.
     - `caution`: a warning about a law that may be used, or None.
 
-    With too few levels, the coefficients in `model` are NaN.
+    With too few levels, the coefficients in `model` are NaN, and the intervals and errors are None.
     """
 
     model: Usl

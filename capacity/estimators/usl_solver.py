@@ -1,6 +1,6 @@
-"""Solver for the coefficients of the Universal Scalability Law (USL): bounded least squares.
+"""Fit the coefficients of the Universal Scalability Law (USL) by bounded least squares.
 
-It fits one data set, or thousands of bootstrap draws at once.
+One call fits one data set, or thousands of bootstrap draws at once.
 """
 
 from __future__ import annotations

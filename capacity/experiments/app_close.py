@@ -33,10 +33,10 @@ class Comparison:
 def close_app_run(sessions: Sessions, run_id: str) -> None:
     """Store two counts of a run: videos without a recorded end, and videos with contradicting outcomes.
 
-    The state of a video in the app's table is compared with the outcome of its last recorded execution. The offsets of
-    the workers' clocks are stored too. Call this after
-    the collector has read the executions of every worker. Nothing is stored if the column `executions_missed` of the
-    run's row is null.
+    The state of a video in the app's table is compared with the outcome of its last recorded execution. The first count
+    replaces the column `executions_missed` of the run's row if it is higher. The offsets of the workers' clocks are
+    stored too. Call this after the collector has read the executions of every worker. Nothing is stored if
+    `executions_missed` is null.
     """
     with sessions.begin() as session:
         run = session.get_one(RunRow, run_id)
@@ -55,8 +55,9 @@ def close_app_run(sessions: Sessions, run_id: str) -> None:
 def clock_offsets(session: Session, run_id: str) -> list[float]:
     """Return the lowest and the highest offset of the clocks of a run's workers from ours, in seconds.
 
-    Negative is behind ours. Each offset is widened by half of its request's time, because the answer may be from any
-    moment of it. The list is empty if no recorded execution is of a worker with a known offset.
+    Negative is behind ours. Each offset is widened by half the duration of the request that measured it, because the
+    worker's clock was read at an unknown moment of that request. The list is empty if no recorded execution is of a
+    worker with a known offset.
     """
     workers = select(ExecutionRow.worker).where(ExecutionRow.run_id == run_id).distinct()
     known = (SpoolRow.id.in_(workers), SpoolRow.clock_offset_seconds.is_not(None))

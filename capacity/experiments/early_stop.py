@@ -1,4 +1,4 @@
-"""Early stop of a burst: detect that X_sat is known precisely enough, and cancel the queued videos.
+"""Stop a burst early: detect that X_sat is known precisely enough, and cancel the queued videos.
 
 No video is ever both cancelled and processed (docs/adr/0031).
 """
@@ -86,8 +86,9 @@ class QueuedVideos:
     def cancel(self, run_ids: Collection[str]) -> int:
         """Cancel the queued videos of these runs. Return the number of cancelled videos.
 
-        The message and the database row of each cancelled video are deleted. Messages of other videos stay hidden from
-        the workers until this method ends.
+        The message and the database row of each cancelled video are deleted, and the `count` of its run is reduced by
+        one. A video that a worker has claimed is not cancelled. Messages of other videos stay hidden from the workers
+        until this method ends.
         """
         total = fruitless = 0
         others: list[str] = []

@@ -1,4 +1,4 @@
-"""Plan of a matrix: which runs it needs, in which order, and how long they will take.
+"""Plan a matrix: which runs it needs, in which order, and how long they will take.
 
 A matrix measures each combination of size, concurrency, number of workers and mode, once or several times.
 """

@@ -36,7 +36,7 @@ FAILURES_IN_A_ROW = 2
 class NoRate(EnvironmentFault):
     """Error: the rate of a sustained run is unknown, because no burst of its cell gave a valid X_sat.
 
-    A matrix stops after two failed runs in a row. A run with this error is not counted as failed.
+    A matrix stops after two failed runs in a row. A run with this error does not count as one of these two.
     """
 
 
@@ -74,7 +74,7 @@ class MatrixRun:
         return [run for run in ordered_runs(self.plan) if run not in self.rows and run not in self.errors]
 
     def predict(self, planned: PlannedRun) -> Prediction:
-        """Predict the duration of one run from the service times measured on this machine so far."""
+        """Predict the duration of one run from the service times of all recorded runs."""
         rows = [*self._others, *self.rows.values()]
         services = measured_services((row.size_label, row.slots, row.service_mean_seconds) for row in rows)
         return predict(self.plan, planned, services, os.cpu_count() or 1)

@@ -20,7 +20,10 @@ REFINE_RATIO = 1.05
 
 @dataclass(frozen=True, slots=True)
 class SearchStep:
-    """One run of a rate search, to be carried out. A rate of None means a burst."""
+    """One run of a rate search, to be carried out: a burst or a sustained run of `videos` videos.
+
+    `rate_per_minute` is in videos per minute, or None for a burst.
+    """
 
     kind: Mode
     videos: int
@@ -96,7 +99,7 @@ def next_step(search: RateSearch) -> SearchStep | None:
     1. A burst gives X_sat.
     2. Sustained runs follow at 95 % of X_sat, 90 % and so on down to 50 %, until a run is stable.
     3. If the field `refine` of the search is True, runs follow between the highest stable and the lowest unstable rate,
-       down to a gap of 5 %.
+       down to a gap of 5 %. If no rate was unstable, 110 % of X_sat takes the place of the unstable rate.
 
     An invalid run is repeated once. An inconclusive run is repeated once with twice the number of videos.
     """

@@ -60,7 +60,8 @@ def require_up(settings: Settings, concurrency: int, workers: int | None) -> Non
 def require_fixed_slots(settings: Settings, app: AppFile) -> None:
     """Raise EnvironmentFault if a worker of the app runs with Celery's option `--autoscale`.
 
-    Its number of slots changes, so its runs are no level of an experiment.
+    Such a worker changes its number of slots during a run, so the run cannot measure a given number of slots. The
+    workers of an app that does not instrument them are not checked.
     """
     value = autoscale(app_records(settings, app)) if app.worker.instrument else None
     if value is not None:

@@ -1,4 +1,4 @@
-"""First lines of a report: the answer, how sure it is, what limits it, and what to do next.
+"""Write the first lines of a report: the answer, how sure it is, what limits it, and what to do next.
 
 The HTML page and the terminal begin with the same lines.
 """
@@ -54,7 +54,7 @@ def answer(analysed: AnalysedRuns, lang: Language) -> list[str]:
 def run_answer(run: RunAnalysis, lang: Language) -> list[str]:
     """Return the first lines of a report on one run, as four sentences.
 
-    They say the result, how sure it is, what limits it, and what to do next.
+    The four are the result, how sure the result is, what limits the run, and what to do next.
     """
     return [_run_headline(run, lang), *_support(run, None, lang)]
 

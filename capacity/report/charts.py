@@ -66,9 +66,9 @@ class Frame:
         )
 
     def box(self, x0: float, x1: float, y0: float, y1: float, colour: str, title: str = "") -> str:
-        """Return the SVG of a filled rectangle from (x0, y0) to (x1, y1). It is never too thin to be seen.
+        """Return the SVG of a filled rectangle from (x0, y0) to (x1, y1), wide enough to be seen.
 
-        `title` is its tooltip.
+        `title` is the tooltip of the rectangle.
         """
         left, right = WIDTH * self.x.share(x0), WIDTH * self.x.share(x1)
         top, bottom = HEIGHT * (1 - self.y.share(y1)), HEIGHT * (1 - self.y.share(y0))

@@ -1,4 +1,4 @@
-"""HTML page of a comparison of runs A and B: verdict, figures and conditions side by side."""
+"""Render the HTML page of a comparison of runs A and B: verdict, figures and conditions side by side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conclusions that the measurements support, and questions that they leave open.
+"""Draw the conclusions that the measurements support, and list the questions that they leave open.
 
 Each conclusion or question is a code with values. The file templates/conclusiones.es.md.j2 has one sentence per code.
 """
@@ -94,10 +94,12 @@ def _of_curve(curve: Curve, analysed: AnalysedRuns) -> Conclusion:
 
 
 def enough_slots(points: Sequence[Point]) -> tuple[str, int]:
-    """Return from how many slots on more slots stop paying, with how far that is known.
+    """Return a code, and the number of slots beyond which more slots bring no more throughput.
+
+    The code says how far this is known:
 
     - `one_level`: only one number of slots was measured.
-    - `rising`: the last step still adds capacity.
+    - `rising`: the last step still adds capacity. The number is the largest measured one.
     - `certain`: the intervals between runs show no gain beyond this number of slots.
     - `apparent`: the same by the mean values alone, where ENOUGH_SHARE of the highest capacity counts as enough.
     - `open`: by the mean values alone, the largest measured number of slots is the first that is enough.

@@ -1,4 +1,4 @@
-"""Sentences about a scalability curve: its efficiency per slot, the fitted law, and the upper bound."""
+"""Write sentences about a scalability curve: efficiency per slot, the fitted law, and the upper bound."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The scenario's document in Spanish: the tables and conclusions that the scenario asks for.
+"""Render the scenario's document in Spanish: the tables and conclusions that the scenario asks for.
 
-Its sentences are in templates/escenario_2.es.md.j2 and templates/conclusiones.es.md.j2.
+The sentences are in templates/escenario_2.es.md.j2 and templates/conclusiones.es.md.j2.
 """
 
 from __future__ import annotations

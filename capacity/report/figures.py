@@ -1,4 +1,4 @@
-"""Charts of the report: select the data of each chart, and draw it as HTML."""
+"""Draw the charts of the report as HTML, each from the data of a run or of scalability curves."""
 
 from __future__ import annotations
 
@@ -63,9 +63,10 @@ def _law(frame: Frame, curve: Curve, most: int, colour: str) -> str:
 
 
 def timeline(run: RunAnalysis, start: float, end: float, lang: Language) -> str:
-    """Draw which stage each slot worked on at each time, from `start` to `end` (epoch seconds).
+    """Return the HTML of a chart that shows the stage of each slot from `start` to `end` (epoch seconds).
 
-    If there are too many executions, draw the busy share of each slot instead. Return '' if the slots are unknown.
+    Only the first SLOTS_LIMIT slots are drawn. With more than BARS_LIMIT executions, the chart shows the busy share of
+    each slot instead of the stages. Return '' if the slots are unknown.
     """
     executions = run.recorded.executions
     if executions.slot is None or not executions.started_at.size:
@@ -89,7 +90,7 @@ def _stage_legend(lang: Language) -> str:
 
 
 def queue_chart(run: RunAnalysis, start: float, end: float, lang: Language) -> str:
-    """Draw the number of waiting videos over time, from `start` to `end` (epoch seconds).
+    """Return the HTML of a chart of the number of waiting videos, from `start` to `end` (epoch seconds).
 
     This number is computed from the recorded upload and start times of the videos. The counts of SQS are not used.
     """
@@ -101,7 +102,10 @@ def queue_chart(run: RunAnalysis, start: float, end: float, lang: Language) -> s
 
 
 def resource_charts(run: RunAnalysis, start: float, end: float, lang: Language) -> str:
-    """Draw CPU, pressure (PSI) and disk over the run. A resource without samples gets no chart."""
+    """Return the HTML of charts of CPU, pressure (PSI) and disk, from `start` to `end` (epoch seconds).
+
+    A resource without samples gets no chart.
+    """
     resources = run.resources.during(start, end)
     cores = resources.latest("cores")
     x = resources.times - start
@@ -122,7 +126,10 @@ def resource_charts(run: RunAnalysis, start: float, end: float, lang: Language) 
 
 
 def service_chart(run: RunAnalysis, lang: Language) -> str:
-    """Draw how the service times of a run are distributed."""
+    """Return the HTML of a histogram of the service times of a run.
+
+    Return '' if no execution completed a video.
+    """
     executions = run.recorded.executions
     service = (executions.ended_at - executions.started_at)[executions.counted]
     if not service.size:
@@ -138,7 +145,7 @@ def service_chart(run: RunAnalysis, lang: Language) -> str:
 
 
 def stage_chart(run: RunAnalysis, lang: Language) -> str:
-    """Draw how many seconds each stage took on average."""
+    """Return the HTML of a chart of the mean seconds of each stage, or '' if no stage has a known time."""
     means = {name: seconds for name, seconds in run.parts.stage_seconds.items() if seconds > 0}
     if not means:
         return ""

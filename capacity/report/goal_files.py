@@ -1,6 +1,7 @@
 """Write the outcome of the user's goals as JUnit XML and Markdown, for continuous integration.
 
-The user writes a goal as the comparison that is true if it is missed. `x_sat<20` is missed if X_sat is below 20.
+The user writes a goal as a comparison. The goal is missed if the comparison is true: `x_sat<20` is missed if X_sat is
+below 20.
 """
 
 from __future__ import annotations

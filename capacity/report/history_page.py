@@ -1,4 +1,4 @@
-"""HTML page with the history of each cell: its changes, a chart of each figure, and its runs."""
+"""Render the HTML page with the history of each cell: changes, a chart of each figure, and runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sentences and table about the history of a cell, in the user's language."""
+"""Write sentences and a table about the history of a cell, in the user's language."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def table_rows(history: CellHistory, lang: Language) -> list[tuple[str, ...]]:
 def terminal_text(history: CellHistory, lang: Language, *, with_runs: bool, width: int = WIDEST) -> str:
     """Return the history of a cell as text, in lines of at most `width` characters.
 
-    `with_runs` adds a table with one row per run.
+    `with_runs` adds a table with one row per run. A row of the table can be longer than `width`.
     """
     lines = list(wrapped(heading(history, lang), width, "  "))
     for series in history.series:

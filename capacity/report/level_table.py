@@ -1,6 +1,6 @@
-"""Table of X_sat per video size and number of slots, with the gain of each step to more slots.
+"""Build the table of X_sat per video size and number of slots, with the gain of each step.
 
-X_sat is the throughput with every slot busy.
+X_sat is the throughput with every slot busy. A step leads to the next higher measured number of slots.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sentences in the user's language, made from the codes and numbers that the formulas return.
+"""Turn the codes and numbers that the formulas return into sentences in the user's language.
 
 The code of a `Reason` selects a template, such as `{working} of {slots} slots worked`. The values of the `Reason` fill
 the placeholders.

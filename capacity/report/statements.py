@@ -1,4 +1,4 @@
-"""Sentences of the report about a run: its answer, its bottleneck and its checks.
+"""Write the sentences of the report about a run: its answer, its bottleneck and its checks.
 
 The HTML page, the terminal and the document use the same sentences.
 """

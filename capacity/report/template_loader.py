@@ -32,7 +32,7 @@ STYLE = Path(__file__).with_name("style.css")
 def template(name: str) -> Template:
     """Load the Jinja template `name` from the folder `templates`.
 
-    The template escapes HTML in the values that are inserted into it.
+    If `name` ends in `.html.j2`, HTML in the values that are inserted into the template is escaped.
     """
     return _environment().get_template(name)
 

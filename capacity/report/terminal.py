@@ -1,4 +1,4 @@
-"""Report on one run for the terminal: the answer, the result row, all figures and all checks."""
+"""Render the report on one run for the terminal: answer, result row, all figures and all checks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ NARROWEST = 40
 def output_width() -> int:
     """Return the number of characters of a line on standard output.
 
-    It is the width of the terminal, but at least 40 and at most 118. If standard output is no terminal, it is 118.
+    The result is the width of the terminal, but at least 40 and at most 118. If standard output is no terminal, the
+    result is 118.
     """
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDEST
     return min(WIDEST, max(NARROWEST, columns))

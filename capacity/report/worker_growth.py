@@ -1,4 +1,4 @@
-"""Growth of X_sat, the throughput with every slot busy, with the number of workers.
+"""Compare X_sat, the throughput with every slot busy, between numbers of workers.
 
 Only bursts with the same app, video size and slots per worker are compared.
 """

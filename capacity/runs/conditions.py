@@ -1,4 +1,7 @@
-"""Conditions of a run, such as versions and machines. Only runs with equal conditions are compared."""
+"""Read the conditions of a run, such as versions and machines, from its database row.
+
+Only runs with equal conditions are compared.
+"""
 
 from __future__ import annotations
 

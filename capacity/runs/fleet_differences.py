@@ -1,4 +1,4 @@
-"""Differences between the workers of a run, and changes of the workers during the run."""
+"""Find differences between the workers of a run, and changes of the workers during the run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Import a test that a team made with its own scripts: rows of its table become a run in our database."""
+"""Import a test that a team made with its own scripts: store rows of the app's table as a run."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ class ImportRequest:
 
 
 def import_run(sessions: Sessions, app: AppFile, keys: Sequence[Any], request: ImportRequest) -> str:
-    """Make a finished run from rows of an app's table, and return the id of the run.
+    """Store a finished run in our database, made from rows of an app's table. Return the id of the run.
 
-    `keys` are the keys of the rows, one row per video. Raise UsageError if a row is missing, has no upload time, or was
-    imported before.
+    `keys` are the keys of the rows, one row per video. The app is imported with its own Python, to learn when it
+    acknowledges messages. Raise UsageError if a row is missing, has no upload time, or was imported before.
     """
     videos = VideosTable.open(app).read(keys)
     missing = [key for key in keys if key not in videos]

@@ -1,4 +1,4 @@
-"""Samples of CPU, disk, network and queue during a run, as read from Prometheus."""
+"""Read samples of CPU, disk, network and queue during a run from Prometheus, and compute their rates."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def read_resources(query: RangeQuery, start: float, end: float, queue: str | Non
 def sample_times(start: float, end: float) -> Floats:
     """Return the times at which to sample a run, in epoch seconds.
 
-    They are evenly spaced, 1 s or more apart, from start to `AFTERMATH_SECONDS` after the end.
+    The times are evenly spaced, 1 s or more apart, from start to `AFTERMATH_SECONDS` after the end.
     """
     seconds = end + AFTERMATH_SECONDS - start
     step = max(1.0, (end - start) / SAMPLE_POINTS)

@@ -35,7 +35,7 @@ LEFT_OUT = frozenset({"run_id", "source_sha256", "profile", "user_id", "owner", 
 def is_archived(folder: Path) -> bool:
     """Return True if the folder has all files of a run's archive, and the run can no longer change.
 
-    An archive that an older version wrote has `attempts.csv` instead of `executions.csv`. It counts too.
+    In an archive that an older version wrote, `attempts.csv` takes the place of `executions.csv`.
     """
     names = ("run.json", "videos.csv", executions_file(folder).name, "resources.csv")
     return all((folder / name).exists() for name in names) and not (folder / OPEN).exists()

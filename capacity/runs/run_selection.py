@@ -13,9 +13,10 @@ OPEN = frozenset({RunStatus.PREPARING, RunStatus.RUNNING})
 
 @dataclass(frozen=True)
 class RunSelection:
-    """Filter for recorded runs that have ended. A field that is None does not filter.
+    """Filter for recorded runs that have ended, by size, mode, slots, workers, rate and time.
 
-    Runs that were created before `since` (epoch seconds) are left out.
+    A field that is None does not filter. `concurrency` is the number of slots of one worker. Runs that were created
+    before `since` (epoch seconds) are left out.
     """
 
     size_label: str | None = None

@@ -12,9 +12,9 @@ from core.settings import Settings
 
 
 def open_store(settings: Settings) -> Sessions:
-    """Return a factory of sessions on the database in which runs are recorded.
+    """Update the schema of the database in which runs are recorded, and return a factory of its sessions.
 
-    Before that, the schema of the database is updated. `settings` has the address of the database.
+    `settings` has the address of the database.
     """
     engine = open_engine(settings.database.url)
     upgrade_schema(engine)

@@ -1,4 +1,4 @@
-"""Figures of a cell that the user's goals can test, for example by `--fail-if 'x_sat<20'`."""
+"""Compute the figures of a cell that the user's goals can test, as in `--fail-if 'x_sat<20'`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cells of the result table, and the figures of each cell, averaged over its runs.
+"""Group runs into the cells of the result table, and average the figures of each cell.
 
 A cell is one combination of video size, slots per worker, number of workers, mode, rate, load shape and app.
 """

@@ -1,4 +1,4 @@
-"""Short phrases in the result table and the report: a validity, a count and its noun, a size, a cell."""
+"""Write short phrases of the table and the report: a validity, a count and its noun, a size, a cell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Result table as text: Markdown in the scenario's columns, or CSV with every figure and the run ids."""
+"""Write the result table as text: Markdown in the scenario's columns, or CSV with every figure."""
 
 from __future__ import annotations
 

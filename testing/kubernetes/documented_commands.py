@@ -1,4 +1,4 @@
-"""The kubectl commands of docs/operating.md that install Aforo, in the order in which a user types them."""
+"""Read from docs/operating.md the kubectl commands that install Aforo, in the documented order."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class StandIns:
         return self.folder / "targets.json"
 
     def ready(self) -> list[StandIn]:
-        """Return the local processes in place of pods that are ready and were not told to stop."""
+        """Return the local processes in place of pods that have become ready and are not being stopped."""
         return [each for each in list(self.all.values()) if each.was_ready and each.kill_at is None]
 
     def tick(self) -> None:

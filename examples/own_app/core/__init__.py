@@ -1,1 +1,1 @@
-"""What the web service and the worker share."""
+"""Settings and database tables, which the web service and the worker share."""

@@ -6,7 +6,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Settings of the service."""
+    """Settings of the service. `ffmpeg_threads` is the number of threads of each ffmpeg; 0 is automatic."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore")
 

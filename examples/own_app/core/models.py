@@ -1,4 +1,4 @@
-"""Tables of the service."""
+"""Database tables of the service: users and their videos."""
 
 from datetime import UTC, datetime
 
@@ -17,7 +17,7 @@ def now() -> datetime:
 
 
 class Base(DeclarativeBase):
-    """Base of the tables."""
+    """Base class of the classes that describe the tables."""
 
 
 class User(Base):
@@ -30,7 +30,7 @@ class User(Base):
 
 
 class Video(Base):
-    """An uploaded video."""
+    """An uploaded video. `status` is uploaded, processing, done or failed."""
 
     __tablename__ = "videos"
 

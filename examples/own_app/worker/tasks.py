@@ -1,4 +1,4 @@
-"""The task: shorten, shrink and illustrate a video."""
+"""Celery task that cuts a video to 30 s, scales it down, and saves a picture of it."""
 
 import subprocess
 from pathlib import Path
@@ -19,7 +19,11 @@ class FfmpegFailed(Exception):
 
 @app.task(name="worker.tasks.process_video", bind=True, max_retries=2)
 def process_video(self: Task, video_id: int, source: str) -> None:
-    """Process one video. A video that another delivery has taken is left alone."""
+    """Process one video, and delete the file `source` if that succeeds.
+
+    Do nothing if another delivery has taken the video. Retry the task twice if ffmpeg fails. Then mark the video as
+    failed.
+    """
     if not take(video_id):
         return
     try:
@@ -42,13 +46,16 @@ def take(video_id: int) -> bool:
 
 
 def finish(video_id: int, **values: str) -> None:
-    """Write the result of a video."""
+    """Write new values, such as the status, into the row of a video, and set its update time."""
     with Session.begin() as session:
         session.execute(update(Video).where(Video.id == video_id).values(**values, updated_at=now()))
 
 
 def process(source: Path, video_id: int) -> Path:
-    """Return the shortened and shrunken video, next to a picture of it."""
+    """Cut a video to 30 s, scale it to a height of 180 pixels, and save a picture of it as a JPEG.
+
+    Return the path of the small video. Raise FfmpegFailed if a program fails.
+    """
     settings.output_folder.mkdir(exist_ok=True)
     short, small = (settings.output_folder / f"{video_id}.{name}.mp4" for name in ("short", "small"))
     run("ffprobe", "-v", "error", "-show_streams", str(source))
@@ -66,7 +73,7 @@ THREADS = ("-threads", str(settings.ffmpeg_threads))
 
 
 def run(*command: str) -> None:
-    """Run a program. Raise FfmpegFailed with its last line if it fails."""
+    """Run a program. If it fails, raise FfmpegFailed with the last line of its standard error."""
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     if ended.returncode != 0:
         raise FfmpegFailed((ended.stderr.strip().splitlines() or [command[0]])[-1])
