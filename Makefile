@@ -126,7 +126,8 @@ test: setup-dev ## Run the tests, including those of the native stack
 	@.venv/bin/pytest -q -m 'not own_app and not faults and not compose and not limits and not versions and not kubernetes and not fuzz'
 
 test-faults: setup-dev ## Inject faults into real processes
-	@.venv/bin/pytest -q -m faults
+	@# two at a time: they mostly wait for a timeout; a module stays together for its fixtures
+	@.venv/bin/pytest -q -m faults -n 2 --dist loadfile
 
 chaos: setup-dev ## Kill workers and servers by seeds, count lost jobs (minutes per seed): SEEDS=1,2 [ARGS='--kills 250 --parallel 4']
 	@set -f; $(PY) -m benchmarks.chaos $$ARGS
