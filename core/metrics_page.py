@@ -22,8 +22,9 @@ never 0. Metrics of celery-exporter and Prometheus that our dashboards read are 
 SECTIONS = (
     (
         "Worker",
-        "each worker (`python -m worker`, port AFORO_WORKER_METRICS_PORT); our Prometheus configuration adds the label "
-        "`app`, the name in aforo.toml, to the `_info` metrics of workers and machines",
+        "each worker: ours (`python -m worker`, port AFORO_WORKER_METRICS_PORT), and an instrumented one of an app "
+        "(AFORO_METRICS_PORT). Our Prometheus configuration adds the label `app`, the name in aforo.toml, to the "
+        "`_info` metrics of workers and machines",
         metrics.WORKER,
     ),
     ("Machine of a worker", "each worker, read at each scrape", metrics.NODE),

@@ -238,7 +238,12 @@ class Storage:
 class Database:
     """Settings of the database with the runs, videos and executions."""
 
-    url: str = setting("AFORO_DATABASE_URL", "sqlite:///.local/aforo.db", _database_url, "any SQLAlchemy URL")
+    url: str = setting(
+        "AFORO_DATABASE_URL",
+        "sqlite:///.local/aforo.db",
+        _database_url,
+        "Aforo's own database: the SQLAlchemy URL of an SQLite file or of a PostgreSQL server",
+    )
     readonly_url: str | None = setting(
         "AFORO_DATABASE_READONLY_URL",
         "",
@@ -370,8 +375,8 @@ class Exporters:
         "AFORO_EXPORTER_VIDEOS_COLUMNS",
         "",
         _pairs,
-        "ours=yours for columns with other names: id, run_id, state, uploaded_at, started_at, updated_at; "
-        "`run_id=` means that the table has no runs",
+        "ours=yours for columns with other names: id, run_id, state, reason, uploaded_at, sent_at, started_at, "
+        "updated_at, intended_at; `run_id=` means that the table has no runs",
     )
     videos_times: str = setting(
         "AFORO_EXPORTER_VIDEOS_TIMES",
