@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
-from core import aws, database, sqs_queue
+from core import aws, database, promql, sqs_queue
 from core.app_file import AppFile
 from core.app_file.video_message import try_video
 from core.app_file.videos_table import VideosTable
@@ -18,6 +18,7 @@ from local import app_worker, configuration, supervisor
 from local.app_command import words_of
 from local.app_trial import try_worker
 from local.app_worker import require_aforo
+from local.programs import STATE
 
 CONTAINER_LINES = (
     "AFORO_INSTRUMENT=1",
@@ -40,6 +41,7 @@ def findings(settings: Settings, app: AppFile, user_id: str | None, *, with_star
     yield _run("row", lambda: _row(app, user_id))
     yield _run("input", lambda: _input(app))
     yield _run("stack", _stack)
+    yield from _collector(settings, app)
     if with_start and app.worker.command is not None:
         yield _start(settings, app)
 
@@ -192,3 +194,19 @@ def _start(settings: Settings, app: AppFile) -> Finding:
 
 def _stack() -> str:
     return "down" if supervisor.processes() is None else "up"
+
+
+def _collector(settings: Settings, app: AppFile) -> Iterator[Finding]:
+    """Say how many workers the collector reads. A stack that is down has no collector."""
+    families = promql.scrape("127.0.0.1", settings.collector.port)
+    if families is None:
+        return
+    workers = int(sum(sample.value for sample in families.get("aforo_collector_workers", [])))
+    if workers or not app.worker.instrument:
+        yield Finding("collector", Level.OK, f"it reads the executions of {workers} workers")
+        return
+    failures = families.get("aforo_collector_errors", [])
+    reasons = sorted({s.labels["reason"] for s in failures if "reason" in s.labels and 0 < s.value < 1e9})
+    remedy = f"install aforo in the worker's environment and start it, or see {STATE / 'log' / 'collector.log'}"
+    why = ", ".join(reasons) or "none has answered"
+    yield Finding("collector", Level.WARN, f"it reads the executions of no worker ({why})", remedy)

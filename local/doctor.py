@@ -17,7 +17,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import aws, database, promql, sqs_queue
+from core import aws, database, sqs_queue
 from core.errors import AforoError, EnvironmentFault, first_line
 from core.lost_videos import LOST_VIDEOS, REMEDY
 from core.models import RunRow
@@ -26,7 +26,7 @@ from core.settings import Settings
 from core.storage import open_storage
 from core.user_files import require_usable_folder
 from local import preflight, supervisor
-from local.programs import STATE, programs
+from local.programs import programs
 
 MOST_SKEW_SECONDS = 300
 FEWEST_FILES = 1024
@@ -56,8 +56,6 @@ def findings(settings: Settings) -> Iterator[Finding]:
     )
     yield _run("storage", lambda: _storage(settings))
     yield _run("database", lambda: _database(settings))
-    if settings.app_file is not None:
-        yield from _collector(settings)
     yield from _queue(settings)
     yield _run("clock", lambda: _clock(settings))
     yield _lost_videos(settings)
@@ -141,22 +139,6 @@ def _storage(settings: Settings) -> str:
             storage.fetch(key, Path(folder, uuid.uuid4().hex))
             storage.delete(key)
     return f"{place}: an object was uploaded, fetched and deleted under each prefix"
-
-
-def _collector(settings: Settings) -> Iterator[Finding]:
-    """Say how many workers the collector reads. A stack that is down has no collector."""
-    app, families = settings.app, promql.scrape("127.0.0.1", settings.collector.port)
-    if families is None or app is None:
-        return
-    workers = int(sum(sample.value for sample in families.get("aforo_collector_workers", [])))
-    if workers or not app.worker.instrument:
-        yield Finding("collector", Level.OK, f"it reads the executions of {workers} workers")
-        return
-    failures = families.get("aforo_collector_errors", [])
-    reasons = sorted({s.labels["reason"] for s in failures if "reason" in s.labels and 0 < s.value < 1e9})
-    remedy = f"install aforo in the worker's environment and start it, or see {STATE / 'log' / 'collector.log'}"
-    why = ", ".join(reasons) or "none has answered"
-    yield Finding("collector", Level.WARN, f"it reads the executions of no worker ({why})", remedy)
 
 
 def _database(settings: Settings) -> str:

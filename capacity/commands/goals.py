@@ -91,7 +91,7 @@ def goal_options(command: Command) -> Command:
             type=GoalType(),
             metavar="CONDITION",
             help="Exit with 4 if it holds or its figure is unknown; repeatable: 'x_sat<20' 'response_p95>120s' "
-            "'failed>0' 'stable=no'.",
+            "'duplicates>0' 'stable=no'.",
         ),
     ):
         command = option(command)

@@ -71,6 +71,17 @@ def test_the_injectors_role_covers_make_matrix():
     assert cancelling() == rows()["`make matrix`, `search`"]
 
 
+def test_the_machines_role_covers_make_doctor():
+    policies = named("resource", "aws_iam_role_policy")["machine"]["for_each"]
+    allowed = [re.search(r"aws_iam_policy_document\.(\w+)\.json", each)[1] for each in policies.values()]
+    assert sorted(allowed) == ["doctor", "exporters", "injector", "worker"]
+    for prefix in ("upload_prefix", "processed_prefix"):
+        tried = {ACTIONS[name] for name in ("put_object", "get_object", "delete_object")}
+        assert tried <= set().union(*(actions(policy, "s3:", prefix) for policy in allowed))
+    of_bucket = set().union(*(actions(policy, "s3:") for policy in allowed))
+    assert documented("`make doctor`")["s3"] <= of_bucket
+
+
 @pytest.mark.parametrize("role", [*ROLES, "keda"])
 def test_an_action_exists_and_is_on_no_other_resource(role):
     session = Session()

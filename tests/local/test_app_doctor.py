@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from core.app_file import read_app_file
 from core.errors import EnvironmentFault
+from core.promql import Sample
 from core.queue_contract import Finding, Level
 from core.settings import Settings
 from local import __main__ as verbs
@@ -211,3 +212,18 @@ def test_the_worker_is_tried_unless_it_is_started_anyway(app_of, monkeypatch, wi
     monkeypatch.setattr(app_doctor, "_start", lambda settings, app: Finding("worker", Level.OK, "it starts"))
     found = list(app_doctor.findings(settings(), app_of("ready."), "7", with_start=with_start))
     assert [finding.subject for finding in found][-2:] == subjects
+
+
+def test_the_doctor_of_an_app_says_how_many_workers_the_collector_reads_or_why_none(sent, monkeypatch):
+    """The collector's /metrics are those of a stopped one, of one without workers, and of one with two."""
+    failures = [Sample({"reason": "unreachable"}, 3), Sample({"reason": "invalid"}, 0)]
+    pages = [
+        None,
+        {"aforo_collector_workers": [Sample({}, 0)], "aforo_collector_errors": failures},
+        {"aforo_collector_workers": [Sample({}, 2)]},
+    ]
+    monkeypatch.setattr(app_doctor.promql, "scrape", lambda _host, _port: pages.pop(0))
+    lines = [[line for line in doctor().stdout.splitlines() if " collector: " in line] for _ in range(3)]
+    assert lines[0] == []
+    assert lines[1][0].startswith("warn  collector: it reads the executions of no worker (unreachable); ")
+    assert lines[2] == ["ok    collector: it reads the executions of 2 workers"]

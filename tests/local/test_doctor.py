@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
 from core import aws
 from core.database import open_engine, open_sessions, upgrade_schema
-from core.promql import Sample
 from core.queue_contract import Finding, Level
 from core.settings import Settings
 from local import doctor
@@ -135,25 +132,3 @@ def test_usable_storage_is_ok_and_left_as_it_was(sqs_queue, monkeypatch, tmp_pat
     (finding,) = findings_by_subject(queue, monkeypatch, tmp_path, about="storage", **usable).values()
     assert (finding.level, finding.detail[:14]) == (Level.OK, "bucket usable:")
     assert "Contents" not in s3.list_objects_v2(Bucket="usable")
-
-
-def test_a_collector_that_reads_no_worker_is_a_warning_with_its_reason(monkeypatch):
-    """The collector's /metrics are those of a running one without workers, then with two."""
-    app = SimpleNamespace(worker=SimpleNamespace(instrument=True))
-    settings = SimpleNamespace(app=app, collector=SimpleNamespace(port=1))
-    pages = iter(
-        [
-            None,
-            {
-                "aforo_collector_workers": [Sample({}, 0)],
-                "aforo_collector_errors": [Sample({"reason": "unreachable"}, 3), Sample({"reason": "invalid"}, 0)],
-            },
-            {"aforo_collector_workers": [Sample({}, 2)]},
-        ]
-    )
-    monkeypatch.setattr(doctor.promql, "scrape", lambda _host, _port: next(pages))
-    assert list(doctor._collector(settings)) == []
-    (warning,) = doctor._collector(settings)
-    assert (warning.level, warning.detail) == (Level.WARN, "it reads the executions of no worker (unreachable)")
-    (fine,) = doctor._collector(settings)
-    assert (fine.level, fine.detail) == (Level.OK, "it reads the executions of 2 workers")

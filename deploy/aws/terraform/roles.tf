@@ -139,6 +139,21 @@ data "aws_iam_policy_document" "exporters" {
   }
 }
 
+# What `make doctor` does beyond these programs: it fetches the small output that it made, and deletes the small input.
+data "aws_iam_policy_document" "doctor" {
+  statement {
+    sid       = "Inputs"
+    actions   = ["s3:DeleteObject"]
+    resources = ["${aws_s3_bucket.videos.arn}/${var.upload_prefix}*"]
+  }
+
+  statement {
+    sid       = "Outputs"
+    actions   = ["s3:GetObject"]
+    resources = ["${aws_s3_bucket.videos.arn}/${var.processed_prefix}*"]
+  }
+}
+
 data "aws_iam_policy_document" "keda" {
   statement {
     sid       = "Queue"
@@ -194,7 +209,8 @@ resource "aws_iam_role_policy" "keda" {
   policy = data.aws_iam_policy_document.keda.json
 }
 
-# Machines of EC2 get a role by an instance profile. One machine that runs everything needs the calls of the first three roles.
+# Machines of EC2 get a role by an instance profile. One machine that runs everything needs the calls of the first three roles, and those of
+# `make doctor`.
 resource "aws_iam_instance_profile" "worker" {
   name = "${var.queue_name}-worker"
   role = aws_iam_role.worker.name
@@ -210,6 +226,7 @@ resource "aws_iam_role_policy" "machine" {
     worker    = data.aws_iam_policy_document.worker.json
     injector  = data.aws_iam_policy_document.injector.json
     exporters = data.aws_iam_policy_document.exporters.json
+    doctor    = data.aws_iam_policy_document.doctor.json
   }
   name   = each.key
   role   = aws_iam_role.machine.id
