@@ -735,3 +735,9 @@ def test_videos_of_short_runs_one_after_the_other_count_once_in_the_throughput(a
             f'aforo_run_window_end_timestamp_seconds{{run_id="{run}"}}': f"{start + 15}x60",
         }
     answers(series, [(throughput, {"{}": 24})], at="590s")
+
+
+def test_redeliveries_are_unknown_without_a_worker_and_0_where_a_worker_counts_none(answers):
+    redeliveries, invalid, _pending = queries("aforo-worker", "Redeliveries")
+    answers({}, [(redeliveries, {}), (invalid, {})])
+    answers({'aforo_worker_slots{instance="a"}': "2x60"}, [(redeliveries, {"{}": 0}), (invalid, {"{}": 0})])
