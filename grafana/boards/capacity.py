@@ -74,7 +74,7 @@ from grafana.wording import (
 
 CELL_COLUMNS = (
     Column(Text("Tamaño", "Size"), label="size", width=70, words=SIZES),
-    Column(Text("Concurrencia", "Concurrency"), label="concurrency", width=105),
+    Column(Text("Concurrencia", "Concurrency"), label="concurrency", width=110),
     Column(Text("Modo", "Mode"), label="mode", width=85, words=MODES),
 )
 NOT_REPORTED = Text("sin informe", "not reported")
@@ -87,7 +87,7 @@ VALIDITY_COLUMNS = (
         width=105,
         empty=NOT_REPORTED,
     ),
-    Column(Text("Motivo", "Reason"), label="reasons", words=VALIDITY_WORDS, width=150),
+    Column(Text("Motivo", "Reason"), label="reasons", words=VALIDITY_WORDS, width=137),
 )
 #: Half a minute around the run, for its link.
 START = f"{last('aforo_run_window_start_timestamp_seconds')} * 1000 - 15000"
@@ -127,11 +127,11 @@ RESULTS = table(
         *CELL_COLUMNS,
         Column(Text("Estado", "Status"), expr=state(), words=RUN_STATES, width=150),
         *VALIDITY_COLUMNS,
-        Column(same("X (videos/min)"), expr=X, decimals=2, width=112),
+        Column(same("X (videos/min)"), expr=X, decimals=2, width=115),
         _seconds(Text("S media (s)", "Mean S (s)"), "run_id:aforo_run_response_seconds:mean"),
         _seconds(Text("Espera (s)", "Wait (s)"), "run_id:aforo_run_queue_wait_seconds:mean"),
         _seconds(Text("Servicio (s)", "Service (s)"), "run_id:aforo_run_service_seconds:mean"),
-        Column(Text("Terminados", "Done"), expr=last('aforo_run_videos{state="done"}'), decimals=0, width=92),
+        Column(Text("Terminados", "Done"), expr=last('aforo_run_videos{state="done"}'), decimals=0, width=97),
         Column(
             Text("Fallidos", "Failed"), expr=last(FAILED), decimals=0, width=75, thresholds=((None, "text"), (1, RED))
         ),
