@@ -44,7 +44,7 @@ def _series(panel: Panel, lang: Language) -> dashboard.Panel:
     stacking = kinds.StackingMode.NORMAL if panel.stacked else kinds.StackingMode.NONE
     model = (
         timeseries.Panel()
-        .legend(_compared() if panel.is_compared else _legend())
+        .legend(_compared(panel) if panel.is_compared else _legend())
         .tooltip(common.VizTooltipOptions().mode(kinds.TooltipDisplayMode.MULTI).sort(kinds.SortOrder.DESCENDING))
         .draw_style(kinds.GraphDrawStyle.BARS if panel.as_bars else kinds.GraphDrawStyle.LINE)
         .line_width(0 if panel.stacked or panel.as_bars else 2)
@@ -141,8 +141,16 @@ def _text_size(pixels: float = 34) -> common.VizTextDisplayOptions:
     return common.VizTextDisplayOptions().value_size(pixels).title_size(12)
 
 
-def _compared() -> common.VizLegendOptions:
-    return _legend().display_mode(kinds.LegendDisplayMode.TABLE).calcs(["lastNotNull", "max"])
+def _compared(panel: Panel) -> common.VizLegendOptions:
+    """Return a legend with the last and the highest value of each line.
+
+    A small panel shows three rows of it, so the highest lines come first. Limits would hide what is measured, so a
+    panel with limits keeps the order of its queries.
+    """
+    table = _legend().display_mode(kinds.LegendDisplayMode.TABLE).calcs(["lastNotNull", "max"])
+    if any(query.is_limit for query in panel.queries):
+        return table
+    return table.sort_by("Max").sort_desc(True)
 
 
 def _legend() -> common.VizLegendOptions:

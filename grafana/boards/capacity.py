@@ -73,9 +73,9 @@ from grafana.wording import (
 )
 
 CELL_COLUMNS = (
-    Column(Text("Tamaño", "Size"), label="size", width=75, words=SIZES),
+    Column(Text("Tamaño", "Size"), label="size", width=70, words=SIZES),
     Column(Text("Concurrencia", "Concurrency"), label="concurrency", width=110),
-    Column(Text("Modo", "Mode"), label="mode", width=90, words=MODES),
+    Column(Text("Modo", "Mode"), label="mode", width=85, words=MODES),
 )
 NOT_REPORTED = Text("sin informe", "not reported")
 VALIDITY_COLUMNS = (
@@ -84,10 +84,10 @@ VALIDITY_COLUMNS = (
         label="validity",
         expr=VALIDITY,
         words=VALIDITIES,
-        width=95,
+        width=105,
         empty=NOT_REPORTED,
     ),
-    Column(Text("Motivo", "Reason"), label="reasons", words=VALIDITY_WORDS, width=165),
+    Column(Text("Motivo", "Reason"), label="reasons", words=VALIDITY_WORDS, width=137),
 )
 #: Half a minute around the run, for its link.
 START = f"{last('aforo_run_window_start_timestamp_seconds')} * 1000 - 15000"
@@ -104,12 +104,12 @@ RUN_LINK = Column(
     label="run_id",
     link="/d/aforo-run?var-run_id=${__value.raw}&${datasource:queryparam}"
     "&from=${__data.fields.start_ms.numeric}&to=${__data.fields.end_ms.numeric}",
-    width=285,
+    width=270,
 )
 
 
 def _seconds(title: Text, rule: str) -> Column:
-    return Column(title, expr=last(rule), decimals=1, width=97)
+    return Column(title, expr=last(rule), decimals=1, width=94)
 
 
 RESULTS = table(
@@ -131,7 +131,7 @@ RESULTS = table(
         _seconds(Text("S media (s)", "Mean S (s)"), "run_id:aforo_run_response_seconds:mean"),
         _seconds(Text("Espera (s)", "Wait (s)"), "run_id:aforo_run_queue_wait_seconds:mean"),
         _seconds(Text("Servicio (s)", "Service (s)"), "run_id:aforo_run_service_seconds:mean"),
-        Column(Text("Terminados", "Done"), expr=last('aforo_run_videos{state="done"}'), decimals=0, width=95),
+        Column(Text("Terminados", "Done"), expr=last('aforo_run_videos{state="done"}'), decimals=0, width=97),
         Column(
             Text("Fallidos", "Failed"), expr=last(FAILED), decimals=0, width=75, thresholds=((None, "text"), (1, RED))
         ),

@@ -330,7 +330,7 @@ RUN = Board(
                     f"max(aforo_run_max_lateness_seconds{OF_RUN})",
                     SECONDS,
                     decimals=3,
-                    empty=Text("ráfaga: sin horario", "burst: no schedule"),
+                    empty=Text("sin horario", "no schedule"),
                 ),
             ),
         ),

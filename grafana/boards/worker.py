@@ -41,6 +41,8 @@ STAGE = "aforo_worker_stage_seconds"
 FAILED = 'outcome=~"failed|lost"'
 #: Outcomes that Celery counts as succeeded: the task returned, even if there was nothing to do.
 RETURNED = 'outcome=~"succeeded|duplicate"'
+#: 0, but unknown while no worker answers.
+ZERO_OF_A_WORKER = f"0 * sum(aforo_worker_slots{{{HERE}}})"
 
 
 def _rate(counter: str, by: str = "", only: str = "") -> str:
@@ -419,12 +421,12 @@ WORKER = Board(
                     Text("¿Se entregan mensajes más de una vez?", "Are messages delivered more than once?"),
                     (
                         Query(
-                            f"{_increase('aforo_worker_redeliveries_total')} or vector(0)",
+                            f"{_increase('aforo_worker_redeliveries_total')} or {ZERO_OF_A_WORKER}",
                             Text("reentregas", "redeliveries"),
                             ORANGE,
                         ),
                         Query(
-                            f"{_increase('aforo_worker_invalid_messages_total')} or vector(0)",
+                            f"{_increase('aforo_worker_invalid_messages_total')} or {ZERO_OF_A_WORKER}",
                             Text("inválidos", "invalid"),
                             RED,
                         ),

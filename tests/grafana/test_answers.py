@@ -721,3 +721,23 @@ def test_two_queues_on_one_prometheus_keep_their_slots_apart(answers):
         series[f'aforo_worker_slots{{instance="{instance}"}}'] = f"{number}x60"
         series[f'aforo_worker_slots_busy{{instance="{instance}"}}'] = f"{number}x60"
     answers(series, [(slots, {"{}": 2}), (busy, {"{}": 2}), (limit, {"{}": 2})])
+
+
+def test_videos_of_short_runs_one_after_the_other_count_once_in_the_throughput(answers):
+    """Two bursts of 12 videos in 15 s each, within a minute: 24 videos per minute, and not 48 and 48."""
+    (throughput,) = queries("aforo-bottleneck", "Throughput")
+    series = {}
+    for run, start, counts in (("first", 540, "0x36 12x10"), ("second", 570, "0x38 12x10")):
+        series |= {
+            f'aforo_run_info{{run_id="{run}",queue="videos",app="aforo"}}': "1x60",
+            f'aforo_run_videos{{run_id="{run}",state="done"}}': counts,
+            f'aforo_run_window_start_timestamp_seconds{{run_id="{run}"}}': f"{start}x60",
+            f'aforo_run_window_end_timestamp_seconds{{run_id="{run}"}}': f"{start + 15}x60",
+        }
+    answers(series, [(throughput, {"{}": 24})], at="590s")
+
+
+def test_redeliveries_are_unknown_without_a_worker_and_0_where_a_worker_counts_none(answers):
+    redeliveries, invalid, _pending = queries("aforo-worker", "Redeliveries")
+    answers({}, [(redeliveries, {}), (invalid, {})])
+    answers({'aforo_worker_slots{instance="a"}': "2x60"}, [(redeliveries, {"{}": 0}), (invalid, {"{}": 0})])

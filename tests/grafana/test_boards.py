@@ -186,6 +186,13 @@ def test_the_rows_of_cells_are_sorted_by_numbers_and_not_by_their_names():
 
 
 @pytest.mark.parametrize(
+    ("uid", "title", "order"), [("aforo-worker", "Mean by stage", "Max"), ("aforo-bottleneck", "Disk", None)]
+)
+def test_the_legend_begins_with_the_highest_line_unless_that_is_a_limit(uid, title, order):
+    assert panel(uid, title)["options"]["legend"].get("sortBy") == order
+
+
+@pytest.mark.parametrize(
     ("title", "least"), [("Throughput", 1), ("CPU quota", 0.01), ("Disk", 1), ("CPU", 0.01), ("Pressure (PSI)", None)]
 )
 def test_a_flat_zero_has_a_small_axis_that_does_not_flatten_small_values(title, least):

@@ -49,3 +49,13 @@ def test_the_validity_of_a_run_stands_before_its_figures() -> None:
 def test_the_row_without_a_run_is_as_wide_as_the_table() -> None:
     (columns,) = re.findall(r'<td colspan="(\d+)">', PAGE)
     assert PAGE.count("<th>") + PAGE.count('<th class="n">') == int(columns)
+
+
+def test_the_table_fits_a_screen_of_1280_pixels() -> None:
+    """A verdict is the only long text that may wrap. Without that, the id of the run was cut off."""
+    assert "td.verdict { white-space: normal; min-width: 130px; }" in PAGE
+    assert PAGE.count('class="verdict"') == 1
+
+
+def test_a_size_is_written_as_in_the_table() -> None:
+    assert '{{ reReplaceAll "([0-9])([A-Z])" "$1 $2" .Labels.size }}' in PAGE
