@@ -75,8 +75,7 @@ class LossWatch:
     def lost_videos(self) -> int:
         """Return how many videos the queue has lost, or 0 while a loss is not certain.
 
-        Call this again and again. Only a call that is at least 5 s after the last look calls the function `look`. Any
-        other call returns 0.
+        Call this again and again. It calls the function `look` at most once every 5 s, and returns 0 in between.
         """
         now = self._clock()
         if now < self._next_at:

@@ -27,6 +27,8 @@ def main(context: click.Context) -> None:
     """Write the JSON files of all dashboards in both languages, and print the files that changed.
 
     AFORO_LANG selects the language in which the stack's Grafana shows the dashboards.
+
+    Exit codes: 0 written.
     """
     if context.invoked_subcommand is None:
         for path in write_all():
@@ -38,6 +40,8 @@ def check() -> None:
     """Print each problem of the dashboards' JSON files, and fail if there is any.
 
     Problems are: a file is out of date, its JSON is wrong, or promtool rejects a query.
+
+    Exit codes: 0 no problem, 1 at least one.
     """
     lines = list(_problems())
     for line in lines:
@@ -54,6 +58,8 @@ def pack(folder: Path, runbook: str) -> None:
     """Write rules, alerts and dashboards for your own Prometheus and Grafana into FOLDER.
 
     The alerts link to the runbook at --runbook: a URL, or by default the path of the copy in FOLDER.
+
+    Exit codes: 0 written, 3 FOLDER cannot be written.
     """
     files = bundle.write(folder, runbook)
     click.echo(f"{folder}: {len(files)} files; see its README.md for how to use them")

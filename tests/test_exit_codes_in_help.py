@@ -7,6 +7,7 @@ from click.testing import CliRunner
 from capacity.__main__ import main as capacity
 from collector.__main__ import main as collector
 from exporters.__main__ import main as exporters
+from grafana.__main__ import main as grafana
 from injector.__main__ import main as injector
 from local.__main__ import main as local
 from provision.__main__ import main as provision
@@ -16,6 +17,7 @@ GROUPS: dict[str, click.Group] = {
     "capacity": capacity,
     "collector": collector,
     "exporters": exporters,
+    "grafana": grafana,
     "local": local,
 }
 COMMANDS = {"injector": injector, "provision": provision, "worker": worker} | {

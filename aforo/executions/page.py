@@ -37,9 +37,10 @@ class _Readable(Protocol):
 class ExecutionsPage:
     """WSGI application that serves the page /executions of one worker.
 
-    The page has the execution records of this worker, and those of dead workers of the same user on this machine.
-    `base` is the folder with the spools of all these workers, where the page finds the dead ones. `base` is None if
-    this worker keeps its records in memory only. The page then has no records of dead workers.
+    One answer has the execution records of one spool. The request names this worker's own spool, or that of a dead
+    worker of the same user on this machine. Each answer also lists the spools of the dead workers. `base` is the folder
+    with the spools of all these workers. `base` is None if this worker keeps its records in memory only. The page then
+    has no records of dead workers.
     """
 
     def __init__(

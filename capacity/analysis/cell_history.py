@@ -119,9 +119,7 @@ class Series:
     measure: Measure
     runs: tuple[ResultRow, ...]
     changes: tuple[LevelChange, ...] | None
-    #: geometric mean of the runs since the newest change, None with too few runs
     level: float | None
-    #: loss that would probably be seen after two or three more runs, None with too few
     visible_ratio: float | None
 
     @property

@@ -85,8 +85,8 @@ def load_and_analyse(session: Session, settings: Settings, run_id: str | None = 
 
     At most ANALYSED_RUNS are analysed: first the run `run_id`, then the runs whose figures are in the result table,
     then the newest other runs. A run without an ended video is not analysed, and neither is a run that would bring the
-    analysed videos above HELD_VIDEOS. Both limits do not apply to `run_id`. The function `runs_of` selects the loaded
-    runs.
+    analysed videos above HELD_VIDEOS. The run `run_id` is analysed in any case. The function `runs_of` selects the
+    loaded runs.
     """
     runs = {run.id: run for run in runs_of(session, settings, run_id)}
     loader = _Loader(session, settings, read_figures(settings.prometheus.url))

@@ -141,9 +141,11 @@ def clock_difference(recorded: RecordedRun) -> float | None:
 
 
 def conservation(recorded: RecordedRun) -> Conservation:
-    """Return the counts that show whether a video of the run was lost or processed in vain.
+    """Return the counts that show whether a video of the run was lost, or an execution was in vain.
 
-    The class Conservation explains each count. In the result, `lost_messages` is None if it is unknown.
+    The counts are: videos to send, videos sent, unfinished videos without a message (`lost_messages`, None if unknown),
+    superseded executions (`repeated`), and executions whose process died (`lost`). The class VideoCounts has the videos
+    by state.
     """
     counts, counted = recorded.video_counts, recorded.run.environment.get("messages")
     messages = MessageCounts(counted["in_queue"], counted["dead_lettered"]) if counted else None

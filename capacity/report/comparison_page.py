@@ -51,8 +51,9 @@ def _unbroken(value: str) -> str:
 
 def _condition_rows(conditions: Sequence[Mapping[str, Any]], lang: Language) -> Iterator[tuple[str, str, str]]:
     a, b = conditions
-    for name in sorted(a.keys() | b.keys()):
-        yield name, _condition(name, a.get(name), lang), _condition(name, b.get(name), lang)
+    shown = {name: CONDITION_NAMES[name].to(lang) for name in a.keys() | b.keys()}
+    for name in sorted(shown, key=lambda name: shown[name].casefold()):
+        yield shown[name], _condition(name, a.get(name), lang), _condition(name, b.get(name), lang)
 
 
 def _condition(name: str, value: object, lang: Language) -> str:
@@ -95,6 +96,36 @@ def _stability(row: ResultRow, lang: Language) -> str:
     return "—" if row.stability is None else STABILITY_NAMES[row.stability].to(lang)
 
 
+#: words for the conditions, which `--allow` names by the keys
+CONDITION_NAMES: Mapping[str, Text] = {
+    "app": Text("aplicación", "app"),
+    "app_version": Text("versión de la aplicación", "version of the app"),
+    "celery": same("Celery"),
+    "cpu_count": Text("núcleos", "cores"),
+    "cpu_model": Text("modelo de CPU", "CPU model"),
+    "cpu_quota_cores": Text("cuota de CPU (núcleos)", "CPU quota (cores)"),
+    "ffmpeg": same("ffmpeg"),
+    "image": Text("imagen del contenedor", "container image"),
+    "instance_type": Text("tipo de instancia", "instance type"),
+    "instrumented": Text("worker instrumentado", "instrumented worker"),
+    "is_warm": Text("slots calentados antes", "slots warmed up before"),
+    "kombu": same("kombu"),
+    "memory_gigabytes": Text("memoria", "memory"),
+    "memory_limit_bytes": Text("límite de memoria (bytes)", "memory limit (bytes)"),
+    "mode": Text("modo", "mode"),
+    "nodes": same("workers"),
+    "pool": Text("tipo de slots (pool)", "kind of slots (pool)"),
+    "profile": Text("perfil", "profile"),
+    "python": same("Python"),
+    "shape": Text("forma de la carga", "load shape"),
+    "slots": same("slots"),
+    "source_sha256": Text("video de entrada (SHA-256)", "input video (SHA-256)"),
+    "stack": same("stack"),
+    "storage": Text("almacén de videos", "storage"),
+    "threads_setting": Text("hilos de ffmpeg por slot", "ffmpeg's threads per slot"),
+    "transport": Text("transporte de SQS", "SQS transport"),
+    "version": Text("versión de Aforo", "version of Aforo"),
+}
 #: units of the conditions that are numbers
 UNITS: Mapping[str, str] = {"memory_gigabytes": "GB", "cpu_count": "CPU"}
 YES_OR_NO: Mapping[bool, Text] = {True: Text("sí", "yes"), False: same("no")}

@@ -4,7 +4,9 @@
 metric families of the counts and sums.
 
 Each row below has an SQL statement, the method of `Reader` that executes the statement, and the metric families that
-use its result. `_status` is short for `aforo_run_status`, and so on.
+use its result. `_status` is short for `aforo_run_status`, and so on. If a statement fails, the scrape has
+`aforo_exporter_collector_success{collector="db"}` with the value 0, and for at most 15 s the result of the scrape
+before (see `DatabaseSource.fetch`).
 
 | statement                  | method of `Reader`     | metric families                                             |
 |----------------------------|------------------------|-------------------------------------------------------------|

@@ -41,7 +41,7 @@ MAY_BE_EMPTY = {
 OF_MODE = {"aforo-run · Mayor retraso (s)": "sustained"}
 #: queries without data in a panel whose other queries have some
 QUERIES_THAT_MAY_BE_EMPTY = {
-    "aforo_node_bandwidth_limit_bytes_per_second": "no ceiling of this machine's disk or network was measured",
+    "aforo_node_bandwidth_limit_bytes_per_second": "no bandwidth limit of this machine was measured",
     'status=~"preparing|running"': "the run is over, so no video is still to be uploaded",
 }
 WITHOUT_QUOTA = "aforo_node_cgroup_"  # a machine without a CPU quota has none of these

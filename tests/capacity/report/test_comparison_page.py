@@ -6,6 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from capacity.__main__ import main
+from capacity.commands.compare import CONDITIONS
+from capacity.report.comparison_page import CONDITION_NAMES
 from core.errors import EnvironmentFault
 from tests.capacity.store import burst, record_bursts
 
@@ -36,6 +38,17 @@ def test_the_page_has_both_sides_and_what_differs(compare, tmp_path, words, verd
     assert '<th scope="row">slots</th><td>1</td>' in text[text.index("Equal conditions") :]
 
 
+def test_every_condition_that_can_differ_has_words_in_both_languages():
+    assert CONDITION_NAMES.keys() == set(CONDITIONS)
+
+
+def test_the_spanish_page_names_conditions_in_words_and_no_key_is_left(compare, tmp_path):
+    compare("--page", str(tmp_path / "page.html"), "--lang", "es")
+    text = (tmp_path / "page.html").read_text("utf-8")
+    assert '<th scope="row">almacén de videos</th>' in text
+    assert re.findall(r'<th scope="row">(\w*_\w*)</th>', text) == ["X_sat"]
+
+
 def cells_of(text, name):
     """Return the values of a row of the page, by side and run."""
     (row,) = re.findall(rf'<tr><th scope="row">{re.escape(name)}</th>(.*?)</tr>', text)
@@ -64,7 +77,7 @@ def test_every_figure_has_its_unit_and_interval_as_on_the_page_of_the_report(com
         values = [value for side in cells_of(text, name) for value in side]
         assert len(values) == 4, name
         assert all(re.fullmatch(pattern, value) for value in values), (name, values)
-    assert '<th scope="row">memory_gigabytes</th><td>8 GB</td>' in text
+    assert '<th scope="row">memory</th><td>8 GB</td>' in text
 
 
 def test_no_table_of_the_page_is_wider_than_a_narrow_screen(compare, tmp_path):
