@@ -163,6 +163,8 @@ def _column(column: Column, lang: Language) -> Override:
         properties["decimals"] = column.decimals
     if column.width:
         properties["custom.width"] = column.width
+    if column.is_long:
+        properties["custom.inspect"] = True
     if column.words:
         properties["mappings"] = _mappings(column.words, lang)
         properties["custom.align"] = "left"  # Grafana aligns by the value, which may be a number

@@ -62,6 +62,8 @@ class Column:
     #: URL that the cell opens, with Grafana's `${__value.raw}`.
     link: str = ""
     width: int | None = None
+    #: Its texts can be longer than the column, and a click shows them whole.
+    is_long: bool = False
     #: The column is not shown. Its values are for the links of other columns.
     is_hidden: bool = False
     empty: Text = DASH

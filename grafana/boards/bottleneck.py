@@ -65,15 +65,11 @@ VERDICT = (
     f" aforo_run_info{OF_QUEUE_AND_APP} and on (run_id)"
     ' run_id_kind_verdict:aforo_run_verdict:max{kind="bottleneck"})'
 )
-OF_RUNS_HERE = f"and on (run_id) aforo_run_info{OF_QUEUE_AND_APP}"
-#: A run shorter than a minute has the rate of its own time. Rates of runs one after the other would add up to more than
-#: the machine can process, so each is turned back into the videos of the last minute.
+#: Counts, because a run shorter than a minute has the rate of its own time: the rates of runs one after the other would
+#: add up to more than the machine can process.
 DONE_IN_THE_LAST_MINUTE = (
-    "sum("
-    "run_id:aforo_run_videos_per_minute:recent * clamp_min(clamp_max(run_id:aforo_run_window_seconds:elapsed, 60), 10)"
-    f" {OF_RUNS_HERE}) / 60"
+    f"sum(run_id:aforo_run_videos_done:increase1m and on (run_id) aforo_run_info{OF_QUEUE_AND_APP})"
 )
-
 
 MACHINE_CORES = Query(
     summed_over_machines(f"aforo_node_cores{{{HERE}}}"), Text("núcleos", "cores"), GREY, is_limit=True
@@ -108,7 +104,10 @@ BOTTLENECK = Board(
                 ),
                 stat(
                     Text("CPU en uso", "CPU in use"),
-                    Text("¿Están los núcleos ocupados?", "Are the cores busy?"),
+                    Text(
+                        "¿Están los núcleos ocupados? En el último minuto; el veredicto cuenta toda la prueba.",
+                        "Are the cores busy? In the last minute; the verdict counts the whole run.",
+                    ),
                     f"max(instance:aforo_node_cpu_busy:ratio1m{{{HERE}}})",
                     "percentunit",
                     width=3,

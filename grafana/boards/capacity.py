@@ -87,7 +87,7 @@ VALIDITY_COLUMNS = (
         width=105,
         empty=NOT_REPORTED,
     ),
-    Column(Text("Motivo", "Reason"), label="reasons", words=VALIDITY_WORDS, width=137),
+    Column(Text("Motivo", "Reason"), label="reasons", words=VALIDITY_WORDS, width=137, is_long=True),
 )
 #: Half a minute around the run, for its link.
 START = f"{last('aforo_run_window_start_timestamp_seconds')} * 1000 - 15000"
@@ -140,7 +140,7 @@ RESULTS = table(
     empty=NO_RUN,
 )
 VERDICTS_OF_RUNS = table(
-    Text("Capacidad nominal y veredictos", "Nominal capacity and verdicts"),
+    Text("X_sat y veredictos", "X_sat and verdicts"),
     Text(
         "¿Cuánto daría la celda sin arranque ni vaciado, se sostuvo la tasa y qué impidió ir más rápido? "
         "`capacity report` guarda X_sat con su intervalo del 95 %, la estabilidad y el cuello de botella. Una raya es "
@@ -216,10 +216,16 @@ ANSWER = (
                 named(of_best_cell(x_sat_bound_of_cell("upper"))),
                 Text("{{size}}{{of_profile}} hasta", "{{size}}{{of_profile}} to"),
             ),
+            Query(
+                named(f"-({best_cell()} unless on ({CELL}) ({x_sat_bound_of_cell('lower')})) ^ 0"),
+                same("{{size}}{{of_profile}}"),
+            ),
         ),
         VIDEOS_PER_MINUTE,
         width=5,
+        minimum=None,
         decimals=1,
+        value_words={"-1": Word(Text("sin intervalo", "no interval"), GREY)},
         empty=Text("sin intervalo", "no interval"),
         is_named=True,
     ),

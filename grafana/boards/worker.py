@@ -103,7 +103,7 @@ def _failed_share() -> str:
 
 
 NO_VIDEO = Text("aún sin videos", "no video yet")
-NONE_ENDED = Text("en el último minuto no acabó ninguna", "none ended in the last minute")
+NONE_ENDED = Text("ninguna conocida en el último minuto", "none known in the last minute")
 
 WORKER = Board(
     uid="aforo-worker",
@@ -388,7 +388,7 @@ WORKER = Board(
                         Query(_quantile(0.95, "aforo_worker_slot_idle_seconds"), same("≈ p95"), ORANGE),
                     ),
                     SECONDS,
-                    empty=Text("ningún slot tomó dos tareas seguidas", "no slot took two tasks in a row"),
+                    empty=Text("ninguna pausa conocida", "no gap known"),
                 ),
             ),
         ),
@@ -414,7 +414,7 @@ WORKER = Board(
                     (Query(_nonzero_rate("aforo_worker_visibility_extensions_total", "result"), "{{result}}"),),
                     CALLS_PER_SECOND,
                     words=EXTENSIONS,
-                    empty=Text("ninguna tarea duró lo bastante", "no task lasted long enough"),
+                    empty=Text("ninguna tarea larga conocida", "no long task known"),
                 ),
                 series(
                     Text("Reentregas", "Redeliveries"),

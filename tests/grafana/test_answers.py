@@ -362,7 +362,7 @@ def test_the_means_of_cells_read_their_bursts_from_one_recording_rule():
     """Joining status, videos and validity in each query took 1.6 s of CPU per refresh with 200 runs."""
     titles = {"Capacity: X_sat", "95 % interval", "Limited by", "Validity", "X by concurrency"}
     shown = [query.expr for p in panels_of("aforo-capacity") if p.title.en in titles for query in p.queries]
-    assert len(shown) == 6
+    assert len(shown) == 7
     for text in shown:
         assert BURSTS in metric_names(text)
         assert "run_id:aforo_run_complete:bool" not in metric_names(text)
@@ -401,7 +401,7 @@ def cell(capacity, validity, **labels):
 
 
 def test_the_answer_is_the_best_cell_of_valid_runs_and_says_what_limits_it(answers):
-    (best,), bounds, (limited,), (trust,) = (
+    (best,), (*bounds, without), (limited,), (trust,) = (
         queries("aforo-capacity", title) for title in ("Capacity: X_sat", "95 % interval", "Limited by", "Validity")
     )
     series = {
@@ -421,6 +421,7 @@ def test_the_answer_is_the_best_cell_of_valid_runs_and_says_what_limits_it(answe
             (best, {labels: 6.928}),  # √(6 · 8)
             (bounds[0], {}),
             (bounds[1], {}),
+            (without, {labels: -1}),
             (limited, {numbered: list(BOTTLENECKS).index("cpu")}),
             (trust, {labels: 2}),
         ],
@@ -468,7 +469,7 @@ def test_x_sat_and_interval_of_a_cell_are_those_of_the_result_table(answers, cap
     interval = of_table.x_sat_interval
     bounds = (None, None) if interval is None else (interval.low, interval.high)
     assert (interval is None) is (len(capacities) == 2)
-    tile, ends = queries("aforo-capacity", "Capacity: X_sat"), queries("aforo-capacity", "95 % interval")
+    tile, (*ends, no_interval) = (queries("aforo-capacity", title) for title in ("Capacity: X_sat", "95 % interval"))
     _facts, *columns, _x, _limited, _trust = queries("aforo-capacity", "Cells")
     labels = 'size="50 MB",concurrency="2",profile="full",app="aforo"'
     expected = [of_table.x_sat, *bounds]
@@ -481,6 +482,7 @@ def test_x_sat_and_interval_of_a_cell_are_those_of_the_result_table(answers, cap
                 for text, figure in zip(texts, expected, strict=True)
             ],
         )
+    answers(series, [(no_interval, {f"{{{labels}}}": -1} if interval is None else {})])
     lower, width, without, _order = queries("aforo-capacity", "X_sat and interval")
     bar = '{cell="50 MB · 2"}'
     if interval is None:
@@ -498,7 +500,7 @@ def test_each_app_has_cells_and_an_answer_of_its_own(answers):
     series = {**cell(6, "valid", concurrency="2"), **cell(9, "valid", concurrency="2", **MINE)}
     runs = "6", "mine-mine-9"
     series |= {f'run_id:aforo_run_videos_per_minute:ratio{{run_id="valid-2-{run}"}}': "5x60" for run in runs}
-    (best,), (lower, _upper), (limited,), (trust,), (by_concurrency,) = (
+    (best,), (lower, *_rest), (limited,), (trust,), (by_concurrency,) = (
         queries("aforo-capacity", title)
         for title in ("Capacity: X_sat", "95 % interval", "Limited by", "Validity", "X by concurrency")
     )
@@ -526,7 +528,7 @@ def test_each_profile_has_cells_and_an_answer_of_its_own(answers):
     x = "run_id:aforo_run_videos_per_minute:ratio"
     series = {**cell(6, "valid", concurrency="2"), **cell(24, "valid", concurrency="2", profile="showcase")}
     series |= {f'{x}{{run_id="valid-2-6"}}': "5x60", f'{x}{{run_id="valid-2-showcase-24"}}': "20x60"}
-    (best,), (lower, upper), (limited,), (trust,), (by_concurrency,) = (
+    (best,), (lower, upper, _without), (limited,), (trust,), (by_concurrency,) = (
         queries("aforo-capacity", title)
         for title in ("Capacity: X_sat", "95 % interval", "Limited by", "Validity", "X by concurrency")
     )

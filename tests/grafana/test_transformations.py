@@ -81,7 +81,7 @@ def test_a_run_without_a_report_is_in_the_verdict_table_with_empty_cells():
     trust = frame("B", {"run_id": "r1", "validity": "invalid", "reasons": "drift", "=": 1})
     numbers = [of_runs("C", r1=6.5), of_runs("D", r1=6.0), of_runs("E", r1=7.0)]
     facts = frame("A", fact("r1"), fact("r2", mode="sustained"), fact("r3"))
-    columns, rows = applied(panel("Capacidad nominal y veredictos"), facts, trust, *numbers, *verdicts)
+    columns, rows = applied(panel("X_sat y veredictos"), facts, trust, *numbers, *verdicts)
     assert columns[4:11] == [
         *(
             "Validez",
@@ -101,7 +101,7 @@ def test_a_run_without_a_report_is_in_the_verdict_table_with_empty_cells():
 
 
 def test_before_any_report_the_verdict_table_lists_the_runs():
-    _, rows = applied(panel("Capacidad nominal y veredictos"), frame("A", fact("r1")))
+    _, rows = applied(panel("X_sat y veredictos"), frame("A", fact("r1")))
     assert rows == [["r1", "50MB", "2", "burst"]]
 
 
