@@ -26,7 +26,7 @@ from capacity.report.statements import (
 from capacity.report.worker_growth import growth_text, worker_growths
 from capacity.runs.result_row import ResultRow
 from capacity.table.cells import RUNS_FOR_INTERVAL, TableCell
-from capacity.table.number_format import UNKNOWN, interval_text, number
+from capacity.table.number_format import UNKNOWN, interval_text, number, significant
 from capacity.table.phrases import plural, spaced
 from core.language import VALIDITY_HEADING, Language, Text
 
@@ -136,7 +136,8 @@ def _few_arrivals(verdict: StabilityVerdict, lang: Language) -> str:
 
 def _undecided(row: ResultRow, verdict: StabilityVerdict, lang: Language) -> str:
     """Return the headline of an inconclusive run: what is known, and how many arrivals a verdict takes."""
-    rate, size, slots = number(row.rate_per_minute, lang, 1), spaced(row.size_label), plural(row.slots, "slot", "slots")
+    rate, slots = significant(row.rate_per_minute, lang), plural(row.slots, "slot", "slots")
+    size = spaced(row.size_label)
     rho, needed = interval_text(verdict.utilisation_interval, lang), verdict.arrivals_needed or UNKNOWN.to(lang)
     done = number(row.x, lang)
     return Text(

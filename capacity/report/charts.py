@@ -19,11 +19,15 @@ TICKS = 5
 
 @dataclass(frozen=True)
 class Axis:
-    """A linear axis of a chart, from `low` to `high`. Its last label shows the unit."""
+    """A linear axis of a chart, from `low` to `high`. Its last label shows the unit.
+
+    `is_count` is true for numbers of things, such as slots: the labels are then whole numbers.
+    """
 
     low: float
     high: float
     unit: str = ""
+    is_count: bool = False
 
     def share(self, value: float) -> float:
         """Return where a value is on the axis: 0 at the low end, 1 at the high end."""
@@ -31,7 +35,7 @@ class Axis:
 
     def ticks(self) -> list[float]:
         """Return a few round values on the axis, to be labelled."""
-        step = _round_step((self.high - self.low) / TICKS)
+        step = max(_round_step((self.high - self.low) / TICKS), 1.0 if self.is_count else 0.0)
         first = np.ceil(self.low / step - 1e-9) * step
         return [float(v) + 0.0 for v in np.arange(first, self.high + step * 1e-6, step)]  # + 0.0: no "-0"
 

@@ -38,7 +38,7 @@ def throughput_chart(curves: Sequence[Curve], lang: Language) -> str:
     """
     most = max(cell.slots for curve in curves for cell in curve.points)
     top = max(max(cell.capacity, _upper(cell)) for curve in curves for cell in curve.points)
-    frame = Frame(Axis(0, most + 0.5, "slots"), Axis(0, 1.08 * top), 240)
+    frame = Frame(Axis(0, most + 0.5, "slots", is_count=True), Axis(0, 1.08 * top), 240)
     shapes, marks, names = [], [], []
     for curve, colour in zip(curves, CURVE_COLOURS * len(curves), strict=False):
         shapes.append(_law(frame, curve, most, colour))
@@ -96,7 +96,8 @@ def queue_chart(run: RunAnalysis, start: float, end: float, lang: Language) -> s
     """
     times = np.linspace(start, end, 300)
     waiting = videos_present(run.recorded.uploaded_at, run.recorded.started_at, times)
-    frame = Frame(Axis(0, end - start, "s"), Axis(0, max(1.0, 1.05 * float(waiting.max()))), 110)
+    most = max(1.0, 1.05 * float(waiting.max()))
+    frame = Frame(Axis(0, end - start, "s"), Axis(0, most, is_count=True), 110)
     shapes = [frame.area(times - start, waiting, "violet"), frame.line(times - start, waiting, "violet")]
     return draw(frame, Text("Videos en espera", "Videos waiting").to(lang), shapes)
 
@@ -135,7 +136,7 @@ def service_chart(run: RunAnalysis, lang: Language) -> str:
     if not service.size:
         return ""
     counts, edges = np.histogram(service, bins=min(24, max(4, round(np.sqrt(service.size) * 2))))
-    frame = Frame(Axis(float(edges[0]), float(edges[-1]), "s"), Axis(0, 1.1 * float(counts.max())), 140)
+    frame = Frame(Axis(float(edges[0]), float(edges[-1]), "s"), Axis(0, 1.1 * float(counts.max()), is_count=True), 140)
     boxes = [
         frame.box(low, high, 0, float(n), "blue", f"{low:.2f}–{high:.2f} s: {n}")
         for low, high, n in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True)

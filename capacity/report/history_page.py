@@ -47,7 +47,7 @@ def _shown(history: CellHistory, lang: Language) -> dict[str, Any]:
 def _chart(history: CellHistory, series: Series, lang: Language) -> str:
     """Draw a figure over the runs, with the intervals of X_sat, the mean of each part, and the changes."""
     places = {row.run_id: place for place, row in enumerate(history.rows, 1)}
-    frame = Frame(Axis(0.5, len(places) + 0.5), _value_axis(history, series.measure), 240)
+    frame = Frame(Axis(0.5, len(places) + 0.5, is_count=True), _value_axis(history, series.measure), 240)
     lines = [*_levels(frame, series, places), *_changes(frame, series, places)]
     marks = [mark for row in history.rows for mark in _marks(frame, series.measure, row, places[row.run_id], lang)]
     unit, name = UNITS[series.measure], NAMES[series.measure]

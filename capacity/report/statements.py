@@ -153,7 +153,7 @@ def _result(row: ResultRow, lang: Language, missing: Reason | None) -> str:
             "verdict on stability",
         ).to(lang)
     if row.rate_per_minute is not None:
-        rate, verdict = number(row.rate_per_minute, lang, 1), STABILITY_NAMES[row.stability or Stability.INCONCLUSIVE]
+        rate, verdict = significant(row.rate_per_minute, lang), STABILITY_NAMES[row.stability or Stability.INCONCLUSIVE]
         return Text(
             f"A {rate} videos de {size} por minuto con {slots}, la cola es {verdict.es}",
             f"At {rate} videos of {size} per minute with {slots}, the queue is {verdict.en}",

@@ -6,7 +6,7 @@ import re
 
 from capacity.diagnosis.validity import Validity
 from capacity.runs.result_row import ResultRow
-from capacity.table.number_format import number
+from capacity.table.number_format import significant
 from core.language import VALIDITY_NAMES, VALIDITY_REASON_NAMES, Language
 from core.size_mix import JOINT
 
@@ -29,7 +29,7 @@ def spaced(size_label: str) -> str:
 
 def cell_name(row: ResultRow, lang: Language) -> str:
     """Return the name of a run's cell for the report, such as `5 MB · c=2 · Sustained 10/min`."""
-    rate = "" if row.rate_per_minute is None else f" {number(row.rate_per_minute, lang, 0)}/min"
+    rate = "" if row.rate_per_minute is None else f" {significant(row.rate_per_minute, lang)}/min"
     shape = f" {row.conditions.shape}" if row.conditions.shape else ""
     workers = f" · {row.nodes} workers" if row.nodes > 1 else ""
     return f"{spaced(row.size_label)} · c={row.concurrency_text}{workers} · {row.mode.capitalize()}{rate}{shape}"

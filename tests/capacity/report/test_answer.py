@@ -53,7 +53,7 @@ def test_with_too_few_arrivals_the_headline_says_what_is_known(monkeypatch):
     monkeypatch.setattr("capacity.report.answer.limit", lambda run, lang: "-")
     first, _, _, last = run_answer(sustained(verdict(Stability.INCONCLUSIVE, 0.0, 0.81, 1.05)), "es")
     assert first == (
-        "A 10.0 videos de 5 MB por minuto con 2 slots no se sabe si la cola es estable: 12 llegadas de 60 necesarias; "
+        "A 10 videos de 5 MB por minuto con 2 slots no se sabe si la cola es estable: 12 llegadas de 60 necesarias; "
         "salieron 8.00 videos/min, ρ [0.81, 1.05]"
     )
     assert last == "Siguiente paso: repetir la prueba con COUNT=60 o más llegadas."

@@ -69,6 +69,12 @@ def test_an_interval_that_leaves_the_axis_has_no_cap(low, high, classes, place):
     assert place in drawn
 
 
+def test_the_labels_of_an_axis_of_counts_are_whole_numbers():
+    assert Axis(0, 2.5).ticks() == [0, 0.5, 1, 1.5, 2, 2.5]
+    assert Axis(0, 2.5, is_count=True).ticks() == [0, 1, 2]
+    assert Axis(0.5, 30.5, is_count=True).ticks() == [10, 20, 30]
+
+
 def test_the_chart_cuts_an_interval_over_twice_the_capacity_and_names_its_ends():
     chart = throughput_chart([Curve("50MB", (Point(1, 20.0, Interval(9.33, 99.0), (20.0,)),), None)], "es")
     assert "whisker cut-high" in chart

@@ -1,6 +1,8 @@
 import pytest
 
 from capacity.table.number_format import significant, unbroken
+from capacity.table.phrases import cell_name
+from tests.capacity.result_rows import row
 
 
 @pytest.mark.parametrize(
@@ -30,3 +32,8 @@ def test_a_number_to_three_digits_is_never_a_power_of_ten(value, shown):
 )
 def test_a_number_stays_beside_its_unit(text, lines):
     assert unbroken(text) == lines.replace("~", "\N{NO-BREAK SPACE}")
+
+
+def test_the_rate_in_the_name_of_a_cell_is_that_of_the_table():
+    sustained = row("r", mode="sustained", size_label="50MB", concurrency=2, rate_per_minute=3.5093)
+    assert cell_name(sustained, "es") == "50 MB · c=2 · Sustained 3.509/min"
