@@ -29,13 +29,15 @@ def panel_model(panel: Panel, lang: Language) -> dashboard.Panel:
 def _stat(panel: Panel) -> dashboard.Panel:
     is_named = panel.is_named or len(panel.queries) > 1
     mode = kinds.BigValueTextMode.VALUE_AND_NAME if is_named else kinds.BigValueTextMode.AUTO
+    # in a tile of numbers, of which only a special one is a word, a number has no colour for the background
+    is_in_words = bool(panel.value_words) and panel.unit == "none"
     return (
         stat.Panel()
         .reduce_options(_last("last" if panel.sparkline else "lastNotNull"))
         .text_mode(mode)
         .graph_mode(kinds.BigValueGraphMode.AREA if panel.sparkline else kinds.BigValueGraphMode.NONE)
         .text(_text_size())
-        .color_mode(_BACKGROUND if panel.thresholds or panel.value_words else _VALUE)
+        .color_mode(_BACKGROUND if panel.thresholds or is_in_words else _VALUE)
         .build()
     )
 
