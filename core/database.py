@@ -170,6 +170,7 @@ def _sqlite_engine(url: URL, timeout_seconds: float, pool: dict[str, Any]) -> En
     engine = create_engine(url, connect_args={"timeout": timeout_seconds}, **pool)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_immediate)
+    event.listen(engine, "handle_error", _keep_interrupted_connection)
     return engine
 
 
@@ -200,6 +201,16 @@ def _begin_immediate(connection: Any) -> None:
     """
     read_only = connection.get_execution_options().get("read_only", False)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _keep_interrupted_connection(context: ExceptionContext) -> None:
+    """Leave the end of a transaction that Ctrl-C interrupts to its rollback, which releases the write lock.
+
+    SQLAlchemy would close the connection instead. SQLite keeps the lock of a closed connection as long as one of its
+    queries has unread rows, and the record of the interruption would wait for it.
+    """
+    if not isinstance(context.original_exception, Exception):
+        context.is_disconnect = False
 
 
 def _with_driver(url: URL) -> URL:

@@ -8,7 +8,7 @@ import click
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 
 from capacity.runs.column_reader import read_columns
 from core import cli
@@ -37,6 +37,27 @@ def test_read_then_write_from_many_processes_loses_no_update(tmp_path):
         worker.join()
     with open_engine(url).begin() as connection:
         assert connection.scalar(text("SELECT value FROM counter")) == 200
+
+
+@pytest.mark.parametrize("interrupted", ["BEGIN", "SELECT", "UPDATE"])
+def test_an_interrupted_transaction_is_rolled_back_and_does_not_keep_the_write_lock(tmp_path, interrupted):
+    engine, other = (open_engine(f"sqlite:///{tmp_path}/a.db", forks=forks) for forks in (False, True))
+    with other.begin() as connection:
+        connection.execute(text("CREATE TABLE counter AS SELECT 7 AS value"))
+
+    @event.listens_for(engine, "do_execute")
+    def press_ctrl_c(cursor, statement, parameters, _context):
+        cursor.execute(statement, parameters)
+        if statement.startswith(interrupted):
+            raise KeyboardInterrupt
+        return True
+
+    with pytest.raises(KeyboardInterrupt) as interruption, open_sessions(engine).begin() as session:
+        session.execute(text("UPDATE counter SET value = 8"))
+        session.scalar(text("SELECT value FROM counter"))
+    with other.begin() as connection:  # while the traceback of `interruption` still holds the cursor
+        assert connection.scalar(text("SELECT value FROM counter")) == 7, interruption
+        connection.execute(text("UPDATE counter SET value = 9"))
 
 
 def test_the_migrations_create_the_tables_of_the_models(tmp_path):
