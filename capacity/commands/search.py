@@ -20,7 +20,7 @@ from capacity.estimators.stability import Stability
 from capacity.experiments.rate_search import RateSearch, SearchStep, StepResult, advance, next_step
 from capacity.experiments.run_launcher import RunLauncher, RunRequest
 from capacity.experiments.worker_levels import require_settable
-from capacity.table.number_format import number
+from capacity.table.number_format import number, significant
 from capacity.table.phrases import validity_text
 from core.cli import WholeNumber, env_option
 from core.errors import RunFailed, UsageError
@@ -220,7 +220,7 @@ def _summaries(results: Mapping[SearchedCell, RateSearch], lang: Language) -> li
 
 def _summary(result: RateSearch, lang: Language) -> str:
     text = RESULT.to(lang).format(
-        rate=number(result.stable_per_minute, lang),
+        rate=significant(result.stable_per_minute, lang),
         capacity=number(result.capacity_per_minute, lang),
         minutes=number(result.cost_seconds / 60, lang, 1),
     )
@@ -235,5 +235,5 @@ def _line(result: StepResult, lang: Language) -> str:
 
 
 def _label(step: SearchStep, lang: Language) -> str:
-    rate = "" if step.rate_per_minute is None else f" {number(step.rate_per_minute, lang)}/min"
+    rate = "" if step.rate_per_minute is None else f" {significant(step.rate_per_minute, lang)}/min"
     return f"{MODE_NAMES[step.kind].to(lang)}{rate} × {step.videos}"

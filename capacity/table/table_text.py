@@ -10,7 +10,7 @@ from capacity.estimators.interval import Interval
 from capacity.runs.result_row import ResultRow
 from capacity.table.cell_figures import cell_figures
 from capacity.table.cells import TableCell
-from capacity.table.number_format import bounded, number
+from capacity.table.number_format import bounded, number, significant
 from capacity.table.phrases import plural, spaced, validity_text
 from core.language import STABILITY_NAMES, Language, Text, same
 from core.run import RunStatus
@@ -180,7 +180,8 @@ def _cell_notes(cell: TableCell, lang: Language) -> Iterator[Text]:
     if cell.key.nodes > 1:
         yield Text(f"{cell.key.nodes} workers", f"{cell.key.nodes} workers")
     if newest.rate_per_minute is not None:
-        yield Text(f"tasa={newest.rate_per_minute:.4g}/min", f"rate={newest.rate_per_minute:.4g}/min")
+        rate = significant(newest.rate_per_minute, lang)
+        yield Text(f"tasa={rate}/min", f"rate={rate}/min")
     if cell.key.shape:
         yield Text(f"llegadas={cell.key.shape}", f"arrivals={cell.key.shape}")
     if newest.stability is not None:
