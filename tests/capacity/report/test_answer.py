@@ -96,7 +96,14 @@ def test_the_next_step_of_a_burst(shown, step):
     assert next_step(run).code is step
 
 
-@pytest.mark.parametrize(("share", "es"), [(0.94, "X es el 94 % de X_sat"), (1.03, "X es un 3 % mayor que X_sat")])
+@pytest.mark.parametrize(
+    ("share", "es"),
+    [
+        (0.94, "X es el 94 % de X_sat"),
+        (1.003, "X es el 100 % de X_sat"),
+        (1.03, "X es un 3 % mayor que X_sat"),
+    ],
+)
 def test_x_above_x_sat_is_named_as_such(share, es):
     assert statements._reached(share, "es").es == es
 
