@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from capacity.analysis.scalability_curves import Point
 from capacity.diagnosis.bottleneck import Cause
 from capacity.diagnosis.next_steps import advice
 from capacity.estimators.interval import Interval
-from capacity.report.conclusions import Conclusion, enough_slots
+from capacity.estimators.littles_law import Agreement
+from capacity.estimators.stability import Stability
+from capacity.report.conclusions import Conclusion, enough_slots, unknowns
 from capacity.report.document import conclusion_sentences
+from tests.capacity.report.test_answer import sustained, verdict
 
 
 def measured(slots, low, capacity, high):
@@ -56,3 +61,19 @@ def test_the_sentence_of_a_size_has_capacity_steps_limit_and_what_to_do():
         "aún sube: no se midió dónde deja de hacerlo. Qué la limita no se pudo saber. Qué hacer: medir el mismo tamaño "
         "con 1, 2 y 4 slots: las pruebas comparables dan más criterios."
     ]
+
+
+@pytest.mark.parametrize(
+    ("judged", "is_open"),
+    [
+        (verdict(Stability.STABLE, 0.0, 0.3, 0.4), True),
+        (verdict(Stability.STABLE, 0.0, 0.3, 0.4, arrivals=60), False),
+        (verdict(Stability.UNSTABLE, 0.2, 0.9, 1.1), True),
+        (verdict(Stability.UNSTABLE, 0.8, 4.1, 4.3), False),
+    ],
+)
+def test_a_stability_is_an_open_question_if_more_videos_could_change_its_verdict(judged, is_open):
+    run = sustained(judged, Cause.CPU)
+    run.little = SimpleNamespace(agreement=Agreement.OK)
+    codes = [each.code for each in unknowns(SimpleNamespace(runs=[], cells=[], newest_per_cell=[run]))]
+    assert ("few_arrivals" in codes) is is_open
