@@ -73,9 +73,9 @@ from grafana.wording import (
 )
 
 CELL_COLUMNS = (
-    Column(Text("Tamaño", "Size"), label="size", width=70, words=SIZES),
+    Column(Text("Tamaño", "Size"), label="size", width=80, words=SIZES),
     Column(Text("Concurrencia", "Concurrency"), label="concurrency", width=110),
-    Column(Text("Modo", "Mode"), label="mode", width=85, words=MODES),
+    Column(Text("Modo", "Mode"), label="mode", width=98, words=MODES),
 )
 NOT_REPORTED = Text("sin informe", "not reported")
 VALIDITY_COLUMNS = (
@@ -84,10 +84,10 @@ VALIDITY_COLUMNS = (
         label="validity",
         expr=VALIDITY,
         words=VALIDITIES,
-        width=105,
+        width=97,
         empty=NOT_REPORTED,
     ),
-    Column(Text("Motivo", "Reason"), label="reasons", words=VALIDITY_WORDS, width=137, is_long=True),
+    Column(Text("Motivo", "Reason"), label="reasons", words=VALIDITY_WORDS, width=102, is_long=True),
 )
 #: Half a minute around the run, for its link.
 START = f"{last('aforo_run_window_start_timestamp_seconds')} * 1000 - 15000"
@@ -104,7 +104,7 @@ RUN_LINK = Column(
     label="run_id",
     link="/d/aforo-run?var-run_id=${__value.raw}&${datasource:queryparam}"
     "&from=${__data.fields.start_ms.numeric}&to=${__data.fields.end_ms.numeric}",
-    width=270,
+    width=290,
 )
 
 
