@@ -62,7 +62,6 @@ from grafana.wording import (
     RUN_STATES,
     SIZES,
     STATES,
-    STATUSES,
     VALIDITIES,
     VALIDITY_NUMBERS,
     VALIDITY_WORDS,
@@ -87,7 +86,7 @@ VALIDITY_COLUMNS = (
         width=97,
         empty=NOT_REPORTED,
     ),
-    Column(Text("Motivo", "Reason"), label="reasons", words=VALIDITY_WORDS, width=102, is_long=True),
+    Column(Text("Motivo", "Reason"), label="reasons", words=VALIDITY_WORDS, width=92, is_long=True),
 )
 #: Half a minute around the run, for its link.
 START = f"{last('aforo_run_window_start_timestamp_seconds')} * 1000 - 15000"
@@ -104,7 +103,7 @@ RUN_LINK = Column(
     label="run_id",
     link="/d/aforo-run?var-run_id=${__value.raw}&${datasource:queryparam}"
     "&from=${__data.fields.start_ms.numeric}&to=${__data.fields.end_ms.numeric}",
-    width=290,
+    width=300,
 )
 
 
@@ -309,14 +308,10 @@ IN_ORDER = (
     bars(
         Text("Pruebas", "Runs"),
         Text("¿Cuántas pruebas hay y cómo acabaron?", "How many runs are there and how did they end?"),
-        (
-            Query(
-                f"count by (status) (max by (run_id, status) (aforo_run_status) and on (run_id) {FACTS})", "{{status}}"
-            ),
-        ),
+        (Query(f'count_values("state", ({state()}) and on (run_id) {FACTS})', "{{state}}"),),
         "none",
         width=6,
-        words=STATUSES,
+        words=RUN_STATES,
         empty=NO_RUN,
     ),
 )

@@ -656,11 +656,13 @@ def test_cells_can_be_sorted_by_size_and_slots(answers):
 )
 def test_a_finished_run_with_failed_videos_is_not_simply_finished(answers, status, failed, number):
     (of_run,), (_facts, of_table, *_) = queries("aforo-run", "Status"), queries("aforo-capacity", "Results")
+    (counted,) = queries("aforo-capacity", "Runs")
     series = runs(r={"info": "1x60"}) | {
         f'aforo_run_status{{run_id="r",status="{status}"}}': "1x60",
         'aforo_run_videos{run_id="r",state="failed"}': f"{failed}x60",
     }
-    answers(series, [(of_run, {"{}": number}), (of_table, {'{run_id="r"}': number})])
+    in_words = [(of_run, {"{}": number}), (of_table, {'{run_id="r"}': number})]
+    answers(series, [*in_words, (counted, {f'{{state="{number}"}}': 1})])
 
 
 def test_videos_that_are_not_uploaded_yet_are_not_unaccounted(answers):
