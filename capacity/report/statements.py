@@ -485,7 +485,7 @@ def _capacity(run: RunAnalysis, lang: Language) -> str:
 
 def _reached(share: float, lang: Language) -> Text:
     """Return how close X came to X_sat. It can be larger by chance."""
-    if share >= 1.005:  # rounded, less is 100 %
+    if round(share, 2) > 1:  # as shown: 100.3 % is 100 %
         excess = percent(share - 1, lang, 0)
         return Text(f"X es un {excess} mayor que X_sat", f"X is {excess} above X_sat")
     shown = percent(share, lang, 0)
