@@ -8,6 +8,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ from testing.ports import free_port
 pytestmark = [pytest.mark.stack, pytest.mark.own_app, pytest.mark.timeout(1200)]
 PYTHON = str(ROOT / ".venv/bin/python")
 MATRIX = ("capacity", "matrix", "--sizes", "1MB", "--concurrencies", "1,2", "--modes", "burst", "--count", "8")
+#: statuses of the runs, until the second run of the matrix is in progress
+ON_THE_WAY = [[], ["preparing"], ["running"], ["finished"], ["finished", "preparing"], ["finished", "running"]]
 STATUSES = "SELECT status, count(*) FROM videos WHERE id IN ({keys}) GROUP BY status"
 CLEAN = ("local", "clean", "--rows")
 #: X and S as anybody would ask the app's own database for them
@@ -110,21 +113,29 @@ def team(tmp_path_factory):
 @pytest.fixture(scope="module")
 def table(team):
     """Run the matrix, kill it in the middle, and run it again. Return its rows."""
-    with open(team.stack.folder / "matrix.log", "w", encoding="utf-8") as log:
+    log = team.stack.folder / "matrix.log"
+    with open(log, "w", encoding="utf-8") as output:
         started = subprocess.Popen(
             [PYTHON, "-m", *MATRIX],
             cwd=team.stack.folder,
             env=team.stack.environment,
-            stdout=log,
-            stderr=log,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
         )
+
+    def second_runs():
+        statuses = [status for _, status in team.runs()]
+        assert started.poll() is None and statuses in ON_THE_WAY, statuses
+        return statuses == ON_THE_WAY[-1]
+
     try:
-        second_runs = lambda: [status for _, status in team.runs()] == ["finished", "running"]  # noqa: E731
         until(second_runs, "the second cell's run", 400)
     finally:
-        os.killpg(started.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has ended by itself, after an error
+            os.killpg(started.pid, signal.SIGKILL)
         started.wait()
+        print(log.read_text())  # pytest shows it with a failure
     resumed = team.run(*MATRIX, "--json", YES="1")
     assert resumed.returncode == 0, resumed.stderr
     return {row["concurrency"]: row for row in json.loads(resumed.stdout)["rows"]}
