@@ -34,6 +34,8 @@ BRIEF_TIMEOUT_SECONDS = 5
 POSTGRESQL = frozenset({"postgresql", "postgres"})
 #: SQLite accepts 999 parameters in one statement.
 KEYS_PER_QUERY = 500
+#: key of `take_turn` for a migration
+MIGRATION_TURN = 0xAF0107
 SQLITE_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -107,23 +109,23 @@ def batched_keys(keys: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
 def upgrade_schema(engine: Engine) -> None:
     """Migrate the database schema to the version of this program. In an empty database, create the tables.
 
+    Programs that start at the same time migrate one after the other, and each migrates in one transaction.
     Raise EnvironmentFault if the migration fails, if a newer Aforo has migrated the database, or if the database holds
     tables of another app.
     """
     configuration = Config()
     configuration.set_main_option("script_location", str(MIGRATIONS))
-    with _explained(engine), engine.connect() as connection:
+    with _explained(engine), engine.begin() as connection:
+        take_turn(connection, MIGRATION_TURN)
         _require_ours(connection, configuration, masked(str(engine.url)))
         configuration.attributes["connection"] = connection
         command.upgrade(configuration, "head")
-        connection.commit()
 
 
 def _require_ours(connection: Connection, configuration: Config, url: str) -> None:
     """Raise EnvironmentFault unless the database is empty or has tables of a version that this program knows."""
     tables = set(inspect(connection).get_table_names())
     heads = set(MigrationContext.configure(connection).get_current_heads())
-    connection.rollback()
     if tables and "runs" not in tables and tables != {"alembic_version"}:
         why = f"it holds tables of another app ({', '.join(sorted(tables)[:3])})"
         raise EnvironmentFault("AFORO_DATABASE_URL", why, "give Aforo a database of its own", value=url)
@@ -137,13 +139,14 @@ def _require_ours(connection: Connection, configuration: Config, url: str) -> No
         raise EnvironmentFault("AFORO_DATABASE_URL", why, "give Aforo a database of its own", value=url)
 
 
-def take_turn(session: Session, key: int) -> None:
+def take_turn(session: Session | Connection, key: int) -> None:
     """Wait for the database lock with the number `key`, and hold it until the end of the transaction.
 
     Transactions with the same key never overlap. With SQLite, do nothing: its write transactions never overlap
     (docs/adr/0004).
     """
-    if session.get_bind().dialect.name == "postgresql":
+    connection = session.connection() if isinstance(session, Session) else session
+    if connection.dialect.name == "postgresql":
         session.execute(select(func.pg_advisory_xact_lock(key)))
 
 

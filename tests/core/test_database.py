@@ -67,6 +67,28 @@ def test_the_migrations_create_the_tables_of_the_models(tmp_path):
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 
+def _upgrade(url, start, failures):
+    start.wait()
+    try:
+        upgrade_schema(open_engine(url))
+    except EnvironmentFault as failure:
+        failures.put(str(failure))
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_programs_that_start_at_the_same_time_on_an_empty_database_all_find_its_tables(database, tmp_path, request):
+    url = f"sqlite:///{tmp_path}/a.db" if database == "sqlite" else request.getfixturevalue("postgresql_url")
+    fork = multiprocessing.get_context("fork")
+    start, failures = fork.Barrier(6), fork.SimpleQueue()
+    programs = [fork.Process(target=_upgrade, args=(url, start, failures)) for _ in range(6)]
+    for program in programs:
+        program.start()
+    for program in programs:
+        program.join()
+    assert failures.empty(), failures.get()
+    assert all(program.exitcode == 0 for program in programs)
+
+
 def test_a_file_that_is_not_a_database_is_one_line(tmp_path):
     (tmp_path / "a.db").write_bytes(b"not a database" * 1000)
     with pytest.raises(EnvironmentFault, match="the file is damaged \\(file is not a database\\); restore it"):
