@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -171,7 +172,7 @@ def _sqlite_engine(url: URL, timeout_seconds: float, pool: dict[str, Any]) -> En
     if url.database and url.database != ":memory:":
         _make_folder(Path(url.database))
     engine = create_engine(url, connect_args={"timeout": timeout_seconds}, **pool)
-    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "connect", partial(_prepare_sqlite, timeout_seconds))
     event.listen(engine, "begin", _begin_immediate)
     event.listen(engine, "handle_error", _keep_interrupted_connection)
     return engine
@@ -186,15 +187,28 @@ def _make_folder(file: Path) -> None:
         ) from error
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+def _prepare_sqlite(timeout_seconds: float, connection: sqlite3.Connection, _record: Any) -> None:
     """Switch SQLite to WAL, and leave the begin of a transaction to `_begin_immediate`.
 
     With WAL, other processes can read while one process writes.
     """
     connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode=WAL")
+    _switch_to_wal(connection, timeout_seconds)
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _switch_to_wal(connection: sqlite3.Connection, timeout_seconds: float) -> None:
+    """Switch a new file to WAL. SQLite does not wait here for a process that writes to it; this function does."""
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.02)
 
 
 def _begin_immediate(connection: Any) -> None:

@@ -2,6 +2,7 @@ import multiprocessing
 import os
 import re
 import sqlite3
+import threading
 from contextlib import closing
 
 import click
@@ -37,6 +38,16 @@ def test_read_then_write_from_many_processes_loses_no_update(tmp_path):
         worker.join()
     with open_engine(url).begin() as connection:
         assert connection.scalar(text("SELECT value FROM counter")) == 200
+
+
+def test_a_new_file_to_which_another_process_writes_is_waited_for(tmp_path):
+    writer = sqlite3.connect(tmp_path / "a.db", isolation_level=None, check_same_thread=False)
+    writer.execute("BEGIN IMMEDIATE")
+    end_of_write = threading.Timer(0.3, lambda: writer.execute("COMMIT"))
+    end_of_write.start()
+    with closing(writer), open_engine(f"sqlite:///{tmp_path}/a.db").begin() as connection:
+        end_of_write.join()
+        assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
 
 
 @pytest.mark.parametrize("interrupted", ["BEGIN", "SELECT", "UPDATE"])
