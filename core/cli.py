@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from core.aws import aws_fault
 from core.database import database_fault
-from core.errors import FULL, AforoError, EnvironmentFault, ExitCode, UsageError, first_line, printable
+from core.errors import FULL, AforoError, EnvironmentFault, ExitCode, UsageError, first_line, is_interruption, printable
 from core.passwords import without_passwords
 from core.plain_text import spell_missing_characters
 
@@ -44,7 +44,7 @@ def run(command: click.Command, name: str, arguments: Sequence[str] | None = Non
     except (BotoCoreError, ClientError) as error:
         code = _print_error(str(aws_fault(error)), ExitCode.ENVIRONMENT)
     except (click.Abort, KeyboardInterrupt):
-        code = _print_error("interrupted; Ctrl-C was pressed; what was recorded is kept", ExitCode.INTERRUPTED)
+        code = _interrupted()
     except BrokenPipeError:
         code = _leave_closed_pipe()
     except OSError as error:
@@ -52,7 +52,7 @@ def run(command: click.Command, name: str, arguments: Sequence[str] | None = Non
     except MemoryError:
         code = _print_error("memory; it is exhausted; free some, or analyse fewer runs", ExitCode.ENVIRONMENT)
     except Exception as error:
-        code = _print_error(_bug_line(error), ExitCode.RUN_FAILED)
+        code = _interrupted() if is_interruption(error) else _print_error(_bug_line(error), ExitCode.RUN_FAILED)
     sys.exit(code if isinstance(code, int) else ExitCode.DONE)
 
 
@@ -178,6 +178,10 @@ def usage_line(error: click.ClickException, name: str) -> str:
 def _print_error(line: str, code: ExitCode) -> ExitCode:
     click.echo(f"error: {line}", err=True)
     return code
+
+
+def _interrupted() -> ExitCode:
+    return _print_error("interrupted; Ctrl-C was pressed; what was recorded is kept", ExitCode.INTERRUPTED)
 
 
 def _leave_closed_pipe() -> int:

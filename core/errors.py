@@ -74,6 +74,16 @@ def printable(value: object, limit: int = 80) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def is_interruption(error: BaseException | None) -> bool:
+    """Return True if `error` is a KeyboardInterrupt (Ctrl-C), or was raised while one was being handled.
+
+    SQLAlchemy raises an AssertionError in its place if it interrupts a commit.
+    """
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
+
+
 def first_line(error: object) -> str:
     """Return the first line of the text of `error`, without the full stop at its end.
 

@@ -19,7 +19,7 @@ from core import aws, database, sqs_queue
 from core.broker import make_celery
 from core.cpu_calibration import calibration_seconds
 from core.database import Sessions
-from core.errors import EnvironmentFault, UsageError
+from core.errors import EnvironmentFault, UsageError, is_interruption
 from core.ffmpeg.profiles import PROFILES, Profile
 from core.lost_videos import LossWatch, look_at
 from core.models import RunRow, VideoRow
@@ -153,7 +153,7 @@ class Injection:
         try:
             yield
         except BaseException as error:
-            self.end(RunStatus.INTERRUPTED if isinstance(error, KeyboardInterrupt) else RunStatus.FAILED)
+            self.end(RunStatus.INTERRUPTED if is_interruption(error) else RunStatus.FAILED)
             raise
         finally:
             self._write_run_file()

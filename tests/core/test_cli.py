@@ -59,6 +59,19 @@ def test_an_environment_fault_is_one_line_and_exit_code_3(action, line, capsys):
     assert ended(action, capsys) == (f"error: {line}\n", 3)
 
 
+def test_an_error_that_replaces_ctrl_c_is_the_line_of_ctrl_c(capsys):
+    """SQLAlchemy raises one if Ctrl-C interrupts a commit."""
+
+    def interrupted_commit():
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise AssertionError
+
+    line = "error: interrupted; Ctrl-C was pressed; what was recorded is kept\n"
+    assert ended(interrupted_commit, capsys) == (line, 130)
+
+
 @pytest.mark.parametrize(
     "error",
     [KeyError("x"), OverflowError("too large"), RuntimeError("redis://:s3cret@host"), RecursionError(), ValueError("")],

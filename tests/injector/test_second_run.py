@@ -130,6 +130,25 @@ def test_a_refused_second_run_does_not_end_the_run_of_that_name(settings, sessio
         assert not (settings.results.path / "runs/r").exists()
 
 
+@pytest.mark.parametrize(
+    ("at_work", "error", "status"),
+    [
+        (None, ValueError, "failed"),
+        (None, KeyboardInterrupt, "interrupted"),
+        (KeyboardInterrupt, AssertionError, "interrupted"),  # SQLAlchemy's error for Ctrl-C in a commit
+        (ValueError, AssertionError, "failed"),
+    ],
+)
+def test_only_ctrl_c_interrupts_a_run_and_other_errors_fail_it(settings, sessions, at_work, error, status):
+    with pytest.raises(error), prepared("r", settings, sessions).recorded():
+        try:
+            if at_work:
+                raise at_work
+        finally:
+            raise error
+    assert statuses(sessions) == {"r": status}
+
+
 def test_a_run_between_two_slow_sends_is_active_and_a_dead_one_is_ended(settings, sessions):
     with sessions.begin() as session:
         session.add(preparing("slow", heartbeat_at=time.time() - 119, rate_per_minute=0.5))
