@@ -30,13 +30,11 @@ from grafana.boards.run_figures import (
     ONE_NODE,
     ORDER,
     VALIDITY,
-    X_RULE,
     X,
     as_cell,
     as_series,
     best_cell,
     bottleneck_of_cell,
-    by_cell,
     capacity,
     invalid_runs,
     last,
@@ -47,6 +45,7 @@ from grafana.boards.run_figures import (
     verdict,
     with_bytes,
     with_order,
+    x_of_cell,
     x_sat_bound_of_cell,
     x_sat_of_cell,
 )
@@ -169,9 +168,9 @@ VERDICTS_OF_RUNS = table(
 )
 AVERAGED = Text(
     "Media (de X_sat, geométrica) de las ráfagas completas y válidas de la celda; si no las hay, de las indicativas; "
-    "nunca de una no válida. `make table` exige además las mismas condiciones.",
+    "nunca de una no válida. X es la de las que tienen más videos. `make table` exige además las mismas condiciones.",
     "Mean (of X_sat, geometric) over the complete valid bursts of a cell; without any, over the indicative ones; never "
-    "over an invalid one. `make table` also asks for equal conditions.",
+    "over an invalid one. X is that of those with the most videos. `make table` also asks for equal conditions.",
 )
 INTERVAL = Text(
     "Con tres pruebas o más, el intervalo mide cómo varían unas de otras; con una, es el suyo; con dos no hay.",
@@ -388,7 +387,7 @@ SCALES = (
             f"¿Crece X con la concurrencia de un nodo en cada tamaño? {AVERAGED.es}",
             f"Does X grow with the concurrency of one node at each size? {AVERAGED.en}",
         ),
-        (Query(as_series(by_cell(X_RULE, f"{CHOSEN}, {ONE_NODE}"))),),
+        (Query(as_series(x_of_cell(f"{CHOSEN}, {ONE_NODE}"))),),
         VIDEOS_PER_MINUTE,
         width=12,
         decimals=2,
@@ -410,7 +409,7 @@ CELLS = table(
         Column(same("X_sat (videos/min)"), expr=as_cell(x_sat_of_cell()), decimals=2),
         Column(Text("X_sat desde", "X_sat from"), expr=as_cell(x_sat_bound_of_cell("lower")), decimals=2),
         Column(Text("X_sat hasta", "X_sat to"), expr=as_cell(x_sat_bound_of_cell("upper")), decimals=2),
-        Column(same("X (videos/min)"), expr=as_cell(by_cell(X_RULE)), decimals=2),
+        Column(same("X (videos/min)"), expr=as_cell(x_of_cell()), decimals=2),
         Column(
             Text("La limita", "Limited by"),
             label="bottleneck",

@@ -32,6 +32,8 @@ def last(metric: str, *labels: str) -> str:
 
 #: A recording rule, because the queries of a refresh would join facts, state and validity of all runs 146 times.
 BURSTS = "run_id:aforo_run_complete_burst:bool"
+#: those with as many videos as the longest burst with the same cell and validity
+LONGEST_BURSTS = "run_id:aforo_run_longest_burst:bool"
 FACTS = last(f"aforo_run_info{{{CHOSEN}}}", *LABELS)
 X_RULE = "run_id:aforo_run_videos_per_minute:ratio"
 X = last(X_RULE)
@@ -88,22 +90,13 @@ def _status(status: str) -> str:
 ONE_NODE = 'concurrency!~".*×.*"'
 
 
-def bursts(validity: str, chosen: str = CHOSEN) -> str:
-    """Return the PromQL query for the complete bursts with one validity (`valid` or `indicative`).
+def x_of_cell(chosen: str = CHOSEN) -> str:
+    """Return the PromQL query for X of each cell: the mean over its longest complete bursts.
 
-    A burst is complete if it has finished, all its videos are done, and no claim was denied. Each series has the label
-    `run_id` and the labels in LABELS. `chosen` has PromQL label matchers for the runs.
+    These are the bursts with the most videos, because X grows with their number. Indicative bursts count only in a cell
+    without a valid complete burst. `chosen` has PromQL label matchers for the runs.
     """
-    return f'{BURSTS}{{{chosen}, validity="{validity}"}}'
-
-
-def by_cell(figure: str, chosen: str = CHOSEN) -> str:
-    """Return the PromQL query for the mean of a figure over the complete bursts of each cell.
-
-    `figure` is a metric with one value per run. Indicative bursts count only in a cell without a valid complete burst.
-    `chosen` has PromQL label matchers for the runs.
-    """
-    means = (f"avg by ({CELL}) ({_of_bursts(figure, validity, chosen)})" for validity in ("valid", "indicative"))
+    means = (f"avg by ({CELL}) ({_of_bursts(X_RULE, v, LONGEST_BURSTS, chosen)})" for v in ("valid", "indicative"))
     return " or ".join(means)
 
 
@@ -150,8 +143,13 @@ def _runs(validity: str) -> str:
     return f"count by ({CELL}) ({_of_bursts(_stored_capacity('estimate'), validity)})"
 
 
-def _of_bursts(figure: str, validity: str, chosen: str = CHOSEN) -> str:
-    return f"{figure} * on (run_id) group_right () {bursts(validity, chosen)}"
+def _of_bursts(figure: str, validity: str, bursts: str = BURSTS, chosen: str = CHOSEN) -> str:
+    """Return the PromQL query for a figure of each complete burst with one validity (`valid` or `indicative`).
+
+    `figure` is a metric with one value per run. Each series has the label `run_id` and the labels in LABELS. A burst is
+    complete if it has finished, all its videos are done, and no claim was denied.
+    """
+    return f'{figure} * on (run_id) group_right () {bursts}{{{chosen}, validity="{validity}"}}'
 
 
 def best_cell() -> str:

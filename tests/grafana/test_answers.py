@@ -20,7 +20,7 @@ from core.worker_conditions import of_queue
 from grafana.board import Row, placed
 from grafana.boards import BOARDS
 from grafana.boards.choices import QUEUES
-from grafana.boards.run_figures import BURSTS, ORDER
+from grafana.boards.run_figures import BURSTS, LONGEST_BURSTS, ORDER
 from grafana.dashboard_files import FOLDERS
 from grafana.expressions import filled, metric_names
 from grafana.wording import BOTTLENECKS
@@ -316,14 +316,15 @@ def test_the_age_of_queue_data_counts_from_the_last_answer_not_the_last_scrape(a
 
 
 def runs(**series):
-    """Return the info series of each run, its validity, and its series of recording rules by rule."""
-    samples, apart = {}, {"info", "profile", "queue", "validity"}
+    """Return the series of each run: info, validity, number of videos, and those of recording rules by rule."""
+    samples, apart = {}, {"info", "profile", "queue", "validity", "videos"}
     for name, figures in series.items():
         queue, validity = figures.get("queue", "videos"), figures.get("validity", "valid")
         profile = figures.get("profile", "full")
         labels = f'size="50MB",concurrency="2",mode="burst",profile="{profile}",app="aforo",queue="{queue}"'
         samples[f'aforo_run_info{{run_id="{name}",{labels}}}'] = figures["info"]
         samples[f'aforo_run_validity_info{{run_id="{name}",validity="{validity}",reasons=""}}'] = figures["info"]
+        samples[f'aforo_run_expected_videos{{run_id="{name}"}}'] = figures.get("videos", "8x60")
         samples |= {
             f'run_id:{rule}{{run_id="{name}"}}': values for rule, values in figures.items() if rule not in apart
         }
@@ -364,22 +365,26 @@ def test_the_means_of_cells_read_their_bursts_from_one_recording_rule():
     shown = [query.expr for p in panels_of("aforo-capacity") if p.title.en in titles for query in p.queries]
     assert len(shown) == 7
     for text in shown:
-        assert BURSTS in metric_names(text)
+        assert {BURSTS, LONGEST_BURSTS} & metric_names(text)
         assert "run_id:aforo_run_complete:bool" not in metric_names(text)
 
 
-def test_a_cells_bar_is_the_mean_of_its_complete_bursts(answers):
-    (mean,) = queries("aforo-capacity", "X by concurrency")
+def test_x_of_a_cell_is_the_mean_of_its_longest_complete_bursts(answers):
+    (bar,), (*_others, column, _limited, _trust) = (
+        queries("aforo-capacity", title) for title in ("X by concurrency", "Cells")
+    )
     figure, whole = "aforo_run_videos_per_minute:ratio", "aforo_run_complete:bool"
     series = runs(
         one={"info": "1x60", figure: "6x60", whole: "1x60"},
         two={"info": "1x60", figure: "8x60", whole: "1x60"},
+        short={"info": "1x60", figure: "3x60", whole: "1x60", "videos": "4x60"},
         cut_short={"info": "1x60", figure: "1x60"},
         theirs={"info": "1x60", figure: "90x60", whole: "1x60", "queue": "of-others"},
         indicative={"info": "1x60", figure: "20x60", whole: "1x60", "validity": "indicative"},
         invalid={"info": "1x60", figure: "50x60", whole: "1x60", "validity": "invalid"},
     )
-    answers(series, [(mean, {'{size="50 MB",concurrency="2",profile="full",app="aforo",series="50 MB"}': 7})])
+    labels = 'size="50 MB",concurrency="2",profile="full",app="aforo"'
+    answers(series, [(bar, {f'{{{labels},series="50 MB"}}': 7}), (column, {f'{{{labels},cell="50 MB · 2"}}': 7})])
 
 
 def cell(capacity, validity, **labels):
@@ -393,6 +398,7 @@ def cell(capacity, validity, **labels):
     usual = {"size": "50MB", "mode": "burst", "profile": "full", "app": "aforo", "queue": "videos"}
     samples = series("aforo_run_info", **usual | labels)
     samples |= series("aforo_run_validity_info", validity=validity)
+    samples |= series("aforo_run_expected_videos", "8x60")
     samples |= series("run_id:aforo_run_complete:bool")
     samples |= series("run_id_kind_verdict:aforo_run_verdict:max", kind="bottleneck", verdict="cpu")
     for bound, value in (("lower", capacity - 1), ("estimate", capacity), ("upper", capacity + 1)):
