@@ -52,6 +52,14 @@ class StabilityVerdict:
     long_enough: bool
     not_fetching: bool
 
+    @property
+    def is_firm(self) -> bool:
+        """Return True if more arrivals would not change the verdict.
+
+        So it is after `arrivals_needed` arrivals. If the whole interval of rho is above 1, the queue grows anyway.
+        """
+        return self.long_enough or self.utilisation_interval.low > 1
+
 
 @dataclass(frozen=True, slots=True)
 class OfferedRate:

@@ -123,7 +123,7 @@ def _run_headline(run: RunAnalysis, lang: Language) -> str:
         return headline(run.row, lang, missing_capacity(run))
     if verdict.verdict is Stability.INCONCLUSIVE:
         return _undecided(run.row, verdict, lang)
-    return headline(run.row, lang) + ("" if verdict.long_enough else _few_arrivals(verdict, lang))
+    return headline(run.row, lang) + ("" if verdict.is_firm else _few_arrivals(verdict, lang))
 
 
 def _few_arrivals(verdict: StabilityVerdict, lang: Language) -> str:

@@ -16,7 +16,7 @@ from capacity.analysis.scalability_curves import Curve, Point, curves
 from capacity.diagnosis.bottleneck import Cause
 from capacity.diagnosis.next_steps import advice
 from capacity.estimators.littles_law import Agreement
-from capacity.estimators.stability import Stability, StabilityVerdict
+from capacity.estimators.stability import Stability
 from capacity.report.statements import kept_up, limit_parts
 from capacity.runs.result_row import ResultRow
 from capacity.table.cells import RUNS_FOR_INTERVAL, TableCell
@@ -156,7 +156,7 @@ def _of_runs(runs: Sequence[RunAnalysis]) -> Iterator[Conclusion]:
         "unclear_limit": [run for run in runs if run.bottleneck.cause is Cause.UNCLEAR and not kept_up(run)],
         "invalid_runs": [run for run in runs if run.row.validity.is_invalid],
         "no_littles_law": [run for run in runs if run.little.agreement is Agreement.UNKNOWN],
-        "few_arrivals": [run for run in runs if run.stability is not None and _has_few_arrivals(run.stability)],
+        "few_arrivals": [run for run in runs if run.stability is not None and not run.stability.is_firm],
     }
     for code, members in groups.items():
         if members:
@@ -164,8 +164,3 @@ def _of_runs(runs: Sequence[RunAnalysis]) -> Iterator[Conclusion]:
     shares = [(run.row, run.row.x / run.row.x_sat_per_minute) for run in runs if run.row.x and run.row.x_sat_per_minute]
     if short := [(row, share) for row, share in shares if share < FILLED_SHARE]:
         yield Conclusion("short_runs", {"shares": short})
-
-
-def _has_few_arrivals(judged: StabilityVerdict) -> bool:
-    """Return if more videos could change the verdict. They could not if ρ is certainly above 1: the queue grows."""
-    return not judged.long_enough and judged.utilisation_interval.low <= 1

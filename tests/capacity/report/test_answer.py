@@ -60,12 +60,17 @@ def test_with_too_few_arrivals_the_headline_says_what_is_known(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("arrivals", "end"), [(60, "the queue is stable"), (16, "by 16 arrivals: a firm verdict takes 60")]
+    ("judged", "end"),
+    [
+        (verdict(Stability.STABLE, 0.0, 0.3, 0.4, arrivals=60), "the queue is stable"),
+        (verdict(Stability.STABLE, 0.0, 0.3, 0.4, arrivals=16), "by 16 arrivals: a firm verdict takes 60"),
+        (verdict(Stability.UNSTABLE, 0.2, 0.9, 1.1, arrivals=16), "by 16 arrivals: a firm verdict takes 60"),
+        (verdict(Stability.UNSTABLE, 0.8, 4.0, 4.5, arrivals=16), "the queue is unstable"),
+    ],
 )
-def test_a_verdict_of_few_arrivals_says_so_in_the_headline(monkeypatch, arrivals, end):
+def test_a_verdict_that_more_arrivals_could_change_says_so_in_the_headline(monkeypatch, judged, end):
     monkeypatch.setattr("capacity.report.answer.limit", lambda run, lang: "-")
-    run = sustained(verdict(Stability.STABLE, 0.0, 0.3, 0.4, arrivals=arrivals))
-    assert run_answer(run, "en")[0].endswith(end)
+    assert run_answer(sustained(judged), "en")[0].endswith(end)
 
 
 @pytest.mark.parametrize(
