@@ -11,7 +11,7 @@ import hashlib
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,6 +28,7 @@ from core.settings import Settings
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
+    from types_boto3_s3.type_defs import MultipartUploadTypeDef
 
 CHUNK_BYTES = 1 << 20
 PART_SUFFIX = ".part"
@@ -226,13 +227,10 @@ class S3Storage:
         return True
 
     def delete(self, key: str) -> None:
-        """Delete the object `key` from the bucket, if it exists.
-
-        Also abort the unfinished uploads to `key` and to every longer key that starts with `key`.
-        """
+        """Delete the object `key` from the bucket, if it exists, and abort the unfinished uploads to `key`."""
         with _translated_s3_errors(None):
             self.client.delete_object(Bucket=self.bucket, Key=check_key(key))
-            self._abort_uploads(key, older_than_seconds=0)
+            self._abort(upload for upload in self._unfinished_uploads(key) if upload["Key"] == key)
 
     def abort_uploads(self, prefix: str, older_than_seconds: float) -> int:
         """Abort unfinished multipart uploads that are older than `older_than_seconds`. Return their number.
@@ -240,16 +238,20 @@ class S3Storage:
         Only uploads to keys that start with `prefix` are aborted. Unfinished uploads are not visible as objects, but
         AWS charges for their storage.
         """
-        with _translated_s3_errors(None):
-            return self._abort_uploads(prefix, older_than_seconds)
-
-    def _abort_uploads(self, prefix: str, older_than_seconds: float) -> int:
         oldest = datetime.now(UTC) - timedelta(seconds=older_than_seconds)
+        with _translated_s3_errors(None):
+            return self._abort(upload for upload in self._unfinished_uploads(prefix) if upload["Initiated"] <= oldest)
+
+    def _unfinished_uploads(self, prefix: str) -> list[MultipartUploadTypeDef]:
         pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
-        old = [upload for page in pages for upload in page.get("Uploads", []) if upload["Initiated"] <= oldest]
-        for upload in old:
+        return [upload for page in pages for upload in page.get("Uploads", [])]
+
+    def _abort(self, uploads: Iterable[MultipartUploadTypeDef]) -> int:
+        aborted = 0
+        for upload in uploads:
             self.client.abort_multipart_upload(Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"])
-        return len(old)
+            aborted += 1
+        return aborted
 
 
 _TRANSFER = TransferConfig(multipart_threshold=16 << 20, multipart_chunksize=16 << 20, max_concurrency=4)

@@ -102,11 +102,13 @@ def test_an_interrupted_upload_leaves_no_object_and_the_cleanup_aborts_it(storag
 
 def test_a_lost_executions_upload_is_aborted_with_its_object(storage, emulator):
     direct = S3Storage(s3_client(emulator), BUCKET)
-    direct.client.create_multipart_upload(Bucket=BUCKET, Key="processed/run/v.2.mp4")
-    direct.client.create_multipart_upload(Bucket=BUCKET, Key="processed/run/v.3.mp4")
-    direct.delete("processed/run/v.2.mp4")
-    assert uploads(direct) == ["processed/run/v.3.mp4"]
-    direct.delete("processed/run/v.3.mp4")
+    keys = ["processed/run/v.2.mp4", "processed/run/v.2.mp4.1.mp4", "processed/run/v.3.mp4"]
+    for key in keys:
+        direct.client.create_multipart_upload(Bucket=BUCKET, Key=key)
+    direct.delete(keys[0])
+    assert uploads(direct) == keys[1:]
+    for key in keys[1:]:
+        direct.delete(key)
 
 
 def test_an_upload_whose_parts_fail_is_aborted_by_itself(storage, proxy, emulator, tmp_path):
