@@ -9,6 +9,8 @@ from core.passwords import without_passwords
 
 #: error numbers of a disk without space or inodes, or of a quota
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+#: most characters of a value in an error: those of a path in a folder of folders
+VALUE_LENGTH = 120
 
 
 class ExitCode(IntEnum):
@@ -33,7 +35,7 @@ class AforoError(Exception):
     exit_code = ExitCode.RUN_FAILED
 
     def __init__(self, what: str, why: str, remedy: str, *, value: object = None) -> None:
-        shown = "" if value is None else f" ({printable(without_passwords(str(value)))})"
+        shown = "" if value is None else f" ({printable(without_passwords(str(value)), VALUE_LENGTH)})"
         super().__init__(without_passwords(f"{what}{shown}; {why}; {remedy}"))
 
 
@@ -69,9 +71,13 @@ class CapacityLost(AforoError):
 
 
 def printable(value: object, limit: int = 80) -> str:
-    """Return a value as text on one line of at most `limit` characters, with control characters escaped."""
+    """Return a value as text on one line of at most `limit` characters, with control characters escaped.
+
+    A longer text loses its middle, because the end of a path is the name of the file.
+    """
     text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    start = limit // 2
+    return text if len(text) <= limit else f"{text[:start]}…{text[1 + start - limit :]}"
 
 
 def is_interruption(error: BaseException | None) -> bool:

@@ -42,7 +42,7 @@ def test_neither_a_dead_process_nor_a_zombie_has_a_start():
     assert start_of(child.pid) is None
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), 2**22 - 1])
+@pytest.mark.parametrize("pid", [os.getpid(), 2**22 - 1], ids=["this process", "none"])
 def test_without_proc_the_start_is_the_creation_time(pid, monkeypatch):
     monkeypatch.setattr(process_identity, "boot_id", lambda: None)
     expected = f"{psutil.Process().create_time():.2f}" if pid == os.getpid() else None

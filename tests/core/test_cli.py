@@ -59,6 +59,14 @@ def test_an_environment_fault_is_one_line_and_exit_code_3(action, line, capsys):
     assert ended(action, capsys) == (f"error: {line}\n", 3)
 
 
+def test_a_long_path_in_an_error_keeps_its_beginning_and_the_name_of_the_file():
+    path = f"/home/me/{'folder/' * 40}aforo.toml"
+    shown = str(EnvironmentFault("APP", "it is missing", "correct it", value=path))
+    assert shown.startswith("APP (/home/me/folder/folder/")
+    assert shown.endswith("/folder/aforo.toml); it is missing; correct it")
+    assert len(shown) == len("APP (); it is missing; correct it") + 120
+
+
 def test_an_error_that_replaces_ctrl_c_is_the_line_of_ctrl_c(capsys):
     """SQLAlchemy raises one if Ctrl-C interrupts a commit."""
 

@@ -125,7 +125,7 @@ def test_tables_of_a_newer_version_or_another_application_are_refused_and_left_a
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
         connection.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": revision})
-    with pytest.raises(EnvironmentFault, match=rf"^AFORO_DATABASE_URL \(sqlite:///{tmp_path}/x.db\); {line}"):
+    with pytest.raises(EnvironmentFault, match=rf"^AFORO_DATABASE_URL \(sqlite:///.*/x\.db\); {line}"):
         upgrade_schema(engine)
     with engine.begin() as connection:
         tables = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars().all()
@@ -134,7 +134,7 @@ def test_tables_of_a_newer_version_or_another_application_are_refused_and_left_a
 
 def test_a_damaged_file_is_one_line_that_names_it(tmp_path):
     (tmp_path / "x.db").write_bytes(b"not a database" * 1000)
-    with pytest.raises(EnvironmentFault, match=rf"^database \(sqlite:///{tmp_path}/x.db\); the file is damaged"):
+    with pytest.raises(EnvironmentFault, match=r"^database \(sqlite:///.*/x\.db\); the file is damaged"):
         upgrade_schema(open_engine(f"sqlite:///{tmp_path}/x.db"))
 
 

@@ -72,7 +72,7 @@ def test_an_invalid_run_id_is_refused(run_id):
         ({"mode": "sustained", "trace": "no.csv"}, "^TRACE .no.csv.; there is no such file"),
         ({"mode": "sustained", "trace": "no.csv", "count": "9"}, "^COUNT .9.; the trace gives the arrivals"),
         ({"file": "/no/such.mp4", "size": None}, "there is no such file"),
-        ({"file": "a" * 300, "size": None}, r"^FILE \(a+…\); it cannot be read: File name too long"),
+        ({"file": "a" * 300, "size": None}, r"^FILE \(a+…a+\); it cannot be read: File name too long"),
         ({"file": "README.md", "size": "5MB"}, r"^SIZE \(5MB\); FILE is given too"),
         ({"file": "README.md", "size": "garbage"}, r"^SIZE \(garbage\); it is not a number"),
         ({"size": "9" * 400 + "MB"}, "SIZE"),
@@ -92,5 +92,5 @@ def test_contradictory_options_are_refused_before_the_run_starts(changes, why):
 def test_a_note_longer_than_its_column_is_refused():
     assert RunRow.__table__.c.note.type.length == LONGEST_NOTE
     assert parse(note="ñ" * LONGEST_NOTE).note == "ñ" * LONGEST_NOTE
-    with pytest.raises(UsageError, match=r"^note \(ñ+…\); it is too long; give at most 256 characters$"):
+    with pytest.raises(UsageError, match=r"^note \(ñ+…ñ+\); it is too long; give at most 256 characters$"):
         parse(note="ñ" * (LONGEST_NOTE + 1))
