@@ -123,7 +123,8 @@ setup-dev: options
 	@local/setup.sh develop
 
 test: setup-dev ## Run the tests, including those of the native stack
-	@.venv/bin/pytest -q -m 'not own_app and not faults and not compose and not limits and not versions and not kubernetes and not fuzz'
+	@# two at a time, as `make test-faults`
+	@.venv/bin/pytest -q -m 'not own_app and not faults and not compose and not limits and not versions and not kubernetes and not fuzz' -n 2 --dist loadfile
 
 test-faults: setup-dev ## Inject faults into real processes
 	@# two at a time: they mostly wait for a timeout; a module stays together for its fixtures
