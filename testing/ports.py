@@ -6,8 +6,9 @@ import random
 import socket
 
 #: Below the range from which Linux takes the ports of outgoing connections and of servers that ask for port 0. Such a
-#: socket could take a port between `free_port` and the start of the program that is to listen there.
-PORTS = range(20_000, 32_000)
+#: socket could take a port between `free_port` and the start of the program that is to listen there. Benchmarks have
+#: fixed ports below 21000.
+PORTS = range(21_000, 32_000)
 _reservations: list[socket.socket] = []
 
 

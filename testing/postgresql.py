@@ -29,11 +29,15 @@ def binaries() -> Path | None:
 def running_server(folder: Path, more: str = "", port: int | None = None) -> Iterator[str]:
     """Context manager: run PostgreSQL with its data in `folder`. Yield the URL of its database `postgres`.
 
+    `folder` must not be in pytest's own folder (`tmp_path`). Any other pytest that starts makes that private again, and
+    a server of the user postgres then dies at its next checkpoint. Use a `tempfile.TemporaryDirectory`.
+
     `more` are additional options of the server. Without `port`, the server listens on a free port. A second server in
     the same folder continues with the data of the first.
     """
     tools = binaries()
     assert tools is not None
+    assert not any(parent.name.startswith("pytest-of-") for parent in folder.parents), folder
     _let_postgres_in(folder)
     data, port = folder / "data", port or free_port()
     if not (folder / "data").exists():
@@ -43,7 +47,6 @@ def running_server(folder: Path, more: str = "", port: int | None = None) -> Ite
     try:
         yield f"postgresql://tester@127.0.0.1:{port}/postgres"
     finally:
-        _let_postgres_in(folder)  # again: another pytest may have restricted the parent folder in the meantime
         _run(tools / "pg_ctl", "-D", data, "-m", "immediate", "stop")
 
 

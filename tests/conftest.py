@@ -1,6 +1,11 @@
-"""An SQS emulator with its queues, and a PostgreSQL server, for all tests."""
+"""For all tests: the environment is restored after each, an SQS emulator with its queues, and a PostgreSQL server."""
 
 from __future__ import annotations
+
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest import mock
 
 import pytest
 from sqlalchemy import text
@@ -9,6 +14,13 @@ from core.database import open_engine
 from testing import postgresql
 from testing.emulator import program, running_emulator
 from testing.queues import QueueFactory
+
+
+@pytest.fixture(autouse=True)
+def environment_of_one_test():
+    """Undo what a test changes in the environment, such as by reading a `.env`, before the next test."""
+    with mock.patch.dict(os.environ):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -27,12 +39,19 @@ def sqs_queue(emulator):
     return QueueFactory(emulator)
 
 
+@pytest.fixture
+def server_folder():
+    """An empty folder for a server of another user, such as PostgreSQL, which `tmp_path` would not let in."""
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory):
+def postgresql_server():
     """URL of a PostgreSQL server that runs during the test session."""
     if postgresql.binaries() is None:
         pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
-    with postgresql.running_server(tmp_path_factory.mktemp("postgresql")) as url:
+    with TemporaryDirectory() as folder, postgresql.running_server(Path(folder)) as url:
         yield url
 
 

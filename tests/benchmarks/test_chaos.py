@@ -44,8 +44,8 @@ def test_the_bound_is_three_in_n_or_that_of_clopper_and_pearson(lost, kills, exp
 @needs_servers
 @pytest.mark.postgresql
 @pytest.mark.stack
-def test_a_job_whose_message_was_deleted_is_lost_and_one_that_was_completed_twice_is_a_duplicate(tmp_path):
-    with running_subject("hardened", tmp_path) as (site, subject):
+def test_a_job_whose_message_was_deleted_is_lost_and_one_that_was_completed_twice_is_a_duplicate(server_folder):
+    with running_subject("hardened", server_folder) as (site, subject):
         subject.send(4)
         ids = [job.id for job in subject.jobs()]
         engine = create_engine(site.database_url.replace(*DRIVER))
@@ -66,8 +66,8 @@ def test_a_job_whose_message_was_deleted_is_lost_and_one_that_was_completed_twic
 @needs_servers
 @pytest.mark.postgresql
 @pytest.mark.stack
-def test_a_restarted_emulator_has_its_messages_and_a_restarted_database_its_rows(tmp_path):
-    with running_subject("hardened", tmp_path) as (site, subject):
+def test_a_restarted_emulator_has_its_messages_and_a_restarted_database_its_rows(server_folder):
+    with running_subject("hardened", server_folder) as (site, subject):
         subject.send(7)
         before = sorted(job.id for job in subject.jobs())
         site.restart_emulator()

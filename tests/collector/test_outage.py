@@ -70,11 +70,11 @@ class Aforo:
 
 
 @pytest.fixture
-def aforo(tmp_path, tmp_path_factory, sqs_queue):
+def aforo(tmp_path, server_folder, sqs_queue):
     if binaries() is None or shutil.which("prometheus") is None:
         pytest.skip("needs PostgreSQL and Prometheus (Debian: apt install postgresql prometheus)")
-    folder, ports = tmp_path_factory.mktemp("pg"), (free_port(), free_port(), free_port())
-    with running_server(folder, DURABLE, ports[0]) as url, active_run(url) as sessions:
+    ports = free_port(), free_port(), free_port()
+    with running_server(server_folder, DURABLE, ports[0]) as url, active_run(url) as sessions:
         pass  # create the tables
     lab = Lab(tmp_path, sqs_queue(visibility_timeout_seconds=60), sessions)
     lab.environment |= {
@@ -82,7 +82,7 @@ def aforo(tmp_path, tmp_path_factory, sqs_queue):
         "AFORO_PROMETHEUS_URL": f"http://127.0.0.1:{ports[1]}",
         "AFORO_COLLECTOR_PORT": str(ports[2]),
     }
-    yield Aforo(lab, folder, ports)
+    yield Aforo(lab, server_folder, ports)
     lab.stop()
 
 

@@ -39,7 +39,6 @@ def url(request, tmp_path):
         return
     if postgresql.binaries() is None:
         pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
-    # not under tmp_path: a second pytest takes from its parent what lets PostgreSQL's user in
     with tempfile.TemporaryDirectory() as folder, postgresql.running_server(Path(folder)) as server:
         yield server
 

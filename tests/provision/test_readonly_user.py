@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,12 +19,11 @@ pytestmark = pytest.mark.postgresql
 
 
 @pytest.fixture(scope="module")
-def owner_url(tmp_path_factory):
+def owner_url():
     if postgresql.binaries() is None:
         pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
-    folder = tmp_path_factory.mktemp("postgresql")
-    with postgresql.running_server(folder) as url:
-        rules = folder / "data/pg_hba.conf"
+    with TemporaryDirectory() as folder, postgresql.running_server(Path(folder)) as url:
+        rules = Path(folder) / "data/pg_hba.conf"
         rules.write_text("host all tester 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
         do(url, "SELECT pg_reload_conf()")
         upgrade_schema(open_engine(url))

@@ -171,11 +171,10 @@ def test_run_json_holds_the_properties_of_the_run(folder):
 
 
 @pytest.mark.postgresql
-def test_postgresql_gives_the_same_row_and_files_as_sqlite(folder, tmp_path):
+def test_postgresql_gives_the_same_row_and_files_as_sqlite(folder, tmp_path, server_folder):
     if postgresql.binaries() is None:
         pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
-    (tmp_path / "server").mkdir()
-    with postgresql.running_server(tmp_path / "server") as url:
+    with postgresql.running_server(server_folder) as url:
         sessions = open_url(url)
         with sessions.begin() as session:
             add_run(session, run_row(count=10), STARTED, ENDED, slot=SLOT)

@@ -113,11 +113,10 @@ def test_only_the_listed_rows_are_deleted(table):
 
 
 @pytest.mark.postgresql
-def test_postgresql_with_a_serial_key_an_enum_a_uuid_and_a_zone(team, tmp_path):
+def test_postgresql_with_a_serial_key_an_enum_a_uuid_and_a_zone(team, tmp_path, server_folder):
     if postgresql.binaries() is None:
         pytest.skip("no PostgreSQL")
-    (tmp_path / "pg").mkdir()
-    with postgresql.running_server(tmp_path / "pg") as url:
+    with postgresql.running_server(server_folder) as url:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("CREATE TYPE state AS ENUM ('uploaded', 'done', 'failed')")
             connection.execute(
