@@ -91,7 +91,7 @@ class Team:
 
     def injected(self, run_id):
         file = self.stack.folder / f"results/runs/{run_id}/injected.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()]
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
     def x_and_s(self, run_id):
         keys = ",".join(str(video["row"]) for video in self.injected(run_id))
@@ -124,13 +124,15 @@ def table(team):
             start_new_session=True,
         )
 
-    def second_runs():
-        statuses = [status for _, status in team.runs()]
+    def second_is_at_work():
+        runs = team.runs()
+        statuses = [status for _, status in runs]
         assert started.poll() is None and statuses in ON_THE_WAY, statuses
-        return statuses == ON_THE_WAY[-1]
+        # a kill between the commit of a row and its line in the list would leave that row to `clean`
+        return statuses == ON_THE_WAY[-1] and len(team.injected(runs[-1][0])) == 8
 
     try:
-        until(second_runs, "the second cell's run", 400)
+        until(second_is_at_work, "the second cell's run", 400)
     finally:
         with suppress(ProcessLookupError):  # it has ended by itself, after an error
             os.killpg(started.pid, signal.SIGKILL)
