@@ -62,7 +62,7 @@ def store(session: Session, page: Page, source: Source) -> Stored:
     A missed record was dropped by the worker before the collector read it. Call this function in a transaction of its
     own. Other collectors wait for the end of that transaction.
     """
-    take_turn(session, TURN)
+    take_turn(session.connection(), TURN)
     spool = session.get(SpoolRow, page.spool, with_for_update=True) or _new(session, page.spool)
     new = [record for record in page.records if record["number"] > spool.last_number]
     missed = _missed(page, new, spool.last_number)

@@ -140,15 +140,14 @@ def _require_ours(connection: Connection, configuration: Config, url: str) -> No
         raise EnvironmentFault("AFORO_DATABASE_URL", why, "give Aforo a database of its own", value=url)
 
 
-def take_turn(session: Session | Connection, key: int) -> None:
+def take_turn(connection: Connection, key: int) -> None:
     """Wait for the database lock with the number `key`, and hold it until the end of the transaction.
 
     Transactions with the same key never overlap. With SQLite, do nothing: its write transactions never overlap
     (docs/adr/0004).
     """
-    connection = session.connection() if isinstance(session, Session) else session
     if connection.dialect.name == "postgresql":
-        session.execute(select(func.pg_advisory_xact_lock(key)))
+        connection.execute(select(func.pg_advisory_xact_lock(key)))
 
 
 def masked(url: str) -> str:

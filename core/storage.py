@@ -230,7 +230,7 @@ class S3Storage:
         """Delete the object `key` from the bucket, if it exists, and abort the unfinished uploads to `key`."""
         with _translated_s3_errors(None):
             self.client.delete_object(Bucket=self.bucket, Key=check_key(key))
-            self._abort(upload for upload in self._unfinished_uploads(key) if upload["Key"] == key)
+            self._abort([upload for upload in self._unfinished_uploads(key) if upload["Key"] == key])
 
     def abort_uploads(self, prefix: str, older_than_seconds: float) -> int:
         """Abort unfinished multipart uploads that are older than `older_than_seconds`. Return their number.
@@ -240,18 +240,17 @@ class S3Storage:
         """
         oldest = datetime.now(UTC) - timedelta(seconds=older_than_seconds)
         with _translated_s3_errors(None):
-            return self._abort(upload for upload in self._unfinished_uploads(prefix) if upload["Initiated"] <= oldest)
+            old = [upload for upload in self._unfinished_uploads(prefix) if upload["Initiated"] <= oldest]
+            self._abort(old)
+        return len(old)
 
     def _unfinished_uploads(self, prefix: str) -> list[MultipartUploadTypeDef]:
         pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
         return [upload for page in pages for upload in page.get("Uploads", [])]
 
-    def _abort(self, uploads: Iterable[MultipartUploadTypeDef]) -> int:
-        aborted = 0
+    def _abort(self, uploads: Iterable[MultipartUploadTypeDef]) -> None:
         for upload in uploads:
             self.client.abort_multipart_upload(Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"])
-            aborted += 1
-        return aborted
 
 
 _TRANSFER = TransferConfig(multipart_threshold=16 << 20, multipart_chunksize=16 << 20, max_concurrency=4)

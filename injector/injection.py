@@ -226,7 +226,7 @@ class Injection:
         Therefore only one of two injectors that start at the same time succeeds.
         """
         with self.sessions.begin() as session:
-            database.take_turn(session, START_LOCK)
+            database.take_turn(session.connection(), START_LOCK)
             is_generated = self.request.run_id is None
             require_no_other_run(session, self.run_id, self.settings.queue.name, is_generated=is_generated)
             session.add(self.row)

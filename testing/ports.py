@@ -16,7 +16,7 @@ def free_port() -> int:
     """Return a free TCP port. No other call on this machine returns it while this process runs."""
     while True:
         port = random.choice(PORTS)
-        if _is_reserved_now(port) and not _is_in_use(port):
+        if _reserve(port) and not _is_in_use(port):
             return port
 
 
@@ -26,7 +26,7 @@ def is_open(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _is_reserved_now(port: int) -> bool:
+def _reserve(port: int) -> bool:
     """Reserve the port for this process. Return False if it is reserved already.
 
     The reservation is the name of an abstract Unix socket, which the kernel gives to one process and forgets when that
